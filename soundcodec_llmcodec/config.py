@@ -1,0 +1,185 @@
+"""What a codec is: one frozen description from which every rate and size follows."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+CONFIG_VERSION = 1
+
+
+class ConfigError(ValueError):
+    """A codec configuration that cannot be built, with what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """A codec of LLM-Codec's family.
+
+    Rates are in Hz, lengths in samples at `sample_rate`. `attention_window` is the number of frames that attention
+    sees on each side (None: the whole clip, as published); a number bounds the receptive field, which makes chunked
+    coding of long audio exact. `codebook_partitions` maps a domain's name to the half-open range of codes it may use.
+    """
+
+    sample_rate: int = 16_000
+    hop_length: int = 320
+    n_fft: int = 1_280
+    hidden_size: int = 512
+    encoder_layers: int = 8
+    decoder_layers: int = 12
+    head_dim: int = 64
+    ffn_mult: int = 4
+    conv_kernel_size: int = 31
+    attention_window: int | None = None
+    num_quantizers: int = 1
+    codebook_size: int = 20_480
+    codebook_dim: int = 8
+    codebook_partitions: tuple[tuple[str, int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        partitions = tuple((str(name), int(start), int(end)) for name, start, end in self.codebook_partitions)
+        object.__setattr__(self, "codebook_partitions", partitions)
+        _check_numbers(self)
+        _check_shapes(self)
+
+    # -- what follows from the fields ------------------------------------------------------------------------------
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second, Hz."""
+        return self.sample_rate / self.hop_length
+
+    @property
+    def token_rate(self) -> float:
+        """Tokens a second over all codebook levels, Hz."""
+        return self.frame_rate * self.num_quantizers
+
+    @property
+    def bitrate_bps(self) -> float:
+        """Bits a second when every token is written at its full log2(codebook_size) bits."""
+        return self.token_rate * math.log2(self.codebook_size)
+
+    @property
+    def stft_padding(self) -> int:
+        """Samples of reflect padding on each side, so that frame k is centred on its own hop."""
+        return (self.n_fft - self.hop_length) // 2
+
+    @property
+    def num_heads(self) -> int:
+        """Attention heads a layer."""
+        return self.hidden_size // self.head_dim
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names that `domain=` accepts."""
+        return tuple(name for name, _, _ in self.codebook_partitions)
+
+    def frames(self, n_samples: int) -> int:
+        """Frames that cover n_samples samples at `sample_rate`: ceil(n / hop_length)."""
+        if n_samples < 0:
+            raise ValueError(f"a number of samples cannot be negative, got {n_samples}")
+        return -(-n_samples // self.hop_length)
+
+    def context_frames(self, layers: int) -> int | None:
+        """Frames on each side that can change one frame's output after `layers` conformer layers; None if unbounded.
+
+        The window and half the convolution kernel a layer, and the frames that overlap in the (inverse) STFT.
+        """
+        if self.attention_window is None:
+            return None
+        overlap = -(-self.n_fft // self.hop_length)
+        return layers * (self.attention_window + self.conv_kernel_size // 2) + overlap
+
+    def partition(self, domain: str | None) -> tuple[int, int]:
+        """The half-open range of codes that a domain may use; None is the whole codebook."""
+        if domain is None:
+            return 0, self.codebook_size
+        for name, start, end in self.codebook_partitions:
+            if name == domain:
+                return start, end
+        known = ", ".join(self.domains) or "none: this codec has one undivided codebook"
+        raise ValueError(f"unknown domain {domain!r}; this codec's domains are: {known}")
+
+    # -- to and from plain data ------------------------------------------------------------------------------------
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict; `from_dict` gives the same config back."""
+        fields = dataclasses.asdict(self)
+        fields["codebook_partitions"] = {name: [start, end] for name, start, end in self.codebook_partitions}
+        return {"config_version": CONFIG_VERSION, **fields}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CodecConfig:
+        """The config that `to_dict` described. Raises ConfigError on unknown keys or another version."""
+        fields = dict(data)
+        version = fields.pop("config_version", CONFIG_VERSION)
+        if version != CONFIG_VERSION:
+            raise ConfigError(f"config version {version!r}; this release reads version {CONFIG_VERSION}")
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(fields) - known)
+        if unknown:
+            raise ConfigError(f"unknown config keys {unknown}; known keys are {sorted(known)}")
+        partitions = fields.get("codebook_partitions", ())
+        if isinstance(partitions, Mapping):
+            fields["codebook_partitions"] = tuple((name, *bounds) for name, bounds in partitions.items())
+        return cls(**fields)
+
+    @classmethod
+    def preset(cls, name: str) -> CodecConfig:
+        """A named config: 'published' (122.6 M parameters), 'compact' (9.7 M, bundled) or 'tiny' (for tests)."""
+        if name not in PRESETS:
+            raise ConfigError(f"unknown preset {name!r}; presets are {sorted(PRESETS)}")
+        return cls(**PRESETS[name])
+
+
+def _check_numbers(config: CodecConfig) -> None:
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name == "codebook_partitions" or (field.name == "attention_window" and value is None):
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{field.name} must be a positive whole number, got {value!r}")
+
+
+def _check_shapes(config: CodecConfig) -> None:
+    if config.hidden_size % config.head_dim:
+        raise ConfigError(f"hidden_size {config.hidden_size} is not a multiple of head_dim {config.head_dim}")
+    if config.conv_kernel_size % 2 == 0:
+        raise ConfigError(f"conv_kernel_size must be odd to keep the length, got {config.conv_kernel_size}")
+    if config.n_fft < config.hop_length or (config.n_fft - config.hop_length) % 2:
+        raise ConfigError(f"n_fft {config.n_fft} minus hop_length {config.hop_length} must be even and not negative")
+    for name, start, end in config.codebook_partitions:
+        if not 0 <= start < end <= config.codebook_size:
+            raise ConfigError(f"domain {name!r} has codes [{start}, {end}) outside [0, {config.codebook_size})")
+
+
+_PUBLISHED_PARTITIONS = (
+    ("speech", 0, 8_192),
+    ("vocal", 0, 12_288),
+    ("music", 0, 20_480),
+    ("audio", 0, 20_480),
+    ("other", 12_288, 20_480),
+)
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "published": {"codebook_partitions": _PUBLISHED_PARTITIONS},
+    "compact": {
+        "hidden_size": 256,
+        "encoder_layers": 4,
+        "decoder_layers": 5,
+        "ffn_mult": 2,
+        "attention_window": 32,
+    },
+    "tiny": {
+        "hidden_size": 32,
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "head_dim": 16,
+        "ffn_mult": 2,
+        "conv_kernel_size": 7,
+        "attention_window": 4,
+        "codebook_size": 512,
+        "codebook_partitions": (("speech", 0, 256), ("other", 256, 512)),
+    },
+}

@@ -1,0 +1,1 @@
+"""The architecture, a file per part: stft, conformer, quantizer, model."""

@@ -1,0 +1,114 @@
+"""The factorized codebook: features to the nearest of V codes in a small space, and back.
+
+Letters: B batch, F frames, D features, K codebook dimensions, V codes, Q levels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.parametrizations import weight_norm
+
+from soundcodec_llmcodec.config import CodecConfig
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What quantizing gave.
+
+    features (B, F, D): decoder input, straight-through to the encoder. codes (B, Q, F) int64. latents (B, Q, F, K):
+    the projected features before the codebook. margins (B, Q, F): how much nearer (cosine) the chosen code is than
+    the next one; None unless asked for. commitment and codebook losses: scalars (mean squares, weights not applied).
+    """
+
+    features: Tensor
+    codes: Tensor
+    latents: Tensor
+    margins: Tensor | None
+    commitment_loss: Tensor
+    codebook_loss: Tensor
+
+
+class FactorizedQuantizer(nn.Module):
+    """One level: Conv1d D -> K, nearest code by cosine, Conv1d K -> D, both weight-normed."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.in_proj = weight_norm(nn.Conv1d(config.hidden_size, config.codebook_dim, 1))
+        self.out_proj = weight_norm(nn.Conv1d(config.codebook_dim, config.hidden_size, 1))
+        self._codebook = nn.Embedding(config.codebook_size, config.codebook_dim)
+
+    @property
+    def codebook(self) -> Tensor:
+        """(V, K) code vectors."""
+        return self._codebook.weight
+
+    def project(self, features: Tensor) -> Tensor:
+        """(B, F, D) to latents (B, F, K)."""
+        return self.in_proj(features.transpose(1, 2)).transpose(1, 2)
+
+    def similarities(self, latents: Tensor) -> Tensor:
+        """Cosine of every latent (..., K) with every code: (..., V)."""
+        return functional.normalize(latents, dim=-1) @ functional.normalize(self.codebook, dim=-1).t()
+
+    def embed(self, codes: Tensor) -> Tensor:
+        """Codes (B, F) to features (B, F, D)."""
+        return self._lift(self._codebook(codes))
+
+    def _lift(self, vectors: Tensor) -> Tensor:
+        return self.out_proj(vectors.transpose(1, 2)).transpose(1, 2)
+
+    def forward(self, features: Tensor, start: int, end: int, want_margins: bool = False) -> Quantized:
+        """Nearest codes in [start, end) for features (B, F, D); one level of `Quantized` (codes (B, 1, F))."""
+        latents = self.project(features)
+        with torch.no_grad():
+            similarities = self.similarities(latents)[..., start:end]
+            margins = None
+            if want_margins and end - start > 1:
+                best, order = similarities.topk(2, dim=-1)
+                codes, margins = order[..., 0], (best[..., 0] - best[..., 1])[:, None]
+            else:
+                codes = similarities.argmax(dim=-1)
+        codes = codes + start
+        vectors = self._codebook(codes)
+        commitment = functional.mse_loss(latents, vectors.detach())
+        codebook = functional.mse_loss(vectors, latents.detach())
+        through = latents + (vectors - latents).detach() if latents.requires_grad else vectors
+        return Quantized(self._lift(through), codes[:, None], latents[:, None], margins, commitment, codebook)
+
+
+class ResidualQuantizer(nn.Module):
+    """`num_quantizers` levels, each coding what the ones before left over (one level as published)."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.quantizers = nn.ModuleList(FactorizedQuantizer(config) for _ in range(config.num_quantizers))
+
+    def forward(self, features: Tensor, start: int, end: int, want_margins: bool = False) -> Quantized:
+        """Features (B, F, D) to `Quantized`; levels in order, losses summed over them."""
+        residual, levels = features, []
+        for quantizer in self.quantizers:
+            level = quantizer(residual, start, end, want_margins)
+            residual = residual - level.features
+            levels.append(level)
+        if len(levels) == 1:
+            return levels[0]
+        margins = [level.margins for level in levels if level.margins is not None]
+        return Quantized(
+            features=torch.stack([level.features for level in levels]).sum(0),
+            codes=torch.cat([level.codes for level in levels], dim=1),
+            latents=torch.cat([level.latents for level in levels], dim=1),
+            margins=torch.cat(margins, dim=1) if margins else None,
+            commitment_loss=torch.stack([level.commitment_loss for level in levels]).sum(),
+            codebook_loss=torch.stack([level.codebook_loss for level in levels]).sum(),
+        )
+
+    def embed(self, codes: Tensor) -> Tensor:
+        """Codes (B, Q, F) to decoder features (B, F, D)."""
+        total = self.quantizers[0].embed(codes[:, 0])
+        for level, quantizer in enumerate(list(self.quantizers)[1:], start=1):
+            total = total + quantizer.embed(codes[:, level])
+        return total

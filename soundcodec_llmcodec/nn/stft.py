@@ -1,0 +1,105 @@
+"""Samples to spectral features and back: the codec's first and last layer.
+
+Letters: B batch, S samples, F frames, D features, N n_fft.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+LOG_FLOOR = 1e-5
+MAX_MAGNITUDE = 1e2
+
+
+class STFT(nn.Module):
+    """Log-magnitude and phase of a periodic-Hann STFT over samples that are already padded."""
+
+    window: Tensor
+
+    def __init__(self, n_fft: int, hop_length: int) -> None:
+        super().__init__()
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.register_buffer("window", torch.hann_window(n_fft))
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """(B, (F - 1) * hop + N) float32 samples to (B, F, N + 2): log(|X| + 1e-5), then phase in radians."""
+        spectrum = torch.stft(
+            samples, self.n_fft, hop_length=self.hop_length, window=self.window, center=False, return_complex=True
+        )
+        log_magnitude = torch.log(spectrum.abs() + LOG_FLOOR)
+        return torch.cat((log_magnitude, spectrum.angle()), dim=1).transpose(1, 2)
+
+
+class STFTHead(nn.Module):
+    """Padded samples to the encoder's input features."""
+
+    def __init__(self, dim: int, n_fft: int, hop_length: int) -> None:
+        super().__init__()
+        self.stft = STFT(n_fft, hop_length)
+        self.inp = nn.Linear(n_fft + 2, dim)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """(B, (F - 1) * hop + N) padded samples to (B, F, D)."""
+        with torch.autocast(samples.device.type, enabled=False):
+            features = self.stft(samples.float())
+        return self.inp(features)
+
+
+class ISTFT(nn.Module):
+    """Overlap-add inverse STFT with 'same' padding: F frames give exactly F * hop samples."""
+
+    window: Tensor
+
+    def __init__(self, n_fft: int, hop_length: int) -> None:
+        super().__init__()
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.register_buffer("window", torch.hann_window(n_fft))
+
+    def forward(self, spectrum: Tensor, frame_mask: Tensor | None = None) -> Tensor:
+        """(B, F, N / 2 + 1) complex to (B, F * hop) float32.
+
+        `frame_mask` (B, F) bool marks an item's own frames: the others add nothing, and the window's envelope counts
+        an item's own frames only, so that a padded item ends just as it would alone.
+        """
+        frames = torch.fft.irfft(spectrum, self.n_fft, dim=2) * self.window
+        envelope = self.window.square().expand_as(frames)
+        if frame_mask is not None:
+            frames = frames * frame_mask[:, :, None]
+            envelope = envelope * frame_mask[:, :, None]
+        else:
+            envelope = envelope[:1]
+        total = self._overlap_add(envelope)
+        # Past an item's last frame both sums are zero; the clamp only keeps 0 / 0 out.
+        return self._overlap_add(frames) / total.clamp_min(1e-11)
+
+    def _overlap_add(self, frames: Tensor) -> Tensor:
+        """(B, F, N) to (B, F * hop), cut to the 'same' samples."""
+        length = (frames.shape[1] - 1) * self.hop_length + self.n_fft
+        added = functional.fold(
+            frames.transpose(1, 2),
+            output_size=(1, length),
+            kernel_size=(1, self.n_fft),
+            stride=(1, self.hop_length),
+        )[:, 0, 0]
+        padding = (self.n_fft - self.hop_length) // 2
+        return added[:, padding : length - padding]
+
+
+class ISTFTHead(nn.Module):
+    """Decoder features to samples."""
+
+    def __init__(self, dim: int, n_fft: int, hop_length: int) -> None:
+        super().__init__()
+        self.out = nn.Linear(dim, n_fft + 2)
+        self.istft = ISTFT(n_fft, hop_length)
+
+    def forward(self, features: Tensor, frame_mask: Tensor | None = None) -> Tensor:
+        """(B, F, D) to (B, F * hop) float32 samples; magnitudes are clipped at 100."""
+        log_magnitude, phase = self.out(features).float().chunk(2, dim=2)
+        with torch.autocast(features.device.type, enabled=False):
+            magnitude = torch.exp(log_magnitude).clamp(max=MAX_MAGNITUDE)
+            return self.istft(torch.polar(magnitude, phase), frame_mask)
