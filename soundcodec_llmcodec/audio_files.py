@@ -1,0 +1,133 @@
+"""Sound files: opened and checked, read in blocks, written whole."""
+
+from __future__ import annotations
+
+import contextlib
+import numbers
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+
+from .files import written_whole
+
+MIN_RATE = 8_000
+MAX_RATE = 192_000
+_BLOCK = 1 << 18
+_SUBTYPES = {
+    ".wav": "PCM_16",
+    ".flac": "PCM_16",
+    ".aiff": "PCM_16",
+    ".aif": "PCM_16",
+    ".ogg": "VORBIS",
+    ".opus": "OPUS",
+    ".mp3": "MPEG_LAYER_III",
+}
+
+
+class AudioError(ValueError):
+    """Audio that cannot be used, with what came and what was expected."""
+
+
+def check_rate(rate: Any, known: Any = None) -> int:
+    """The sampling rate in Hz as an int, checked; `known` is the rate that the audio itself states.
+
+    Raises AudioError where no rate is given, the two differ, or it is not a whole number from 8,000 to 192,000.
+    """
+    for value in (rate, known):
+        if value is None:
+            continue
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real) or not float(value).is_integer():
+            raise AudioError(f"the sampling rate must be a whole number of Hz, got {value!r}")
+        if not MIN_RATE <= float(value) <= MAX_RATE:
+            raise AudioError(f"the sampling rate must be {MIN_RATE:,} to {MAX_RATE:,} Hz, got {value!r}")
+    if rate is None and known is None:
+        raise AudioError("the sampling rate is missing; give it in Hz")
+    if rate is not None and known is not None and rate != known:
+        raise AudioError(f"sampling_rate={rate} was given for audio that states {known} Hz")
+    return int(known if rate is None else rate)
+
+
+def check_finite(samples: np.ndarray, start: int = 0) -> None:
+    """Raise AudioError where samples (C, S), the first of them number `start`, hold NaN or infinity."""
+    if np.isfinite(samples).all():
+        return
+    bad = np.flatnonzero(~np.isfinite(samples).all(axis=0))
+    raise AudioError(f"the audio has NaN or infinite values in {len(bad)} samples, first at {start + bad[0]}")
+
+
+@contextlib.contextmanager
+def opened(source: Any) -> Iterator[soundfile.SoundFile]:
+    """The sound file `source` (a path or an open binary file), with the library's errors as AudioError."""
+    name = "the sound file"
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        if os.path.isdir(source):
+            raise AudioError(f"{name} is a folder, not a sound file")
+        if not os.path.exists(source):
+            raise FileNotFoundError(f"no sound file {name!r}; text is taken as a path")
+    try:
+        with soundfile.SoundFile(source) as file:
+            check_rate(file.samplerate)
+            yield file
+    except soundfile.SoundFileError as error:
+        raise AudioError(f"cannot read {name} as audio: {error}") from error
+    except AudioError as error:
+        raise AudioError(f"{name}: {error}") from error
+
+
+def blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    """The file's samples as finite float32 blocks (S, C). Raises AudioError where there are none."""
+    done = 0
+    while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+        check_finite(block.T, done)
+        done += len(block)
+        yield block
+    if done == 0:
+        raise AudioError("it has no samples")
+    if done < file.frames:
+        warnings.warn(f"the audio file states {file.frames} samples but holds {done}: it is cut short", stacklevel=3)
+
+
+def write_audio(path: Any, samples: Any, sampling_rate: int, *, subtype: str | None = None) -> None:
+    """Write samples (S,) or (C, S) to a sound file, block by block; the file appears whole or not at all.
+
+    The format follows the name's ending. WAV, FLAC and AIFF are 16-bit unless `subtype` (a libsndfile name, such as
+    "FLOAT" or "PCM_24") says otherwise. 16-bit samples are round(x * 32768), so that 16-bit audio comes back equal;
+    in every format but floats, values beyond the range are clipped to it.
+
+    Raises AudioError for samples that are not finite, an unknown ending or a rate the format cannot hold.
+    """
+    array = samples.detach().cpu().numpy() if isinstance(samples, torch.Tensor) else np.asarray(samples)
+    array = array[None] if array.ndim == 1 else array
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise AudioError(f"expected float samples (S,) or (C, S) to write, got {array.dtype} {array.shape}")
+    ending = Path(path).suffix.lower()
+    subtype = subtype or _SUBTYPES.get(ending)
+    if ending not in _SUBTYPES:
+        raise AudioError(f"cannot write {os.fspath(path)}: name it with one of {', '.join(_SUBTYPES)}")
+    container = "OGG" if ending == ".opus" else None
+    with written_whole(path) as temporary:
+        try:
+            with soundfile.SoundFile(temporary, "w", sampling_rate, len(array), subtype, format=container) as file:
+                for start in range(0, array.shape[1], _BLOCK):
+                    file.write(_encoded(array[:, start : start + _BLOCK].T, file.subtype))
+        except (soundfile.SoundFileError, ValueError, TypeError) as error:
+            raise AudioError(f"cannot write {os.fspath(path)} at {sampling_rate} Hz: {error}") from error
+
+
+def _encoded(block: np.ndarray, subtype: str) -> np.ndarray:
+    """A block (S, C) as it goes to a file of that subtype."""
+    if not np.isfinite(block).all():
+        raise ValueError("the samples have NaN or infinite values")
+    if subtype == "PCM_16":
+        # libsndfile would scale by 32767 and round down, which moves every sample of 16-bit audio by one step.
+        return np.clip(np.rint(block.astype(np.float64) * 32_768), -32_768, 32_767).astype(np.int16)
+    if subtype in ("FLOAT", "DOUBLE"):
+        return np.ascontiguousarray(block)
+    return np.clip(block, -1.0, 1.0)
