@@ -16,7 +16,16 @@ import numpy as np
 import soxr
 import torch
 
-from .audio_files import MAX_RATE, MIN_RATE, AudioError, blocks, check_finite, check_rate, opened, write_audio
+from soundcodec_llmcodec.audio_files import (
+    MAX_RATE,
+    MIN_RATE,
+    AudioError,
+    blocks,
+    check_finite,
+    check_rate,
+    opened,
+    write_audio,
+)
 
 __all__ = [
     "MAX_RATE",
@@ -28,6 +37,7 @@ __all__ = [
     "check_rate",
     "fit_length",
     "mono",
+    "path_of",
     "read_mono",
     "resample",
     "resampled_length",
@@ -97,6 +107,18 @@ def as_clip(audio: Any, sampling_rate: int | None = None) -> Clip:
     if sampling_rate is None:
         raise AudioError("audio given as an array needs its sampling rate; pass sampling_rate=... in Hz")
     return Clip(_float32(_channels_first(array)), check_rate(sampling_rate))
+
+
+def path_of(audio: Any) -> str | os.PathLike[str] | None:
+    """The path of audio that is nothing but a sound file's path, bare or in a dict; None for every other form.
+
+    A dict that states a rate beside its path is left to `as_clip`, which checks that the file agrees.
+    """
+    while isinstance(audio, Mapping):
+        if any(audio.get(key) is not None for key in ("array", "bytes", "sampling_rate")):
+            return None
+        audio = audio["audio"] if audio.get("audio") is not None else audio.get("path")
+    return audio if isinstance(audio, (str, os.PathLike)) else None
 
 
 def mono(clip: Clip) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 import torch
 
-from .files import written_whole
+from soundcodec_llmcodec.files import written_whole
 
 MIN_RATE = 8_000
 MAX_RATE = 192_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 )
 def test_numbers_are_scaled_by_their_type(dtype, values, expected):
     clip = as_clip(np.array(values, dtype=dtype), 16_000)
-    assert clip.samples.dtype == np.float32 and clip.samples.shape == (1, 4)
+    assert clip.samples.dtype == np.float32
+    assert clip.samples.shape == (1, 4)
     np.testing.assert_array_equal(clip.samples[0], np.float32(expected))
 
 
@@ -150,9 +152,11 @@ def test_bad_rates_are_refused(rate):
 
 
 def test_whole_numbers_of_any_type_are_rates():
-    for rate in (8_000, 16_000.0, np.int32(44_100), np.float32(48_000), 192_000):
+    rates: list[Any] = [8_000, 16_000.0, np.int32(44_100), np.float32(48_000), 192_000]
+    for rate in rates:
         clip = as_clip(noise(100), rate)
-        assert clip.sampling_rate == rate and type(clip.sampling_rate) is int
+        assert clip.sampling_rate == rate
+        assert type(clip.sampling_rate) is int
 
 
 def test_contradicting_rates_are_refused(tmp_path):
@@ -202,7 +206,8 @@ def test_fit_length():
     for samples in (noise(2, 10), torch.from_numpy(noise(2, 10))):
         assert tuple(fit_length(samples, 7).shape) == (2, 7)
         longer = fit_length(samples, 12)
-        assert tuple(longer.shape) == (2, 12) and not longer[:, 10:].any()
+        assert tuple(longer.shape) == (2, 12)
+        assert not longer[:, 10:].any()
         assert (longer[:, :10] == samples).all()
 
 
@@ -258,9 +263,9 @@ def test_unreadable_files(tmp_path):
     text = tmp_path / "a.wav"
     text.write_text("not audio")
     for read in (as_clip, lambda path: read_mono(path, 16_000)):
-        with pytest.raises(AudioError, match="a.wav"):
+        with pytest.raises(AudioError, match=r"a\.wav"):
             read(text)
-        with pytest.raises(FileNotFoundError, match="missing.wav"):
+        with pytest.raises(FileNotFoundError, match=r"missing\.wav"):
             read(tmp_path / "missing.wav")
         with pytest.raises(AudioError, match="folder"):
             read(tmp_path)
@@ -291,7 +296,8 @@ def test_streamed_reading_equals_reading_at_once(tmp_path, monkeypatch, rate, ch
         monkeypatch.setattr(audio_files, "_BLOCK", block)
         read = read_mono(tmp_path / "a.wav", 16_000)
         assert (read.n_samples, read.sampling_rate, read.channels) == (20_011, rate, channels)
-        assert read.samples.dtype == np.float32 and read.samples.shape == expected.shape
+        assert read.samples.dtype == np.float32
+        assert read.samples.shape == expected.shape
         np.testing.assert_allclose(read.samples, expected, atol=1e-6)
         read.samples[0] = 0.0
 
@@ -327,7 +333,8 @@ def test_channels_are_rows(tmp_path, monkeypatch):
 def test_every_ending_writes_a_readable_file(tmp_path, name):
     write_audio(tmp_path / name, noise(2, 16_000), 16_000)
     clip = as_clip(tmp_path / name)
-    assert (clip.channels, clip.sampling_rate) == (2, 16_000) and clip.n_samples >= 16_000
+    assert (clip.channels, clip.sampling_rate) == (2, 16_000)
+    assert clip.n_samples >= 16_000
 
 
 def test_a_failed_write_leaves_nothing_and_keeps_what_was_there(tmp_path, monkeypatch):

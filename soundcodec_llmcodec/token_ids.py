@@ -1,0 +1,124 @@
+"""Bare token ids in any usual form, and `<CODEC_i>` text, as checked codes."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+ON_INVALID = ("raise", "drop", "nearest")
+_TOKEN = re.compile(r"<CODEC_(-?\d{1,18})>")
+_SHOWN = 5
+
+
+class TokenError(ValueError):
+    """Tokens that cannot be decoded, with the offending ids and their positions."""
+
+
+def token_text(ids: Sequence[int]) -> str:
+    """Ids (F,) as "<CODEC_1><CODEC_2>...", the form in which language models see them."""
+    return "".join(f"<CODEC_{int(token)}>" for token in ids)
+
+
+def parse_codes(tokens: Any, codebook_size: int, num_quantizers: int = 1, on_invalid: str = "raise") -> torch.Tensor:
+    """Tokens as int64 codes (Q, F), on the CPU, all in [0, codebook_size).
+
+    `tokens` holds whole numbers, (F,) for one level or (Q, F), as a list, an array or a tensor; or, for one level, text
+    (or a list of texts) of "<CODEC_i>" with nothing but white space between. What is out of range is an error; with
+    on_invalid="drop" its frames, and foreign pieces of text, are left out, with "nearest" ids are moved into the range
+    (foreign text has no nearest id and stays an error). Both warn how many they changed.
+
+    Raises TokenError for ids out of range, fractions, booleans, other shapes, foreign text, or no token at all.
+    """
+    if on_invalid not in ON_INVALID:
+        raise ValueError(f"on_invalid must be one of {', '.join(ON_INVALID)}, got {on_invalid!r}")
+    if isinstance(tokens, (list, tuple)) and tokens and all(isinstance(piece, str) for piece in tokens):
+        tokens = "".join(tokens)
+    if isinstance(tokens, str):
+        ids = np.array(_ids_of_text(tokens, on_invalid), dtype=np.int64)
+    else:
+        ids = _whole_numbers(tokens)
+    if ids.ndim == 1 and num_quantizers == 1:
+        ids = ids[None]
+    if ids.ndim != 2 or ids.shape[0] != num_quantizers:
+        expected = "(F,) or (1, F)" if num_quantizers == 1 else f"({num_quantizers}, F)"
+        raise TokenError(f"expected tokens of shape {expected}, got {tuple(ids.shape)}")
+    codes = _in_range(ids, codebook_size, on_invalid)
+    if codes.shape[1] == 0:
+        raise TokenError("there are no tokens to decode")
+    return torch.from_numpy(np.array(codes, dtype=np.int64, order="C"))
+
+
+def _whole_numbers(tokens: Any) -> np.ndarray:
+    """Whole numbers of the caller's as an array of int64, or of Python ints where they are larger."""
+    if isinstance(tokens, torch.Tensor):
+        ids = tokens.detach().cpu().numpy()
+    elif isinstance(tokens, (list, tuple)):
+        flat = [token for row in tokens for token in (row if isinstance(row, (list, tuple)) else [row])]
+        if any(isinstance(token, (bool, np.bool_)) for token in flat):
+            raise TokenError("tokens must be whole numbers, got booleans")
+        try:
+            ids = np.asarray(tokens) if flat else np.zeros(0, dtype=np.int64)
+        except (ValueError, RuntimeError) as error:
+            raise TokenError(f"the list of tokens is ragged or not all whole numbers: {error}") from error
+        if ids.dtype.kind == "f" and all(isinstance(token, (int, np.integer)) for token in flat):
+            # numpy makes floats of whole numbers that only together exceed 64 bits.
+            ids = np.array(tokens, dtype=object)
+    elif isinstance(tokens, np.ndarray) or hasattr(tokens, "__array__"):
+        ids = np.asarray(tokens)
+    else:
+        raise TokenError(f"expected tokens as whole numbers or text, got {type(tokens).__name__}")
+    if ids.dtype.kind == "O" and all(isinstance(token, (int, np.integer)) for token in ids.flat):
+        return ids
+    if ids.dtype.kind not in "iu":
+        raise TokenError(f"tokens must be whole numbers, got {ids.dtype} of shape {ids.shape}")
+    return ids
+
+
+def _ids_of_text(text: str, on_invalid: str) -> list[int]:
+    """The ids in "<CODEC_i>" text. Foreign pieces raise TokenError, or are dropped with a counted warning."""
+    ids: list[int] = []
+    foreign: list[str] = []
+    end = 0
+    for match in [*_TOKEN.finditer(text), None]:
+        between = text[end : match.start() if match else len(text)].strip()
+        if between:
+            short = between if len(between) <= 40 else between[:37] + "..."
+            foreign.append(f"{short!r} after {len(ids)} tokens")
+        if match:
+            ids.append(int(match[1]))
+            end = match.end()
+    if not foreign:
+        return ids
+    found = f"{len(foreign)} pieces of text are no <CODEC_i> tokens: {_some(foreign)}"
+    if on_invalid != "drop":
+        raise TokenError(found)
+    warnings.warn(f"dropped: {found}", stacklevel=4)
+    return ids
+
+
+def _in_range(ids: np.ndarray, codebook_size: int, on_invalid: str) -> np.ndarray:
+    """Ids (Q, F) in [0, codebook_size): raises, drops whole frames or clips, as `parse_codes` says."""
+    bad = np.asarray((ids < 0) | (ids >= codebook_size), dtype=bool)
+    if not bad.any():
+        return ids
+    places = np.argwhere(bad)
+    shown = [f"{ids[q, f]} at {f if len(ids) == 1 else f'level {q}, frame {f}'}" for q, f in places[:_SHOWN]]
+    found = f"{len(places)} of {ids.size} tokens are outside [0, {codebook_size}): {_some(shown, len(places))}"
+    if on_invalid == "raise":
+        raise TokenError(f'{found}. Decode with the codec that made them, or pass on_invalid="drop" or "nearest"')
+    if on_invalid == "drop":
+        warnings.warn(f"dropped {int(bad.any(axis=0).sum())} frames: {found}", stacklevel=4)
+        return ids[:, ~bad.any(axis=0)]
+    warnings.warn(f"moved into the range: {found}", stacklevel=4)
+    # Comparing with whole Python numbers is exact where an unsigned type could not hold the lower bound.
+    return np.where(ids < 0, 0, np.where(ids >= codebook_size, codebook_size - 1, ids))
+
+
+def _some(items: Sequence[str], total: int | None = None) -> str:
+    total = len(items) if total is None else total
+    return ", ".join(items[:_SHOWN]) + (f" and {total - _SHOWN} more" if total > _SHOWN else "")
