@@ -46,12 +46,19 @@ class Attention(nn.Module):
         batch, frames, _ = x.shape
         qkv = self.to_qkv(x).view(batch, frames, 3, self.num_heads, self.head_dim)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, H, F, E) each
-        mixed = self._whole(q, k, v, frame_mask) if self.window is None else self._local(q, k, v, frame_mask)
+        # Up to four windows, one banded block costs less than blocks of three windows each.
+        whole = self.window is None or frames <= 4 * self.window
+        mixed = self._whole(q, k, v, frame_mask) if whole else self._local(q, k, v, frame_mask)
         return self.to_out(mixed.transpose(1, 2).reshape(batch, frames, -1))
 
     def _whole(self, q: Tensor, k: Tensor, v: Tensor, frame_mask: Tensor | None) -> Tensor:
-        cos, sin = rotary_tables(torch.arange(q.shape[2], device=q.device), self.head_dim)
+        positions = torch.arange(q.shape[2], device=q.device)
+        cos, sin = rotary_tables(positions, self.head_dim)
         keys = None if frame_mask is None else frame_mask[:, None, None, :]
+        if self.window is not None and q.shape[2] > self.window + 1:
+            band = (positions - positions[:, None]).abs() <= self.window
+            # A padding query has no frame to look at; let it look at its band, or softmax gives NaN there.
+            keys = band if frame_mask is None else band & (keys | ~frame_mask[:, None, :, None])
         return functional.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, attn_mask=keys)
 
     def _local(self, q: Tensor, k: Tensor, v: Tensor, frame_mask: Tensor | None) -> Tensor:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.conformer import Conformer
@@ -15,18 +14,23 @@ from soundcodec_llmcodec.nn.quantizer import Quantized, ResidualQuantizer
 from soundcodec_llmcodec.nn.stft import ISTFTHead, STFTHead
 
 
-def pad_to_frames(samples: Tensor, config: CodecConfig) -> Tensor:
-    """Samples (S,) to the (F - 1) * hop + N samples that its F = ceil(S / hop) frames look at.
+def framed_samples(samples: Tensor, config: CodecConfig, first: int = 0, last: int | None = None) -> Tensor:
+    """The samples that frames [first, last) of a clip (S,) look at: ((last - first - 1) * hop + N,).
 
-    Zeros fill the last frame (and, for the shortest clips, as much as reflecting needs), then both ends are reflected.
+    The clip is filled with zeros to whole frames (the shortest clips to as much as reflecting needs) and reflected at
+    both ends; only the part asked for is made, so that a slice of an hour costs as little as a slice of a second.
     """
-    frames = config.frames(samples.shape[-1])
-    padding = config.stft_padding
-    least = (padding // config.hop_length + 1) * config.hop_length
-    whole = max(frames * config.hop_length, least)
-    filled = functional.pad(samples, (0, whole - samples.shape[-1]))
-    reflected = functional.pad(filled[None], (padding, padding), mode="reflect")[0]
-    return reflected[: (frames - 1) * config.hop_length + config.n_fft]
+    last = config.frames(samples.shape[-1]) if last is None else last
+    start = first * config.hop_length - config.stft_padding
+    stop = (last - 1) * config.hop_length + config.n_fft - config.stft_padding
+    if start >= 0 and stop <= samples.shape[-1]:
+        return samples[start:stop]
+    least = (config.stft_padding // config.hop_length + 1) * config.hop_length
+    whole = max(config.frames(samples.shape[-1]) * config.hop_length, least)
+    index = torch.arange(start, stop, device=samples.device).abs()
+    index = torch.where(index < whole, index, 2 * (whole - 1) - index)
+    inside = index < samples.shape[-1]
+    return torch.where(inside, samples[index.clamp(max=samples.shape[-1] - 1)], 0.0)
 
 
 class Tokenizer(nn.Module):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.nn.model import CodecModel, pad_to_frames
+from soundcodec_llmcodec.nn.model import CodecModel, framed_samples
 
 if importlib.util.find_spec("auv") is None or importlib.util.find_spec("einops") is None:
     pytest.skip("needs the packages auv and einops (the test extra)", allow_module_level=True)
@@ -82,7 +82,7 @@ def test_tokens_and_audio_equal_auv(pair, frames, domain):
     torch.manual_seed(frames)
     samples = 0.3 * torch.randn(frames * 320)
     expected = theirs.tokenizer(samples[None], wav_types=None if domain is None else [domain])
-    codes = ours.encode(pad_to_frames(samples, ours.config)[None], domain=domain)
+    codes = ours.encode(framed_samples(samples, ours.config)[None], domain=domain)
     assert torch.equal(codes[0, 0], expected["tokens"][0, 0])
     start, end = ours.config.partition(domain)
     assert codes.min() >= start and codes.max() < end

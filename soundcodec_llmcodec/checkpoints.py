@@ -1,0 +1,225 @@
+"""Where weights come from and go to: named, local and hub checkpoints; safetensors; hashes.
+
+A checkpoint is a folder with `config.json` and `model.safetensors`; the published `.pt` state dicts are read too
+(`weights_only=True`, never a pickle).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from soundcodec_llmcodec.config import CodecConfig, ConfigError
+from soundcodec_llmcodec.nn.model import CodecModel
+
+FORMAT = "llmcodec-checkpoint"
+FORMAT_VERSION = 1
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+CHECKPOINT_VARIABLE = "LLMCODEC_CHECKPOINT"
+DEFAULT_NAME = "llmcodec"
+BUNDLED = Path(__file__).parent / "assets" / DEFAULT_NAME
+
+# Hub repositories whose weights are a published `.pt` and hold no config.json: name -> (repository, file).
+PUBLISHED = {
+    "llmcodec_published": ("voidful/llm-codec", "llm-codec.pt"),
+    "llmcodec_abl_ftp": ("voidful/llm-codec-abl-ftp", "llm-codec.pt"),
+    "llmcodec_abl_sa": ("voidful/llm-codec-abl-sa", "llm-codec.pt"),
+    "llmcodec_abl_k1": ("voidful/llmcodec-abl-k1", "llm-codec.pt"),
+    "llmcodec_abl_k3": ("voidful/llmcodec-abl-k3", "llm-codec.pt"),
+    "llmcodec_abl_k10": ("voidful/llmcodec-abl-k10", "llm-codec.pt"),
+    "auv": ("SWivid/AUV", "auv.pt"),
+}
+NAMES = (DEFAULT_NAME, *(name for name in PUBLISHED if name != "auv"))
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be found or does not hold what its config says."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint: its config, float32 model in eval mode, name, and free information from its config.json."""
+
+    config: CodecConfig
+    model: CodecModel
+    name: str
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+def resolve(name: str = DEFAULT_NAME, checkpoint: str | os.PathLike[str] | None = None) -> str:
+    """The source to load: `checkpoint` if given, else $LLMCODEC_CHECKPOINT for the default codec, else the name."""
+    if checkpoint is not None:
+        return os.fspath(checkpoint)
+    if name == DEFAULT_NAME:
+        return os.environ.get(CHECKPOINT_VARIABLE) or name
+    return name
+
+
+def load(
+    source: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    device: str | torch.device = "cpu",
+) -> Checkpoint:
+    """Load a checkpoint from a name, a folder, a `.safetensors` or `.pt` file, or a hub id (`owner/name`).
+
+    Raises CheckpointError when nothing is found or when keys or shapes differ from what the config describes.
+    """
+    text = os.fspath(source)
+    path = Path(text).expanduser()
+    if text == DEFAULT_NAME:
+        config_path, weights_path = BUNDLED / CONFIG_FILE, BUNDLED / WEIGHTS_FILE
+    elif path.exists():
+        config_path, weights_path = _local_files(path)
+    elif text in PUBLISHED:
+        config_path, weights_path = None, _download(*PUBLISHED[text], revision, local_files_only)
+    elif re.fullmatch(r"[\w.-]+/[\w.-]+", text):
+        config_path, weights_path = _hub_files(text, revision, local_files_only)
+    else:
+        names = ", ".join((DEFAULT_NAME, *PUBLISHED))
+        raise CheckpointError(f"no checkpoint at {text!r}: expected a folder, a file, a hub id 'owner/name' or {names}")
+    config, info = _read_config(config_path)
+    model = build(config, _read_tensors(weights_path), str(weights_path)).to(device)
+    return Checkpoint(config, model, _name_of(text, path), info)
+
+
+def save(
+    folder: str | os.PathLike[str],
+    config: CodecConfig,
+    model: CodecModel,
+    info: Mapping[str, Any] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Path:
+    """Write `config.json` and `model.safetensors` (floats stored as `dtype`) into a folder, each whole or not at all."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    described = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "codec": config.to_dict(),
+        "info": dict(info or {}),
+    }
+    text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as scratch:
+        save_file(tensors, Path(scratch) / WEIGHTS_FILE, metadata={"format": "pt"})
+        (Path(scratch) / CONFIG_FILE).write_text(text, encoding="utf-8")
+        # The config goes last: a folder with a config.json is a whole checkpoint.
+        for name in (WEIGHTS_FILE, CONFIG_FILE):
+            os.replace(Path(scratch) / name, folder / name)
+    return folder
+
+
+def weights_hash(config: CodecConfig, model: CodecModel) -> str:
+    """SHA-256 (64 hex digits) of the config and every tensor, the same however the weights were stored."""
+    digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def build(config: CodecConfig, tensors: Mapping[str, Tensor], where: str) -> CodecModel:
+    """A float32 model in eval mode holding exactly these tensors; shapes are checked before anything is allocated."""
+    with torch.device("meta"):
+        model = CodecModel(config)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    problems = [f"missing {name}" for name in expected if name not in found]
+    problems += [f"unexpected {name}" for name in found if name not in expected]
+    problems += [
+        f"{name} is {found[name]}, expected {shape}"
+        for name, shape in expected.items()
+        if name in found and found[name] != shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:4]) + (f"; and {len(problems) - 4} more" if len(problems) > 4 else "")
+        raise CheckpointError(f"{where} does not hold the weights that its config describes: {shown}")
+    whole = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    model.load_state_dict(whole, strict=True, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def _local_files(path: Path) -> tuple[Path | None, Path]:
+    if path.is_dir():
+        missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE) if not (path / name).is_file()]
+        if missing:
+            raise CheckpointError(f"the folder {path} is no checkpoint: it has no {' and no '.join(missing)}")
+        return path / CONFIG_FILE, path / WEIGHTS_FILE
+    beside = path.parent / CONFIG_FILE
+    return (beside if beside.is_file() else None), path
+
+
+def _hub_files(repo: str, revision: str | None, local_files_only: bool) -> tuple[Path | None, Path]:
+    for known_repo, file in PUBLISHED.values():
+        if repo == known_repo:
+            return None, _download(repo, file, revision, local_files_only)
+    config = _download(repo, CONFIG_FILE, revision, local_files_only)
+    return config, _download(repo, WEIGHTS_FILE, revision, local_files_only)
+
+
+def _download(repo: str, file: str, revision: str | None, local_files_only: bool) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(repo, file, revision=revision, local_files_only=local_files_only))
+    except (EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise CheckpointError(
+            f"could not get {file} of the hub repository {repo!r}: {error}. Check the name and the network, or download "
+            f"it yourself and pass the folder or file as the checkpoint"
+        ) from error
+
+
+def _read_config(path: Path | None) -> tuple[CodecConfig, dict[str, Any]]:
+    if path is None:
+        return CodecConfig.preset("published"), {}
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(described, dict) or described.get("format") != FORMAT:
+        raise CheckpointError(f'{path} is no codec checkpoint: expected "format": "{FORMAT}"')
+    if described.get("format_version") != FORMAT_VERSION:
+        found = described.get("format_version")
+        raise CheckpointError(f"{path} has format version {found!r}; this release reads version {FORMAT_VERSION}")
+    try:
+        return CodecConfig.from_dict(described["codec"]), dict(described.get("info", {}))
+    except (ConfigError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not describe a codec: {error}") from error
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f"there is no weights file {path}")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read as weights: {error}") from error
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise CheckpointError(f"{path} is no plain state dict of tensors, as llm-codec.pt is")
+    return tensors
+
+
+def _name_of(text: str, path: Path) -> str:
+    return path.resolve().name if path.exists() and text != DEFAULT_NAME else text

@@ -1,0 +1,204 @@
+"""Runs the model over clips of any length: padded batches, masks, and chunks for long audio.
+
+Everything here is at the codec's own rate. Letters: B batch, S samples, F frames, Q codebook levels.
+
+A clip longer than `chunk_frames` is coded in chunks, each with as many frames of context on either side as can change
+its result. With a bounded attention window that is every frame that matters, so chunks give what the whole clip gives;
+with whole-clip attention the context is UNBOUNDED_CONTEXT frames and the codes are close, not equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.nn.model import CodecModel, framed_samples
+
+CHUNK_FRAMES = 1_536
+UNBOUNDED_CONTEXT = 512
+BATCH_FRAMES = 4_096
+# float32 rounding differs by about 1e-6 with a batch's shape. A code whose lead over the next is below this is looked
+# at again alone, so that a batch never decides a near-tie otherwise than the single clip does.
+TIE_MARGIN = 2e-5
+
+
+class CodecInputError(ValueError):
+    """Samples or codes that the model cannot run on, with what came and what was expected."""
+
+
+@contextmanager
+def exact_inference() -> Iterator[None]:
+    """No gradients and no TF32: float32 products in float32, on a GPU too."""
+    matmul = torch.backends.cuda.matmul.allow_tf32
+    cudnn = torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
+
+
+def encode(model: CodecModel, samples: Tensor, domain: str | None, chunk_frames: int, progress: bool = False) -> Tensor:
+    """Samples (S,) to codes (Q, F) on the CPU."""
+    check_samples(samples)
+    config = model.config
+    with exact_inference():
+        if config.frames(samples.shape[0]) <= chunk_frames:
+            padded = framed_samples(samples, config)[None].to(_device(model))
+            return model.encode(padded, None, domain)[0].cpu()
+        frames = config.frames(samples.shape[0])
+        codes = torch.empty(config.num_quantizers, frames, dtype=torch.int64)
+        for first, last, low, high in _chunks(config, frames, config.encoder_layers, chunk_frames, progress, "encode"):
+            padded = framed_samples(samples, config, low, high)[None].to(_device(model))
+            codes[:, first:last] = model.encode(padded, None, domain)[0, :, first - low : last - low].cpu()
+        return codes
+
+
+def encode_batch(model: CodecModel, samples: Sequence[Tensor], domain: str | None, chunk_frames: int) -> list[Tensor]:
+    """Samples (S_i,) to codes (Q, F_i), each what `encode` gives it alone."""
+    for item in samples:
+        check_samples(item)
+    config = model.config
+    frames = [config.frames(item.shape[0]) for item in samples]
+    results: list[Tensor | None] = [None] * len(samples)
+    for group in _groups(frames, chunk_frames):
+        if len(group) > 1:
+            codes, settled = _encode_group(model, [samples[i] for i in group], [frames[i] for i in group], domain)
+            for position, index in enumerate(group):
+                if settled[position]:
+                    results[index] = codes[position, :, : frames[index]].clone()
+    return [
+        encode(model, samples[index], domain, chunk_frames) if result is None else result
+        for index, result in enumerate(results)
+    ]
+
+
+def decode(model: CodecModel, codes: Tensor, chunk_frames: int, progress: bool = False) -> Tensor:
+    """Codes (Q, F) to samples (F * hop,) on the CPU."""
+    check_codes(codes, model.config)
+    config, frames = model.config, codes.shape[1]
+    with exact_inference():
+        if frames <= chunk_frames:
+            return model.decode(codes[None].to(_device(model)))[0].cpu()
+        hop = config.hop_length
+        samples = torch.empty(frames * hop)
+        for first, last, low, high in _chunks(config, frames, config.decoder_layers, chunk_frames, progress, "decode"):
+            part = model.decode(codes[None, :, low:high].to(_device(model)))[0]
+            samples[first * hop : last * hop] = part[(first - low) * hop : (last - low) * hop].cpu()
+        return samples
+
+
+def decode_batch(model: CodecModel, codes: Sequence[Tensor], chunk_frames: int) -> list[Tensor]:
+    """Codes (Q, F_i) to samples (F_i * hop,), each what `decode` gives it alone (to float32 rounding)."""
+    for item in codes:
+        check_codes(item, model.config)
+    frames = [item.shape[1] for item in codes]
+    results: list[Tensor | None] = [None] * len(codes)
+    for group in _groups(frames, chunk_frames):
+        if len(group) > 1:
+            mask = _frame_mask([frames[i] for i in group])
+            padded = torch.zeros(len(group), model.config.num_quantizers, mask.shape[1], dtype=torch.int64)
+            for position, index in enumerate(group):
+                padded[position, :, : frames[index]] = codes[index]
+            with exact_inference():
+                samples = model.decode(padded.to(_device(model)), mask.to(_device(model))).cpu()
+            for position, index in enumerate(group):
+                results[index] = samples[position, : frames[index] * model.config.hop_length].clone()
+    return [
+        decode(model, codes[index], chunk_frames) if result is None else result for index, result in enumerate(results)
+    ]
+
+
+def check_samples(samples: Tensor) -> None:
+    """Raise CodecInputError unless samples is (S,) finite floats with S >= 1."""
+    if samples.ndim != 1 or not samples.is_floating_point():
+        raise CodecInputError(f"expected mono float samples (S,), got shape {tuple(samples.shape)} {samples.dtype}")
+    if samples.shape[0] == 0:
+        raise CodecInputError("the clip is empty (0 samples); a clip needs at least one sample")
+    if not torch.isfinite(samples).all():
+        bad = int((~torch.isfinite(samples)).sum())
+        raise CodecInputError(f"{bad} of {samples.shape[0]} samples are NaN or infinite; clean the clip first")
+
+
+def check_codes(codes: Tensor, config: CodecConfig) -> None:
+    """Raise CodecInputError unless codes is (Q, F) int64 in range with F >= 1."""
+    if codes.ndim != 2 or codes.shape[0] != config.num_quantizers or codes.dtype != torch.int64:
+        expected = f"({config.num_quantizers}, F) int64"
+        raise CodecInputError(f"expected codes {expected}, got shape {tuple(codes.shape)} {codes.dtype}")
+    if codes.shape[1] == 0:
+        raise CodecInputError("no codes to decode (0 frames); at least one frame is needed")
+    wrong = codes[(codes < 0) | (codes >= config.codebook_size)]
+    if len(wrong):
+        raise CodecInputError(f"codes {wrong[:5].tolist()} are outside [0, {config.codebook_size})")
+
+
+def check_length(codes: Tensor, n_samples: int | None, config: CodecConfig) -> None:
+    """Raise CodecInputError unless codes (Q, F) hold n_samples samples (None: all of them)."""
+    most = codes.shape[-1] * config.hop_length
+    if n_samples is not None and not 1 <= n_samples <= most:
+        raise CodecInputError(f"{codes.shape[-1]} frames hold 1 to {most} samples, not {n_samples}")
+
+
+def _encode_group(
+    model: CodecModel, samples: Sequence[Tensor], frames: Sequence[int], domain: str | None
+) -> tuple[Tensor, list[bool]]:
+    """Codes (B, Q, F) of a padded batch, and for each item whether no near-tie was met."""
+    mask = _frame_mask(frames)
+    width = (mask.shape[1] - 1) * model.config.hop_length + model.config.n_fft
+    padded = torch.zeros(len(samples), width)
+    for position, item in enumerate(samples):
+        framed = framed_samples(item, model.config)
+        padded[position, : framed.shape[0]] = framed
+    with exact_inference():
+        start, end = model.config.partition(domain)
+        quantized = model.tokenizer(padded.to(_device(model)), mask.to(_device(model)), start, end, want_margins=True)
+    if quantized.margins is None:
+        return quantized.codes.cpu(), [True] * len(samples)
+    close = (quantized.margins.cpu() < TIE_MARGIN) & mask[:, None, :]
+    return quantized.codes.cpu(), [not bool(item.any()) for item in close]
+
+
+def _frame_mask(frames: Sequence[int]) -> Tensor:
+    """(B, F) bool: each item's own frames."""
+    return torch.arange(max(frames))[None] < torch.tensor(list(frames))[:, None]
+
+
+def _groups(frames: Sequence[int], chunk_frames: int) -> Iterator[list[int]]:
+    """Indices in batches of similar length, at most BATCH_FRAMES padded frames each; long clips go alone."""
+    group: list[int] = []
+    for index in sorted(range(len(frames)), key=lambda i: -frames[i]):
+        longest = frames[group[0]] if group else frames[index]
+        if group and (longest * (len(group) + 1) > BATCH_FRAMES or longest > chunk_frames):
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group
+
+
+def _chunks(
+    config: CodecConfig, frames: int, layers: int, chunk_frames: int, progress: bool, label: str
+) -> Iterator[tuple[int, int, int, int]]:
+    """(first, last, low, high): frames [first, last) to keep from a run over [low, high)."""
+    context = config.context_frames(layers)
+    if context is None:
+        context = UNBOUNDED_CONTEXT
+    else:
+        # Whole windows of context keep attention's blocks where they lie in the whole clip.
+        window = config.attention_window or 1
+        context = -(-context // window) * window
+        chunk_frames = max(window, chunk_frames // window * window)
+    starts = range(0, frames, chunk_frames)
+    for first in tqdm(starts, desc=label, unit="chunk", disable=not progress):
+        last = min(first + chunk_frames, frames)
+        yield first, last, max(0, first - context), min(frames, last + context)
+
+
+def _device(model: CodecModel) -> torch.device:
+    return next(model.parameters()).device

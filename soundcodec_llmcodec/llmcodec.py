@@ -1,0 +1,230 @@
+"""LLMCodec: audio to tokens to audio, for one clip or many, a second or an hour.
+
+Letters: C channels, Q codebook levels, S samples, F frames.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from soundcodec_llmcodec import audio as audio_io
+from soundcodec_llmcodec import checkpoints, coding
+from soundcodec_llmcodec.audio import Clip
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.tokens import Tokens, parse_codes
+
+
+class LLMCodec:
+    """A codec in eval mode: `encode` gives `Tokens`, `decode` gives samples at the caller's rate, exactly as many.
+
+    The encoder runs in float32 and without any randomness: one clip gives the same tokens alone, in a batch and beside
+    any neighbour. Clips longer than `chunk_frames` are coded in chunks of that many frames, in bounded memory.
+    """
+
+    def __init__(
+        self,
+        config: CodecConfig,
+        model: CodecModel,
+        *,
+        name: str = "unnamed",
+        info: Mapping[str, Any] | None = None,
+        chunk_frames: int = coding.CHUNK_FRAMES,
+    ) -> None:
+        self.config = config
+        self.model = model.eval().requires_grad_(False)
+        self.name = name
+        self.info = dict(info or {})
+        self.chunk_frames = chunk_frames
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_repo: str | os.PathLike[str] = checkpoints.DEFAULT_NAME,
+        *,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        device: str | torch.device = "cpu",
+    ) -> LLMCodec:
+        """Load by name, folder, file or hub id (`revision` and `local_files_only` as in huggingface_hub).
+
+        Raises checkpoints.CheckpointError when it is not found or holds other weights than its config describes.
+        """
+        loaded = checkpoints.load(path_or_repo, revision=revision, local_files_only=local_files_only, device=device)
+        return cls(loaded.config, loaded.model, name=loaded.name, info=loaded.info)
+
+    @classmethod
+    def random(cls, config: CodecConfig, seed: int = 0) -> LLMCodec:
+        """An untrained codec with seeded weights (the global random state is left as it was)."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(config, CodecModel(config), name=f"random-{seed}")
+
+    def save_pretrained(self, folder: str | os.PathLike[str], dtype: torch.dtype = torch.float32) -> None:
+        """Write `config.json` and `model.safetensors` into a folder; `from_pretrained` reads them back."""
+        checkpoints.save(folder, self.config, self.model, self.info, dtype)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's weights are."""
+        return next(self.model.parameters()).device
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """SHA-256 of config and weights, 64 hex digits: tokens and results carry it."""
+        return checkpoints.weights_hash(self.config, self.model)
+
+    # -- the friendly face: any rate, any layout -------------------------------------------------------------------
+    def encode(
+        self,
+        audio: Any,
+        sampling_rate: int | None = None,
+        *,
+        domain: str | None = None,
+        keep_channels: bool = False,
+        progress: bool = False,
+    ) -> Tokens:
+        """Audio to tokens.
+
+        `audio` is an array or tensor (S,), (1, S), (C, S) or (S, C) of floats or ints with its `sampling_rate` in Hz
+        (8,000 to 192,000), a path, bytes, or a dict with "array" and "sampling_rate", "path" or "bytes". Channels are
+        averaged unless `keep_channels`, which codes each. Raises audio.AudioError on anything else.
+        """
+        channels, n_samples, rate = self._prepare(audio, sampling_rate, keep_channels)
+        codes = [self.encode_samples(channel, domain=domain, progress=progress) for channel in channels]
+        return self._tokens(codes, n_samples, rate)
+
+    def encode_batch(
+        self,
+        audios: Sequence[Any],
+        sampling_rates: Sequence[int | None] | int | None = None,
+        *,
+        domain: str | None = None,
+    ) -> list[Tokens]:
+        """`encode` of each, in order; lengths and rates may differ, and each item's tokens are those it has alone."""
+        if sampling_rates is None or isinstance(sampling_rates, int):
+            sampling_rates = [sampling_rates] * len(audios)
+        if len(sampling_rates) != len(audios):
+            raise ValueError(f"{len(audios)} clips came with {len(sampling_rates)} sampling rates")
+        prepared = [self._prepare(audio, rate, False) for audio, rate in zip(audios, sampling_rates, strict=True)]
+        codes = self.encode_samples_batch([channels[0] for channels, _, _ in prepared], domain=domain)
+        return [self._tokens([item], n, rate) for item, (_, n, rate) in zip(codes, prepared, strict=True)]
+
+    def decode(
+        self,
+        tokens: Any,
+        *,
+        sampling_rate: int | None = None,
+        n_samples: int | None = None,
+        on_invalid: str = "raise",
+        any_codec: bool = False,
+        progress: bool = False,
+    ) -> np.ndarray:
+        """Tokens to float32 samples (S,), or (C, S) when channels were kept.
+
+        `tokens` is a `Tokens`, or bare ids (a list, an array or a tensor, (F,) or (Q, F)), or "<CODEC_i>..." text;
+        nothing else is needed. A `Tokens` comes back at its own rate and length; bare ids at the codec's rate with
+        `hop_length` samples a frame. `sampling_rate` and `n_samples` (at that rate) override both. Out-of-range ids
+        are an error unless `on_invalid` is "drop" or "nearest". A `Tokens` made by another codec is refused unless
+        `any_codec`.
+        """
+        codes, rate, length = self._codes_of(tokens, sampling_rate, n_samples, on_invalid, any_codec)
+        samples = [self.decode_codes(channel, progress=progress) for channel in codes]
+        return self._at_rate(samples, rate, length)
+
+    def decode_batch(self, tokens: Sequence[Any], *, on_invalid: str = "raise") -> list[np.ndarray]:
+        """`decode` of each, in order."""
+        items = [self._codes_of(item, None, None, on_invalid, False) for item in tokens]
+        channels = self.decode_codes_batch([channel for codes, _, _ in items for channel in codes])
+        results, start = [], 0
+        for codes, rate, length in items:
+            results.append(self._at_rate(channels[start : start + len(codes)], rate, length))
+            start += len(codes)
+        return results
+
+    # -- the core, at the codec's own rate -------------------------------------------------------------------------
+    def encode_samples(self, samples: Tensor, *, domain: str | None = None, progress: bool = False) -> Tensor:
+        """Mono samples (S,) at `config.sample_rate` to codes (Q, F) int64 on the CPU, F = ceil(S / hop_length)."""
+        return coding.encode(self.model, samples, domain, self.chunk_frames, progress)
+
+    def encode_samples_batch(self, samples: Sequence[Tensor], *, domain: str | None = None) -> list[Tensor]:
+        """`encode_samples` of each (S_i,), in padded batches with every item masked to its own frames."""
+        return coding.encode_batch(self.model, samples, domain, self.chunk_frames)
+
+    def decode_codes(self, codes: Tensor, n_samples: int | None = None, *, progress: bool = False) -> Tensor:
+        """Codes (Q, F) to samples (S,) at `config.sample_rate` on the CPU; S is n_samples or F * hop_length."""
+        coding.check_length(codes, n_samples, self.config)
+        return coding.decode(self.model, codes, self.chunk_frames, progress)[:n_samples]
+
+    def decode_codes_batch(
+        self, codes: Sequence[Tensor], n_samples: Sequence[int | None] | None = None
+    ) -> list[Tensor]:
+        """`decode_codes` of each (Q, F_i)."""
+        lengths = [None] * len(codes) if n_samples is None else list(n_samples)
+        for item, length in zip(codes, lengths, strict=True):
+            coding.check_length(item, length, self.config)
+        decoded = coding.decode_batch(self.model, codes, self.chunk_frames)
+        return [samples[:length] for samples, length in zip(decoded, lengths, strict=True)]
+
+    # -- between the two -------------------------------------------------------------------------------------------
+    def _prepare(self, audio: Any, sampling_rate: int | None, keep_channels: bool) -> tuple[list[Tensor], int, int]:
+        """(channels at the codec's rate, the caller's number of samples, the caller's rate)."""
+        path = audio_io.path_of(audio)
+        if path is not None and not keep_channels:
+            read = audio_io.read_mono(path, self.config.sample_rate)
+            return [torch.from_numpy(read.samples)], read.n_samples, read.sampling_rate
+        clip: Clip = audio_io.as_clip(audio, sampling_rate)
+        channels = clip.samples if keep_channels else audio_io.mono(clip)[None]
+        resampled = audio_io.resample(channels, clip.sampling_rate, self.config.sample_rate)
+        return [torch.from_numpy(channel) for channel in resampled], clip.n_samples, clip.sampling_rate
+
+    def _tokens(self, codes: list[Tensor], n_samples: int, sampling_rate: int) -> Tokens:
+        return Tokens(
+            codes=torch.stack(codes),
+            n_samples=n_samples,
+            sampling_rate=sampling_rate,
+            codebook_size=self.config.codebook_size,
+            codec_sample_rate=self.config.sample_rate,
+            hop_length=self.config.hop_length,
+            codec_hash=self.weights_hash,
+            codec_name=self.name,
+        )
+
+    def _codes_of(
+        self, tokens: Any, sampling_rate: int | None, n_samples: int | None, on_invalid: str, any_codec: bool
+    ) -> tuple[list[Tensor], int, int]:
+        """(codes (Q, F) a channel, the rate to give back, the samples to give back at that rate)."""
+        levels, size = self.config.num_quantizers, self.config.codebook_size
+        if isinstance(tokens, Tokens):
+            if tokens.codec_hash not in (None, self.weights_hash) and not any_codec:
+                raise ValueError(
+                    f"these tokens were made by codec {str(tokens.codec_hash)[:12]}, this is {self.weights_hash[:12]} "
+                    f"({self.name}); load the codec that made them, or pass any_codec=True"
+                )
+            codes = [parse_codes(channel, size, levels, on_invalid) for channel in tokens.codes]
+            own_rate, own_length = tokens.sampling_rate, tokens.n_samples
+        else:
+            codes = [parse_codes(tokens, size, levels, on_invalid)]
+            own_rate, own_length = self.config.sample_rate, codes[0].shape[1] * self.config.hop_length
+        rate = own_rate if sampling_rate is None else audio_io.check_rate(sampling_rate)
+        length = audio_io.resampled_length(own_length, own_rate, rate) if n_samples is None else n_samples
+        if n_samples is not None:
+            most = audio_io.resampled_length(codes[0].shape[1] * self.config.hop_length, self.config.sample_rate, rate)
+            if not 1 <= n_samples <= most:
+                raise ValueError(f"{codes[0].shape[1]} frames hold 1 to {most} samples at {rate} Hz, not {n_samples}")
+        return codes, rate, length
+
+    def _at_rate(self, channels: Sequence[Tensor], rate: int, length: int) -> np.ndarray:
+        """Channels at the codec's rate to (S,) or (C, S) with `length` samples at `rate`."""
+        own = self.config.sample_rate
+        needed = min(channels[0].shape[0], audio_io.resampled_length(length, rate, own))
+        stacked = np.stack([channel[:needed].numpy() for channel in channels])
+        fitted = audio_io.fit_length(audio_io.resample(stacked, own, rate), length)
+        return fitted[0] if len(channels) == 1 else fitted

@@ -1,0 +1,92 @@
+"""Where training audio comes from: folders of audio files, parquet data sets, hub data sets; bytes in, clips out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+
+
+class DataError(ValueError):
+    """A data source that cannot be read, with what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data source and its split, as written "PLACE" or "PLACE:SPLIT"."""
+
+    place: str
+    split: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> Source:
+        """ "FOLDER", "FOLDER:validation" or "owner/name:train.100"."""
+        if Path(text).exists():
+            return cls(text, None)
+        place, separator, split = text.rpartition(":")
+        return cls(place, split) if separator and place else cls(text, None)
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """(id, audio) pairs in a fixed order; audio is a path or bytes that `audio.as_clip` reads."""
+        folder = Path(self.place)
+        if folder.is_dir():
+            parquet = sorted(folder.rglob("*.parquet"))
+            yield from self._parquet_items(parquet) if parquet else self._file_items(folder)
+        elif folder.suffix == ".parquet" and folder.is_file():
+            yield from _rows_of([folder])
+        else:
+            yield from self._hub_items()
+
+    def _parquet_items(self, files: list[Path]) -> Iterator[tuple[str, Any]]:
+        if self.split is not None:
+            chosen = [file for file in files if file.name.startswith(f"{self.split}-") or file.stem == self.split]
+            if not chosen:
+                splits = sorted({file.stem.split("-")[0] for file in files})
+                raise DataError(f"{self.place} has no split {self.split!r}; its splits are {splits}")
+            files = chosen
+        yield from _rows_of(files)
+
+    def _file_items(self, folder: Path) -> Iterator[tuple[str, Any]]:
+        base = folder / self.split if self.split else folder
+        files = sorted(p for p in base.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+        if not files:
+            raise DataError(f"no parquet and no audio files ({', '.join(AUDIO_SUFFIXES)}) below {base}")
+        for file in files:
+            yield str(file.relative_to(folder)), file
+
+    def _hub_items(self) -> Iterator[tuple[str, Any]]:
+        try:
+            import datasets
+        except ImportError as error:
+            message = f"reading {self.place!r} from the hub needs the package datasets: pip install -e '.[train]'"
+            raise ImportError(message) from error
+        if self.split is None:
+            raise DataError(
+                f"{self.place!r} is no local folder; for a hub data set name the split, '{self.place}:train'"
+            )
+        rows = datasets.load_dataset(self.place, split=self.split)
+        for index, row in enumerate(rows.cast_column("audio", datasets.Audio(decode=False))):
+            yield str(row.get("id", index)), _bytes_or_path(row["audio"])
+
+
+def _rows_of(files: list[Path]) -> Iterator[tuple[str, Any]]:
+    import pyarrow.parquet
+
+    for file in files:
+        table = pyarrow.parquet.ParquetFile(file)
+        if "audio" not in table.schema_arrow.names:
+            raise DataError(f"{file} has no column 'audio'; its columns are {table.schema_arrow.names}")
+        names = [name for name in ("id", "source", "audio") if name in table.schema_arrow.names]
+        index = 0
+        for batch in table.iter_batches(batch_size=64, columns=names):
+            for row in batch.to_pylist():
+                name = row.get("id") or row.get("source") or index
+                yield f"{file.stem}/{name}", _bytes_or_path(row["audio"])
+                index += 1
+
+
+def _bytes_or_path(audio: dict[str, Any]) -> Any:
+    return audio["bytes"] if audio.get("bytes") is not None else Path(audio["path"])

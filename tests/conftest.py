@@ -1,0 +1,36 @@
+"""Shared parts: tiny seeded codecs, so that every test runs on real model objects without a download."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.llmcodec import LLMCodec
+
+# Tiny models gain nothing from more threads, and lose much on a busy machine.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_codec() -> LLMCodec:
+    """An untrained codec of the tiny preset (attention window 4 frames)."""
+    return LLMCodec.random(CodecConfig.preset("tiny"))
+
+
+@pytest.fixture(scope="session")
+def unbounded_codec() -> LLMCodec:
+    """The same with whole-clip attention, as published."""
+    fields = {**CodecConfig.preset("tiny").to_dict(), "attention_window": None}
+    return LLMCodec.random(CodecConfig.from_dict(fields))
+
+
+@pytest.fixture
+def noise():
+    """noise(n, seed): n float32 samples in [-1, 1]."""
+
+    def make(n: int, seed: int = 0) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return (0.2 * torch.randn(n, generator=generator)).clamp(-1, 1)
+
+    return make
