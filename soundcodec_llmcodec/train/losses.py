@@ -104,7 +104,8 @@ class PhaseLoss(nn.Module):
         for window in self.windows:
             wanted, got = target[window], estimate[window]
             size = magnitude(wanted)
-            difference = wanted / size - got / magnitude(got).clamp_min(1e-3)
+            # The floor bounds the gradient where a bin holds next to nothing.
+            difference = wanted / size.clamp_min(1e-3) - got / magnitude(got).clamp_min(1e-3)
             weight = size / size.sum(dim=(1, 2), keepdim=True)
             losses.append((weight * magnitude(difference)).sum(dim=(1, 2)).mean())
         return torch.stack(losses).mean()

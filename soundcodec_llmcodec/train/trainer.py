@@ -117,7 +117,10 @@ class Trainer:
 
     def export(self, folder: Path, info: dict[str, Any], dtype: torch.dtype = torch.float16) -> Path:
         """Write the averaged model as a codec checkpoint, with what it was trained on and for how long."""
-        trained = {"steps": self.state.step, "training": self.config.to_dict(), **self._data_facts()}
+        recipe = self.config.to_dict()
+        for key in ("data", "validation", "init"):
+            recipe.pop(key)  # where files lie on this machine is nobody else's business; `info` names the corpora
+        trained = {"steps": self.state.step, "recipe": recipe, **self._data_facts()}
         return checkpoints.save(folder, self.codec, self.state.average, {**info, "trained": trained}, dtype)
 
     def _data_facts(self) -> dict[str, Any]:
