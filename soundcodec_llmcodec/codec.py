@@ -1,0 +1,46 @@
+"""The registry, as SoundCodec.codec: load a codec by name, list the names, ask whether it decodes."""
+
+from __future__ import annotations
+
+import difflib
+import os
+
+from soundcodec_llmcodec import checkpoints
+from soundcodec_llmcodec.superb.adapter import Codec, codec_class
+
+
+class UnknownCodecError(ValueError):
+    """A name that is not in the registry."""
+
+
+def load_codec(
+    name: str = checkpoints.DEFAULT_NAME, *, checkpoint: str | os.PathLike[str] | None = None, device: str = "cpu"
+) -> Codec:
+    """The codec `name`, with Codec-SUPERB's methods and, as `.codec`, the LLMCodec itself.
+
+    "llmcodec" is the bundled checkpoint, offline; `checkpoint` (a folder, a file or a hub id) or $LLMCODEC_CHECKPOINT
+    puts another in its place. The other names are the published checkpoints on the Hugging Face hub. Raises
+    UnknownCodecError, or checkpoints.CheckpointError where the weights cannot be had.
+    """
+    return codec_class(_checked(name))(checkpoint, device)
+
+
+def list_codec() -> list[str]:
+    """The names that `load_codec` takes, sorted."""
+    return sorted(checkpoints.NAMES)
+
+
+def codec_supports_decode(name: str) -> bool:
+    """Whether the codec turns tokens into audio again; known without loading it. Raises UnknownCodecError."""
+    return codec_class(_checked(name)).supports_decode
+
+
+def _checked(name: str) -> str:
+    if name in checkpoints.NAMES:
+        return name
+    near = difflib.get_close_matches(str(name), checkpoints.NAMES, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    names = ", ".join(list_codec())
+    raise UnknownCodecError(
+        f"no codec is called {name!r}{hint} The codecs are: {names}. For weights of your own, pass checkpoint=..."
+    )
