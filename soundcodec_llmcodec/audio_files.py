@@ -94,6 +94,13 @@ def blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
         warnings.warn(f"the audio file states {file.frames} samples but holds {done}: it is cut short", stacklevel=3)
 
 
+def check_ending(*paths: str | os.PathLike[str]) -> None:
+    """Raise AudioError for a path whose ending names no format that `write_audio` writes."""
+    for path in paths:
+        if Path(path).suffix.lower() not in _SUBTYPES:
+            raise AudioError(f"cannot write {os.fspath(path)}: name it with one of {', '.join(_SUBTYPES)}")
+
+
 def write_audio(path: Any, samples: Any, sampling_rate: int, *, subtype: str | None = None) -> None:
     """Write samples (S,) or (C, S) to a sound file, block by block; the file appears whole or not at all.
 
@@ -107,10 +114,9 @@ def write_audio(path: Any, samples: Any, sampling_rate: int, *, subtype: str | N
     array = array[None] if array.ndim == 1 else array
     if array.ndim != 2 or array.dtype.kind != "f":
         raise AudioError(f"expected float samples (S,) or (C, S) to write, got {array.dtype} {array.shape}")
+    check_ending(path)
     ending = Path(path).suffix.lower()
-    subtype = subtype or _SUBTYPES.get(ending)
-    if ending not in _SUBTYPES:
-        raise AudioError(f"cannot write {os.fspath(path)}: name it with one of {', '.join(_SUBTYPES)}")
+    subtype = subtype or _SUBTYPES[ending]
     container = "OGG" if ending == ".opus" else None
     with written_whole(path) as temporary:
         try:

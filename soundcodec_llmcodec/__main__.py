@@ -1,0 +1,111 @@
+"""The command line: encode, decode, info, superb-run, train."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from soundcodec_llmcodec import __version__
+
+_EPILOG = "LLMCODEC_CHECKPOINT names another checkpoint for the default codec. Errors of use exit with status 2."
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `llmcodec`."""
+    top = argparse.ArgumentParser(prog="llmcodec", description="LLM-Codec: audio to tokens and back.", epilog=_EPILOG)
+    top.add_argument("--version", action="version", version=f"llmcodec {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_encode(commands)
+    _add_decode(commands)
+    _add_info(commands)
+    _add_superb_run(commands)
+    # Only for the list of commands: main hands everything after the word to the training command.
+    commands.add_parser("train", help="train a codec (needs the extra 'train')", add_help=False)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. A user's error is one line on stderr and status 2."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    arguments = parser().parse_args(argv[:1] if argv[:1] == ["train"] else argv)
+    # Only now: `--help` and `--version` need not wait for torch.
+    from soundcodec_llmcodec.cli import coding, common, info, run
+
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            if arguments.command == "encode":
+                return coding.encode(arguments)
+            if arguments.command == "decode":
+                return coding.decode(arguments)
+            if arguments.command == "info":
+                return info.info(arguments)
+            if arguments.command == "train":
+                return run.train(argv[1:])
+            script = run.prepare_script(arguments)
+        except common.USER_ERRORS as error:
+            print(f"llmcodec: error: {common.one_line(error)}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("llmcodec: stopped; no file is left half written", file=sys.stderr)
+            return 130
+    # Outside of the handlers: a script's own errors and warnings look as they do under python itself.
+    return run.run_script(script, arguments.args)
+
+
+def _add_encode(commands: Any) -> None:
+    encode = commands.add_parser("encode", help="audio to tokens (.llmc)", description="Audio files to token files.")
+    _add_files(encode, "sound files, or folders of them", "the token file, or a folder for several")
+    encode.add_argument("--keep-channels", action="store_true", help="code each channel (default: their mean)")
+    encode.add_argument("--domain", help="restrict the codes to a domain, where the codec has any (speech, music, ...)")
+
+
+def _add_decode(commands: Any) -> None:
+    decode = commands.add_parser(
+        "decode", help="tokens (.llmc) to audio", description="Token files to audio at the original rate and length."
+    )
+    _add_files(decode, "token files, or folders of them", "the sound file (by its ending), or a folder for several")
+    decode.add_argument("--float", action="store_true", help="32-bit float samples, unclipped (WAV only)")
+    decode.add_argument("--sampling-rate", type=int, metavar="HZ", help="another rate than the original's")
+    decode.add_argument("--force", action="store_true", help="decode tokens of another codec than the one loaded")
+
+
+def _add_info(commands: Any) -> None:
+    info = commands.add_parser(
+        "info", help="describe a file or a checkpoint", description="Describe a token file, sound file or checkpoint."
+    )
+    info.add_argument("what", metavar="FILE|CHECKPOINT", help="a file, a folder, a hub id or a codec's name")
+    info.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _add_superb_run(commands: Any) -> None:
+    run = commands.add_parser(
+        "superb-run",
+        help="run a script of Codec-SUPERB with these codecs registered",
+        description="Run a Python script with these codecs in SoundCodec's registry, as `python SCRIPT ARGS` would.",
+    )
+    run.add_argument("--checkpoint", help="what the name llmcodec loads: a folder, a file or a hub id")
+    run.add_argument("--device", help="where the codecs run (default: cpu)")
+    run.add_argument("script", metavar="SCRIPT", type=Path)
+    run.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER)
+
+
+def _add_files(command: argparse.ArgumentParser, inputs: str, output: str) -> None:
+    command.add_argument("inputs", metavar="INPUT", nargs="+", type=Path, help=inputs)
+    command.add_argument("-o", "--output", required=True, help=output)
+    command.add_argument("--checkpoint", help="a name, folder, file or hub id (default: the bundled codec)")
+    command.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
+    command.add_argument("--skip-existing", action="store_true", help="leave outputs that are there already")
+    command.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"llmcodec: warning: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

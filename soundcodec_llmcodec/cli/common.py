@@ -1,0 +1,50 @@
+"""What the commands share: their errors, and the codec that they load."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from soundcodec_llmcodec import checkpoints
+from soundcodec_llmcodec.audio import AudioError
+from soundcodec_llmcodec.checkpoints import CheckpointError
+from soundcodec_llmcodec.coding import CodecInputError
+from soundcodec_llmcodec.config import ConfigError
+from soundcodec_llmcodec.llmcodec import LLMCodec
+from soundcodec_llmcodec.superb.register import SoundCodecMissingError
+from soundcodec_llmcodec.tokens import TokenError, TokenFileError
+
+AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
+TOKEN_ENDING = ".llmc"
+WEIGHTS_ENDINGS = (".safetensors", ".pt")
+
+
+class CommandError(ValueError):
+    """A command that cannot be carried out as it was given."""
+
+
+FILE_ERRORS = (AudioError, CodecInputError, TokenError, TokenFileError, OSError)
+USER_ERRORS = (*FILE_ERRORS, CheckpointError, CommandError, ConfigError, SoundCodecMissingError)
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message without line breaks; the system's own errors without their number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fspath(error.filename)!s}: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+def usable_device(name: str) -> torch.device:
+    """The device of that name. Raises CommandError where it cannot be used here."""
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise CommandError(f"cannot use the device {name!r}: {one_line(error)[:120]}") from error
+    return device
+
+
+def load_codec(checkpoint: str | None, device: str) -> LLMCodec:
+    """The codec of `--checkpoint` (the default one where None) on `--device`."""
+    return LLMCodec.from_pretrained(checkpoints.resolve(checkpoint=checkpoint), device=usable_device(device))
