@@ -1,10 +1,32 @@
 """LLM-Codec: a 16 kHz, 50 tokens/s, one-codebook neural audio codec made for language models."""
 
+from __future__ import annotations
 
-from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.llmcodec import LLMCodec
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from soundcodec_llmcodec.tokens import Tokens
+if TYPE_CHECKING:
+    from soundcodec_llmcodec.codec import list_codec, load_codec
+    from soundcodec_llmcodec.config import CodecConfig
+    from soundcodec_llmcodec.llmcodec import LLMCodec
+    from soundcodec_llmcodec.superb.register import register
+    from soundcodec_llmcodec.tokens import Tokens
 
 __version__ = "0.1.0"
 __all__ = ["CodecConfig", "LLMCodec", "Tokens", "list_codec", "load_codec", "register"]
+
+# Imported when first asked for, so that `llmcodec --help` does not wait for torch.
+_HOMES = {
+    "CodecConfig": "config",
+    "LLMCodec": "llmcodec",
+    "Tokens": "tokens",
+    "list_codec": "codec",
+    "load_codec": "codec",
+    "register": "superb.register",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, help="where decoded audio is kept (default: OUT/cache)")
     parser.add_argument("--max-minutes", type=float, help="stop after about this long, with a checkpoint")
     parser.add_argument("--export", type=Path, help="where the codec goes at the end (default: OUT/export)")
+    parser.add_argument("--export-only", action="store_true", help="export the newest checkpoint without training")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
 
@@ -38,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             overrides[name] = getattr(arguments, name)
     config = load_config(arguments.config, overrides)
     trainer = Trainer(config, arguments.out, arguments.device, arguments.cache, not arguments.quiet)
-    trainer.run(None if arguments.max_minutes is None else 60 * arguments.max_minutes)
+    if not arguments.export_only:
+        trainer.run(None if arguments.max_minutes is None else 60 * arguments.max_minutes)
     validation = trainer.validate()
     info = {"validation": validation.to_dict()} if validation else {}
     trainer.export(arguments.export or arguments.out / "export", info)

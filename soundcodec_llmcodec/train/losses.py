@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 MEL_SCALES = ((2048, 160), (1024, 120), (512, 80), (256, 40), (128, 20), (64, 10))
+LOUDNESS_SCALES = ((1024, 80), (512, 64))
 STFT_WINDOWS = (2048, 1024, 512)
 FLOOR = 1e-5
 
@@ -57,16 +58,40 @@ class MultiScaleMelLoss(nn.Module):
         """Spectra by window of target and estimate to a scalar."""
         losses = []
         for window in self.windows:
-            basis = getattr(self, f"basis_{window}")
-            wanted, got = (self._log_mel(basis, x[window]) for x in (target, estimate))
+            wanted, got = (
+                2.0 * torch.log10(self.bands(window, x[window]).clamp_min(FLOOR)) for x in (target, estimate)
+            )
             losses.append((wanted - got).abs().mean())
         return torch.stack(losses).mean()
 
-    @staticmethod
-    def _log_mel(basis: Tensor, spectrum: Tensor) -> Tensor:
+    def bands(self, window: int, spectrum: Tensor) -> Tensor:
+        """Mel magnitudes (B, T, M) of a spectrum (B, K, T)."""
         # torch.stft lays frames out one after the other in memory, so this product is over contiguous rows.
-        mel = magnitude(spectrum).transpose(1, 2) @ basis.t()
-        return 2.0 * torch.log10(mel.clamp_min(FLOOR))
+        return magnitude(spectrum).transpose(1, 2) @ getattr(self, f"basis_{window}").t()
+
+
+class LoudnessLoss(nn.Module):
+    """Mean over scales and clips of sum |sqrt(M) - sqrt(M')| over sum sqrt(M), M the target's mel magnitudes.
+
+    Loudness grows about as intensity to the 0.23 (Zwicker, as in PESQ), nearly the root of the magnitude: unlike a
+    log-mel distance, this one weighs what is heard above what is faint. A clip's level does not matter.
+    """
+
+    def __init__(self, sample_rate: int, scales: Sequence[tuple[int, int]] = LOUDNESS_SCALES) -> None:
+        super().__init__()
+        self.mel = MultiScaleMelLoss(sample_rate, scales)
+        self.windows = self.mel.windows
+
+    def forward(self, target: Mapping[int, Tensor], estimate: Mapping[int, Tensor]) -> Tensor:
+        """Spectra by window of target and estimate to a scalar."""
+        losses = []
+        for window in self.windows:
+            wanted, got = (self.mel.bands(window, x[window]).clamp_min(FLOOR).sqrt() for x in (target, estimate))
+            size = wanted.sum(dim=(1, 2))
+            # A clip as faint as the floor counts by the batch's mean, or its noise would outweigh the others' speech.
+            size = torch.maximum(size, 0.1 * size.mean())
+            losses.append(((wanted - got).abs().sum(dim=(1, 2)) / size).mean())
+        return torch.stack(losses).mean()
 
 
 class MultiResolutionSTFTLoss(nn.Module):

@@ -9,24 +9,31 @@ from torch import Tensor, nn
 
 from soundcodec_llmcodec.train.config import TrainConfig
 from soundcodec_llmcodec.train.discriminators import adversarial_loss, discriminator_loss, feature_matching_loss
-from soundcodec_llmcodec.train.losses import MultiResolutionSTFTLoss, MultiScaleMelLoss, PhaseLoss, spectra
+from soundcodec_llmcodec.train.losses import (
+    LoudnessLoss,
+    MultiResolutionSTFTLoss,
+    MultiScaleMelLoss,
+    PhaseLoss,
+    spectra,
+)
 from soundcodec_llmcodec.train.state import TrainState
 
 
 class ReconstructionLosses(nn.Module):
-    """Mel, STFT and phase losses on shared spectra."""
+    """Mel, loudness, STFT and phase losses on shared spectra."""
 
     def __init__(self, sample_rate: int) -> None:
         super().__init__()
         self.mel = MultiScaleMelLoss(sample_rate)
+        self.loudness = LoudnessLoss(sample_rate)
         self.stft = MultiResolutionSTFTLoss()
         self.phase = PhaseLoss()
-        self.windows = tuple(sorted({*self.mel.windows, *self.stft.windows, *self.phase.windows}))
+        self.windows = tuple(sorted({window for part in self.children() for window in part.windows}))
 
     def forward(self, target: Tensor, estimate: Tensor) -> dict[str, Tensor]:
         """Waves (B, S) to unweighted losses by name."""
         wanted, got = spectra(target, self.windows), spectra(estimate, self.windows)
-        return {name: getattr(self, name)(wanted, got) for name in ("mel", "stft", "phase")}
+        return {name: getattr(self, name)(wanted, got) for name in ("mel", "loudness", "stft", "phase")}
 
 
 def learning_rate_at(step: int, config: TrainConfig, peak: float) -> float:
@@ -90,6 +97,7 @@ def weights(config: TrainConfig, share: float) -> dict[str, float]:
     """The weight of each generator loss when the adversarial part counts `share`."""
     return {
         "mel": config.mel_weight,
+        "loudness": config.loudness_weight,
         "stft": config.stft_weight,
         "phase": config.phase_weight,
         "commitment": config.commitment_weight,

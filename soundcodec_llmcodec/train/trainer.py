@@ -46,6 +46,9 @@ class Trainer:
         if config.validation:
             self.held_out = open_corpus(config.validation, self.codec.sample_rate, cache)
         self.state = TrainState.create(config, self.device)
+        if config.compile:
+            self.state.model.tokenizer.conformer.compile()
+            self.state.model.token2wav.conformer.compile()
         self.losses = ReconstructionLosses(self.codec.sample_rate).to(self.device)
         folder.mkdir(parents=True, exist_ok=True)
         saved = checkpoints_in(self.checkpoints)

@@ -8,11 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from soundcodec_llmcodec.train.losses import MultiResolutionSTFTLoss, MultiScaleMelLoss, PhaseLoss, spectra
+from soundcodec_llmcodec.train.losses import (
+    LoudnessLoss,
+    MultiResolutionSTFTLoss,
+    MultiScaleMelLoss,
+    PhaseLoss,
+    spectra,
+)
 from soundcodec_llmcodec.train.steps import ReconstructionLosses
 from soundcodec_llmcodec.train.validation import CodebookUse, mel_distance
 
-LOSSES = (MultiScaleMelLoss(16_000), MultiResolutionSTFTLoss(), PhaseLoss())
+LOSSES = (MultiScaleMelLoss(16_000), MultiResolutionSTFTLoss(), PhaseLoss(), LoudnessLoss(16_000))
 
 
 def tone(frequency: float, n: int = 16_000, phase: float = 0.0) -> torch.Tensor:
@@ -59,6 +65,13 @@ def test_phase_loss_of_a_known_turn(turn):
     assert float(loss_of(LOSSES[2], target, estimate)) == pytest.approx(2 * math.sin(turn / 2), abs=0.02)
 
 
+def test_loudness_loss_of_a_known_gain_at_any_level(noise):
+    """Four times the wave is twice the root: the difference is the whole of the target, however loud that is."""
+    wave = noise(32_000)[None]
+    for level in (1.0, 0.01):
+        assert float(loss_of(LOSSES[3], level * wave, 4 * level * wave)) == pytest.approx(1.0, abs=1e-2)
+
+
 def test_a_nearly_silent_clip_does_not_rule_a_batch(noise):
     loud, quiet = noise(16_000), 1e-4 * noise(16_000, 1)
     estimate = torch.stack((loud, 1e-2 * noise(16_000, 2)))
@@ -70,7 +83,7 @@ def test_all_losses_together_need_no_second_spectrum(noise):
     losses = ReconstructionLosses(16_000)
     wave = noise(16_000)[None]
     parts = losses(wave, 2 * wave)
-    assert set(parts) == {"mel", "stft", "phase"}
+    assert set(parts) == {"mel", "loudness", "stft", "phase"}
     assert float(parts["stft"]) == pytest.approx(1 + math.log(2), abs=1e-3)
 
 
