@@ -81,6 +81,7 @@ def load(
     Raises CheckpointError when nothing is found or when keys or shapes differ from what the config describes.
     """
     text = os.fspath(source)
+    config_path: Path | None
     path = Path(text).expanduser()
     if text == DEFAULT_NAME:
         config_path, weights_path = BUNDLED / CONFIG_FILE, BUNDLED / WEIGHTS_FILE
@@ -105,7 +106,7 @@ def save(
     info: Mapping[str, Any] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Path:
-    """Write `config.json` and `model.safetensors` (floats stored as `dtype`) into a folder, each whole or not at all."""
+    """Write `config.json` and `model.safetensors` (floats as `dtype`) into a folder, each whole or not at all."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
@@ -184,8 +185,8 @@ def _download(repo: str, file: str, revision: str | None, local_files_only: bool
         return Path(hf_hub_download(repo, file, revision=revision, local_files_only=local_files_only))
     except (EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(
-            f"could not get {file} of the hub repository {repo!r}: {error}. Check the name and the network, or download "
-            f"it yourself and pass the folder or file as the checkpoint"
+            f"could not get {file} of the hub repository {repo!r}: {error}. Check the name and the network, or "
+            "download it yourself and pass the folder or file as the checkpoint"
         ) from error
 
 

@@ -122,7 +122,7 @@ def test_truncated_and_foreign_weights_are_refused(saved, tmp_path):
     whole = weights.read_bytes()
     for content in (whole[: len(whole) // 2], b"", b"not weights at all"):
         weights.write_bytes(content)
-        with pytest.raises(CheckpointError, match="model.safetensors"):
+        with pytest.raises(CheckpointError, match=r"model\.safetensors"):
             LLMCodec.from_pretrained(saved)
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match=r"no config\.json"):
@@ -160,5 +160,5 @@ def test_the_hub_is_asked_for_the_published_files(small_published, tmp_path, mon
 
 
 def test_a_hub_id_that_is_not_cached_says_so_offline():
-    with pytest.raises(CheckpointError, match="could not get config.json of the hub repository 'nobody/nothing'"):
+    with pytest.raises(CheckpointError, match=r"could not get config\.json of the hub repository 'nobody/nothing'"):
         checkpoints.load("nobody/nothing", local_files_only=True)

@@ -56,9 +56,10 @@ class Attention(nn.Module):
         cos, sin = rotary_tables(positions, self.head_dim)
         keys = None if frame_mask is None else frame_mask[:, None, None, :]
         if self.window is not None and q.shape[2] > self.window + 1:
-            band = (positions - positions[:, None]).abs() <= self.window
-            # A padding query has no frame to look at; let it look at its band, or softmax gives NaN there.
-            keys = band if frame_mask is None else band & (keys | ~frame_mask[:, None, :, None])
+            keys = (positions - positions[:, None]).abs() <= self.window
+            if frame_mask is not None:
+                # A padding query has no frame to look at; let it look at its band, or softmax gives NaN there.
+                keys = keys & (frame_mask[:, None, None, :] | ~frame_mask[:, None, :, None])
         return functional.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, attn_mask=keys)
 
     def _local(self, q: Tensor, k: Tensor, v: Tensor, frame_mask: Tensor | None) -> Tensor:

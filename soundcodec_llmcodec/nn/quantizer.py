@@ -87,10 +87,15 @@ class ResidualQuantizer(nn.Module):
         super().__init__()
         self.quantizers = nn.ModuleList(FactorizedQuantizer(config) for _ in range(config.num_quantizers))
 
+    @property
+    def levels(self) -> list[FactorizedQuantizer]:
+        """The levels in order."""
+        return [level for level in self.quantizers if isinstance(level, FactorizedQuantizer)]
+
     def forward(self, features: Tensor, start: int, end: int, want_margins: bool = False) -> Quantized:
         """Features (B, F, D) to `Quantized`; levels in order, losses summed over them."""
         residual, levels = features, []
-        for quantizer in self.quantizers:
+        for quantizer in self.levels:
             level = quantizer(residual, start, end, want_margins)
             residual = residual - level.features
             levels.append(level)
@@ -108,7 +113,5 @@ class ResidualQuantizer(nn.Module):
 
     def embed(self, codes: Tensor) -> Tensor:
         """Codes (B, Q, F) to decoder features (B, F, D)."""
-        total = self.quantizers[0].embed(codes[:, 0])
-        for level, quantizer in enumerate(list(self.quantizers)[1:], start=1):
-            total = total + quantizer.embed(codes[:, level])
-        return total
+        levels = [quantizer.embed(codes[:, level]) for level, quantizer in enumerate(self.levels)]
+        return levels[0] if len(levels) == 1 else torch.stack(levels).sum(0)

@@ -43,6 +43,8 @@ class PeriodDiscriminator(nn.Module):
 class STFTDiscriminator(nn.Module):
     """Judges the complex STFT at one window (EnCodec, DAC)."""
 
+    window: Tensor
+
     def __init__(self, window: int, channels: int) -> None:
         super().__init__()
         self.size = window

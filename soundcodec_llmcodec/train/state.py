@@ -27,6 +27,14 @@ STATE_VERSION = 1
 TENSORS, FACTS = "state.safetensors", "state.json"
 
 
+@dataclass(frozen=True)
+class Adversary:
+    """The discriminators and their optimizer."""
+
+    discriminators: Discriminators
+    optimizer: torch.optim.Optimizer
+
+
 @dataclass
 class TrainState:
     """The one mutable object of a run. `average` holds the exponential moving average of the model's tensors."""
@@ -35,8 +43,7 @@ class TrainState:
     model: CodecModel
     average: CodecModel
     optimizer: torch.optim.Optimizer
-    discriminators: Discriminators | None
-    discriminator_optimizer: torch.optim.Optimizer | None
+    adversary: Adversary | None
     step: int = 0
 
     @classmethod
@@ -55,14 +62,14 @@ class TrainState:
         optimizer = torch.optim.AdamW(
             _groups(model, config.weight_decay), lr=config.learning_rate, betas=config.betas, fused=fused
         )
-        discriminators, discriminator_optimizer = None, None
+        adversary = None
         if config.adversarial_start is not None:
             discriminators = Discriminators(config.discriminator_channels).to(device)
-            discriminator_optimizer = torch.optim.AdamW(
-                discriminators.parameters(), lr=config.discriminator_learning_rate, betas=config.betas, fused=fused
-            )
+            rate = config.discriminator_learning_rate
+            turn = torch.optim.AdamW(discriminators.parameters(), lr=rate, betas=config.betas, fused=fused)
+            adversary = Adversary(discriminators, turn)
         average = copy.deepcopy(model).eval().requires_grad_(False)
-        return cls(config, model, average, optimizer, discriminators, discriminator_optimizer)
+        return cls(config, model, average, optimizer, adversary)
 
     @torch.no_grad()
     def update_average(self) -> None:
@@ -104,9 +111,9 @@ class TrainState:
         yield "model", self.model
         yield "average", self.average
         yield "optimizer", self.optimizer
-        if self.discriminators is not None:
-            yield "discriminators", self.discriminators
-            yield "discriminator_optimizer", self.discriminator_optimizer
+        if self.adversary is not None:
+            yield "discriminators", self.adversary.discriminators
+            yield "discriminator_optimizer", self.adversary.optimizer
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
@@ -124,7 +131,8 @@ def prune(folder: Path, keep: int) -> None:
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Matrices decay; gains, biases and code vectors do not."""
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         (decayed if parameter.ndim >= 2 and "_codebook" not in name else free).append(parameter)
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]

@@ -8,7 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from soundcodec_llmcodec.train.config import TrainConfig
-from soundcodec_llmcodec.train.discriminators import adversarial_loss, discriminator_loss, feature_matching_loss
+from soundcodec_llmcodec.train.discriminators import (
+    Discriminators,
+    adversarial_loss,
+    discriminator_loss,
+    feature_matching_loss,
+)
 from soundcodec_llmcodec.train.losses import (
     LoudnessLoss,
     MultiResolutionSTFTLoss,
@@ -16,7 +21,7 @@ from soundcodec_llmcodec.train.losses import (
     PhaseLoss,
     spectra,
 )
-from soundcodec_llmcodec.train.state import TrainState
+from soundcodec_llmcodec.train.state import Adversary, TrainState
 
 
 class ReconstructionLosses(nn.Module):
@@ -28,7 +33,8 @@ class ReconstructionLosses(nn.Module):
         self.loudness = LoudnessLoss(sample_rate)
         self.stft = MultiResolutionSTFTLoss()
         self.phase = PhaseLoss()
-        self.windows = tuple(sorted({window for part in self.children() for window in part.windows}))
+        parts = (self.mel, self.loudness, self.stft, self.phase)
+        self.windows = tuple(sorted({window for part in parts for window in part.windows}))
 
     def forward(self, target: Tensor, estimate: Tensor) -> dict[str, Tensor]:
         """Waves (B, S) to unweighted losses by name."""
@@ -71,18 +77,11 @@ def train_step(state: TrainState, losses: ReconstructionLosses, padded: Tensor, 
         estimate, quantized = state.model(padded)
     parts = losses(target, estimate)
     parts["commitment"], parts["codebook"] = quantized.commitment_loss, quantized.codebook_loss
-    if config.adversarial_start is not None and state.step >= config.adversarial_start:
+    if state.adversary is not None and share > 0:
         start, length = _adversarial_crop(state, target)
         real, fake = target[:, start : start + length], estimate[:, start : start + length]
-        parts["discriminator"] = _discriminator_step(state, real, fake.detach())
-        judge(state, False)
-        with autocast(config, device):
-            with torch.no_grad():
-                wanted = state.discriminators(real)
-            got = state.discriminators(fake)
-        judge(state, True)
-        parts["adversarial"] = adversarial_loss(got)
-        parts["feature_matching"] = feature_matching_loss(wanted, got)
+        parts["discriminator"] = _discriminator_step(state, state.adversary, real, fake.detach())
+        parts |= _judged(config, state.adversary.discriminators, real, fake)
     total = sum(weight * parts[name] for name, weight in weights(config, share).items() if name in parts)
     state.optimizer.zero_grad(set_to_none=True)
     total.backward()
@@ -107,9 +106,15 @@ def weights(config: TrainConfig, share: float) -> dict[str, float]:
     }
 
 
-def judge(state: TrainState, trainable: bool) -> None:
-    """Let the discriminators take gradients, or spare them in the codec's turn."""
-    state.discriminators.requires_grad_(trainable)
+def _judged(config: TrainConfig, discriminators: Discriminators, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """The codec's adversarial losses on waves (B, S); the discriminators take no gradients from them."""
+    discriminators.requires_grad_(False)
+    with autocast(config, real.device):
+        with torch.no_grad():
+            wanted = discriminators(real)
+        got = discriminators(fake)
+    discriminators.requires_grad_(True)
+    return {"adversarial": adversarial_loss(got), "feature_matching": feature_matching_loss(wanted, got)}
 
 
 def _adversarial_crop(state: TrainState, target: Tensor) -> tuple[int, int]:
@@ -119,16 +124,17 @@ def _adversarial_crop(state: TrainState, target: Tensor) -> tuple[int, int]:
     return int(torch.randint(0, target.shape[1] - length + 1, (1,), generator=generator)), length
 
 
-def _discriminator_step(state: TrainState, real: Tensor, fake: Tensor) -> Tensor:
-    config = state.config
-    for group in state.discriminator_optimizer.param_groups:
+def _discriminator_step(state: TrainState, adversary: Adversary, real: Tensor, fake: Tensor) -> Tensor:
+    """The discriminators' turn: update them on waves (B, S) and return their loss."""
+    config, discriminators, optimizer = state.config, adversary.discriminators, adversary.optimizer
+    for group in optimizer.param_groups:
         group["lr"] = learning_rate_at(state.step, config, config.discriminator_learning_rate)
     with autocast(config, real.device):
-        both = state.discriminators(torch.cat((real, fake)))
+        both = discriminators(torch.cat((real, fake)))
     halves = [[f.chunk(2) for f in features] for features in both]
     loss = discriminator_loss([[h[0] for h in part] for part in halves], [[h[1] for h in part] for part in halves])
-    state.discriminator_optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    nn.utils.clip_grad_norm_(state.discriminators.parameters(), config.gradient_clip)
-    state.discriminator_optimizer.step()
+    nn.utils.clip_grad_norm_(discriminators.parameters(), config.gradient_clip)
+    optimizer.step()
     return loss

@@ -85,7 +85,8 @@ def test_tokens_and_audio_equal_auv(pair, frames, domain):
     codes = ours.encode(framed_samples(samples, ours.config)[None], domain=domain)
     assert torch.equal(codes[0, 0], expected["tokens"][0, 0])
     start, end = ours.config.partition(domain)
-    assert codes.min() >= start and codes.max() < end
+    assert codes.min() >= start
+    assert codes.max() < end
     audio = ours.decode(codes)
     assert audio.shape == (1, frames * 320)
     torch.testing.assert_close(audio, theirs.token2wav(expected["quantized"])[:, 0], atol=1e-5, rtol=0)

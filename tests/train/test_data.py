@@ -88,7 +88,7 @@ def test_parquet_splits_are_told_apart_by_file_name(tmp_path):
     names = [name for name, _ in Source.parse(f"{tmp_path}:validation").items()]
     assert [name.split("/")[-1] for name in names] == ["c"]
     assert len(list(Source.parse(str(tmp_path)).items())) == 3
-    with pytest.raises(DataError, match="'test'.*train.*validation"):
+    with pytest.raises(DataError, match=r"'test'.*train.*validation"):
         list(Source.parse(f"{tmp_path}:test").items())
 
 

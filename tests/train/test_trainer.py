@@ -23,10 +23,10 @@ def trainer(config, folder, **changes) -> Trainer:
 def tensors_of(state) -> dict[str, torch.Tensor]:
     found = {f"model.{k}": v for k, v in state.model.state_dict().items()}
     found |= {f"average.{k}": v for k, v in state.average.state_dict().items()}
-    found |= {f"discriminators.{k}": v for k, v in state.discriminators.state_dict().items()}
-    for name in ("optimizer", "discriminator_optimizer"):
-        for index, slots in getattr(state, name).state_dict()["state"].items():
-            found |= {f"{name}.{index}.{slot}": value for slot, value in slots.items()}
+    found |= {f"discriminators.{k}": v for k, v in state.adversary.discriminators.state_dict().items()}
+    for name, optimizer in (("codec", state.optimizer), ("discriminators", state.adversary.optimizer)):
+        for index, slots in optimizer.state_dict()["state"].items():
+            found |= {f"{name}.optimizer.{index}.{slot}": value for slot, value in slots.items()}
     return found
 
 
@@ -74,20 +74,20 @@ def test_gradients_reach_the_encoder_through_the_codebook(tiny_config, tmp_path)
 
 def test_discriminators_train_only_once_they_joined(tiny_config, tmp_path):
     run = trainer(tiny_config, tmp_path)
-    start = {name: p.detach().clone() for name, p in run.state.discriminators.named_parameters()}
+    start = {name: p.detach().clone() for name, p in run.state.adversary.discriminators.named_parameters()}
     for _ in range(4):
         assert "discriminator" not in run.step()
-    assert all(torch.equal(p, start[name]) for name, p in run.state.discriminators.named_parameters())
+    assert all(torch.equal(p, start[name]) for name, p in run.state.adversary.discriminators.named_parameters())
     assert "adversarial" in run.step()
-    assert not all(torch.equal(p, start[name]) for name, p in run.state.discriminators.named_parameters())
-    assert all(p.requires_grad for p in run.state.discriminators.parameters())
+    assert not all(torch.equal(p, start[name]) for name, p in run.state.adversary.discriminators.named_parameters())
+    assert all(p.requires_grad for p in run.state.adversary.discriminators.parameters())
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_by_name(tiny_config, tmp_path):
     run = trainer(tiny_config, tmp_path)
     with torch.no_grad():
         run.state.model.token2wav.istft_head.out.weight[0, 0] = float("nan")
-    with pytest.raises(TrainingError, match="mel.*NaN"):
+    with pytest.raises(TrainingError, match=r"mel.*NaN"):
         run.run()
     assert not checkpoints_in(run.checkpoints)
 
