@@ -1,0 +1,1 @@
+"""The harness that measures codecs; it runs from a checkout and is never installed."""

@@ -1,0 +1,1 @@
+"""The mini (synthetic) set: the parquet files, and the script that made them."""
