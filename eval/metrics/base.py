@@ -1,0 +1,142 @@
+"""What a metric is: a definition, and a function of two signals that gives a value or a reason."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import scipy.fft
+import soxr
+
+
+@dataclass(frozen=True)
+class Score:
+    """Either a finite value, or the reason why there is none."""
+
+    value: float | None = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.reason is None):
+            raise ValueError(f"a score has a value or a reason, got value={self.value!r} and reason={self.reason!r}")
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"a score's value is finite, got {self.value!r}; give a reason instead")
+
+    @classmethod
+    def of(cls, value: float) -> Score:
+        """The value, or the reason that it is not a finite number."""
+        number = float(value)
+        return cls(number) if math.isfinite(number) else cls(reason=f"the metric gave {number}")
+
+
+class Signal:
+    """One clip, with what several metrics need of it computed once: samples float32 (S,) at `rate` Hz.
+
+    The samples are not copied and must not be changed. Keep a reference's Signal to score several estimates against it.
+    """
+
+    def __init__(self, samples: np.ndarray, rate: int) -> None:
+        samples = np.asarray(samples)
+        if samples.ndim != 1 or samples.dtype != np.float32:
+            raise ValueError(f"expected float32 samples of shape (S,), got {samples.dtype} {samples.shape}")
+        if rate <= 0:
+            raise ValueError(f"expected a rate in Hz above 0, got {rate}")
+        self.samples = samples
+        self.rate = rate
+        self._at: dict[int, np.ndarray] = {rate: samples}
+        self._magnitudes: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def seconds(self) -> float:
+        """Duration in s."""
+        return len(self.samples) / self.rate
+
+    @functools.cached_property
+    def problem(self) -> str | None:
+        """Why no metric can say anything about this signal, if so."""
+        if not len(self.samples):
+            return "is empty"
+        if not np.all(np.isfinite(self.samples)):
+            return "holds NaN or infinity"
+        return None
+
+    @functools.cached_property
+    def is_silent(self) -> bool:
+        """Whether every sample is the same, so that nothing can be heard."""
+        return bool(np.all(self.samples == self.samples[0])) if len(self.samples) else True
+
+    def at(self, rate: int) -> np.ndarray:
+        """The samples at another rate, float32 (S',), by soxr's HQ resampler."""
+        if rate not in self._at:
+            self._at[rate] = soxr.resample(self.samples, self.rate, rate, quality="HQ")
+        return self._at[rate]
+
+    def magnitude(self, window: int) -> np.ndarray:
+        """|STFT| float32 (F, window // 2 + 1): periodic Hann, hop window / 4, centred with reflect padding.
+
+        Raises ValueError for a signal of window / 2 samples or fewer, which cannot be reflected.
+        """
+        if window not in self._magnitudes:
+            if len(self.samples) <= window // 2:
+                raise ValueError(f"{len(self.samples)} samples are too few for a window of {window}")
+            padded = np.pad(self.samples, window // 2, mode="reflect")
+            frames = np.lib.stride_tricks.sliding_window_view(padded, window)[:: window // 4]
+            self._magnitudes[window] = np.abs(scipy.fft.rfft(frames * _hann(window), axis=-1))
+        return self._magnitudes[window]
+
+    def padded(self, n_samples: int) -> Signal:
+        """The signal with zeros at its end up to n_samples; itself where it is that long already."""
+        missing = n_samples - len(self.samples)
+        return self if missing <= 0 else Signal(np.pad(self.samples, (0, missing)), self.rate)
+
+
+@functools.cache
+def _hann(window: int) -> np.ndarray:
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric's definition. `compute` takes reference and estimate: same rate, same length, not empty, finite."""
+
+    name: str
+    definition: str
+    unit: str
+    direction: Literal["lower", "higher"]
+    value_range: tuple[float, float | None]
+    source: str
+    version: int
+    compute: Callable[[Signal, Signal], Score]
+
+    @property
+    def arrow(self) -> str:
+        """The direction in which codecs get better."""
+        return "↓" if self.direction == "lower" else "↑"
+
+    def score(self, reference: Signal, estimate: Signal) -> Score:
+        """Compare an estimate with its reference at the reference's rate; the shorter is padded with zeros.
+
+        Raises ValueError where the rates differ: whoever reconstructs gives the reference's rate back.
+        """
+        if reference.rate != estimate.rate:
+            raise ValueError(f"the reference has {reference.rate} Hz, the estimate {estimate.rate} Hz; resample first")
+        for name, signal in (("reference", reference), ("estimate", estimate)):
+            if signal.problem:
+                return Score(reason=f"the {name} {signal.problem}")
+        longest = max(len(reference), len(estimate))
+        return self.compute(reference.padded(longest), estimate.padded(longest))
+
+
+def silence(reference: Signal, estimate: Signal) -> Score | None:
+    """The reason that a metric of audible signals gives when one of the two is silent; None when neither is."""
+    for name, signal in (("reference", reference), ("estimate", estimate)):
+        if signal.is_silent:
+            return Score(reason=f"the {name} is silent")
+    return None

@@ -1,0 +1,39 @@
+"""Wide-band PESQ (ITU-T P.862.2)."""
+
+from __future__ import annotations
+
+import pesq
+
+from eval.metrics.base import Metric, Score, Signal, silence
+
+RATE = 16_000
+SHORTEST_S = 0.25
+# The package keeps at most 50 utterances in fixed arrays; Codec-SUPERB leaves out longer clips as well.
+LONGEST_S = 120.0
+
+
+def _compute(reference: Signal, estimate: Signal) -> Score:
+    if not SHORTEST_S <= reference.seconds <= LONGEST_S:
+        return Score(reason=f"{reference.seconds:.3g} s: PESQ takes {SHORTEST_S} to {LONGEST_S:g} s")
+    silent = silence(reference, estimate)
+    if silent:
+        return silent
+    try:
+        value = pesq.pesq(RATE, reference.at(RATE), estimate.at(RATE), "wb", on_error=pesq.PesqError.RAISE_EXCEPTION)
+    except pesq.PesqError as error:
+        detail = error.args[0] if error.args else ""
+        detail = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
+        return Score(reason=f"{type(error).__name__}: {detail}" if detail else type(error).__name__)
+    return Score.of(value)
+
+
+METRIC = Metric(
+    name="pesq",
+    definition="ITU-T P.862.2 wide band (MOS-LQO) by the package pesq, both signals at 16 kHz (soxr HQ)",
+    unit="MOS-LQO",
+    direction="higher",
+    value_range=(1.0, 4.65),
+    source="ITU-T P.862.2; Codec-SUPERB turns failures into 1.0, here they are reasons",
+    version=1,
+    compute=_compute,
+)

@@ -1,0 +1,121 @@
+"""Data sets: every way in, ids that pair clips, and unreadable clips that say so."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from eval import corpora
+from eval.corpora import Corpus, CorpusError, Split
+
+
+def flac(samples: np.ndarray, rate: int = 16_000) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format="FLAC")
+    return buffer.getvalue()
+
+
+def row(name: str, seed: int = 0, **more) -> dict:
+    samples = 0.1 * np.random.default_rng(seed).standard_normal(8000)
+    return {"source": "somewhere", "audio": {"bytes": flac(samples), "path": name}, **more}
+
+
+def parquet(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+def corpus(rows) -> Corpus:
+    return Corpus("x", "x", False, {"Speech": Split(len(rows), lambda: rows)})
+
+
+def test_a_folder_in_codec_superb_tinys_shape(tmp_path):
+    parquet(tmp_path / "data" / "Music-00000-of-00001.parquet", [row("m1.flac")])
+    parquet(tmp_path / "data" / "Speech-00000-of-00002.parquet", [row("s1.flac"), row("s2.flac", 1)])
+    parquet(tmp_path / "data" / "Speech-00001-of-00002.parquet", [row("s3.flac", 2)])
+    loaded = corpora.load(str(tmp_path))
+    assert list(loaded.splits) == ["Speech", "Music"]
+    assert loaded.splits["Speech"].size == 3
+    assert [clip.clip_id for clip in loaded.clips("Speech")] == ["s1", "s2", "s3"]
+    assert [clip.clip_id for clip in loaded.clips("Speech", limit=2)] == ["s1", "s2"]
+    assert not loaded.synthetic
+    clip = next(loaded.clips("Music"))
+    assert (clip.source, clip.rate, clip.samples.dtype, clip.samples.shape) == (
+        "somewhere",
+        16_000,
+        np.float32,
+        (8000,),
+    )
+
+
+def test_a_saved_data_set(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    rows = [row("a.flac"), row("b.flac", 1)]
+    saved = datasets.Dataset.from_list(rows).cast_column("audio", datasets.Audio())
+    datasets.DatasetDict({"Speech": saved}).save_to_disk(str(tmp_path / "saved"))
+    loaded = corpora.load(str(tmp_path / "saved"))
+    assert list(loaded.splits) == ["Speech"]
+    assert [clip.clip_id for clip in loaded.clips("Speech")] == ["a", "b"]
+    assert len(next(loaded.clips("Speech")).samples) == 8000
+
+
+def test_an_id_column_comes_before_the_path():
+    (clip,) = corpus([row("a.flac", id="mine")]).clips("Speech")
+    assert clip.clip_id == "mine"
+
+
+def test_repeated_ids_are_refused():
+    with pytest.raises(CorpusError, match="the id 'a'"):
+        list(corpus([row("a.flac"), row("a.flac", 1)]).clips("Speech"))
+
+
+def test_channels_are_averaged():
+    stereo = np.stack([np.full(100, 0.5), np.full(100, -0.25)], axis=1)
+    (clip,) = corpus([{"source": "s", "audio": {"bytes": flac(stereo), "path": "a.flac"}}]).clips("Speech")
+    np.testing.assert_allclose(clip.samples, np.full(100, 0.125), atol=1e-4)
+
+
+def test_unreadable_audio_is_a_problem_of_its_clip_alone():
+    rows = [
+        row("a.flac"),
+        {"source": "s", "audio": {"bytes": b"not audio", "path": "b.flac"}},
+        {"source": "s", "audio": {"bytes": None, "path": "c.flac"}},
+    ]
+    a, b, c = corpus(rows).clips("Speech")
+    assert a.problem is None
+    assert "unreadable audio" in b.problem
+    assert "no audio bytes" in c.problem
+
+
+def test_splits_by_name_without_case():
+    loaded = corpus([row("a.flac")])
+    assert loaded.chosen(["speech"]) == ("Speech",)
+    assert loaded.chosen(None) == ("Speech",)
+    with pytest.raises(CorpusError, match=r"no split \['Musik'\]; it has \['Speech'\]"):
+        loaded.chosen(["Musik"])
+
+
+@pytest.mark.parametrize("name", ["no/such/folder/here", "nothing"])
+def test_an_unknown_data_set_is_refused(name):
+    with pytest.raises(CorpusError, match="expected 'mini', a folder"):
+        corpora.load(name)
+
+
+def test_a_folder_without_audio_is_refused(tmp_path):
+    with pytest.raises(CorpusError, match="no parquet files"):
+        corpora.load(str(tmp_path))
+    parquet(tmp_path / "x.parquet", [{"text": "words"}])
+    with pytest.raises(CorpusError, match=r"no column 'audio'; it has \['text'\]"):
+        corpora.load(str(tmp_path))
+
+
+def test_the_fingerprint_is_of_the_audio_and_not_of_the_order():
+    clips = [("Speech", "a", "1"), ("Speech", "b", "2")]
+    assert corpora.fingerprint(clips) == corpora.fingerprint(clips[::-1])
+    assert corpora.fingerprint(clips) != corpora.fingerprint([("Speech", "a", "1"), ("Speech", "b", "3")])
+    assert corpora.fingerprint(clips) != corpora.fingerprint(clips[:1])
