@@ -1,0 +1,177 @@
+"""The command: tables, files and exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from eval import codec_models, leaderboard, superb_tiny
+from eval.aggregate import Summary
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ["--workers", "0", "--quiet", "--metrics", "stft", "stoi"]
+
+
+def test_the_table_of_the_mini_set(capsys):
+    assert superb_tiny.main(["--models", "identity", *QUICK]) == 0
+    out = capsys.readouterr().out
+    titles = [line for line in out.splitlines() if line.startswith("## ")]
+    assert titles == [
+        f"## {split}: mini (synthetic), {n} clips -- NOT FOR REPORTING (synthetic clips)"
+        for split, n in (("Speech", 12), ("Music", 6), ("Audio", 6), ("Overall", 24))
+    ]
+    header = next(line for line in out.splitlines() if line.startswith("| model"))
+    assert "stft ↓" in header
+    assert "stoi ↑" in header
+    assert "0.000 ±0.000" in out
+
+
+def test_codec_columns(capsys, monkeypatch, fake_codec):
+    monkeypatch.setitem(codec_models.BUILTIN, "fake", lambda: fake_codec("fake", lambda x: 0.9 * x))
+    assert superb_tiny.main(["--models", "fake", "--splits", "Music", *QUICK]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| fake"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:7] == ["fake", "some-checkpoint abababab", "0.716", "50", "5/20480", "6", "0"]
+
+
+def test_a_limit_is_marked_loudly(capsys):
+    assert superb_tiny.main(["--models", "identity", "--limit", "1", *QUICK]) == 0
+    titles = [line for line in capsys.readouterr().out.splitlines() if line.startswith("## ")]
+    assert titles[0] == "## Speech: mini (synthetic), 1 clips -- NOT FOR REPORTING (--limit 1)"
+    assert all("NOT FOR REPORTING (--limit 1)" in title for title in titles)
+
+
+def test_real_clips_in_full_carry_no_mark():
+    assert leaderboard.mark(False, None) is None
+    assert leaderboard.mark(True, None) == "NOT FOR REPORTING (synthetic clips)"
+
+
+def test_failures_are_counted_listed_and_change_the_exit_code(capsys, monkeypatch, fake_codec, tmp_path):
+    broken = ["music-02"]
+    monkeypatch.setitem(codec_models.BUILTIN, "bad", lambda: fake_codec("bad", lambda x: x, broken))
+    arguments = ["--models", "identity", "bad", "--splits", "Music", "--output", str(tmp_path), *QUICK]
+    assert superb_tiny.main(arguments) == 1
+    out = capsys.readouterr().out
+    row = next(line for line in out.splitlines() if line.startswith("| bad"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[5:7] == ["6", "1"]
+    assert cells[7] == "0.000 ±0.000 (n=5)"
+    assert "- bad: no reconstruction: ValueError: cannot do ['music-02'] (1 of 6 clips: music-02)" in out
+    contents = json.loads((tmp_path / "results.json").read_text())
+    music = {model["name"]: model["splits"]["Music"] for model in contents["models"]}
+    assert music["bad"]["failures"] == [
+        {"split": "Music", "id": "music-02", "reason": "ValueError: cannot do ['music-02']"}
+    ]
+    assert music["identity"]["metrics"]["stft"]["n"] == music["bad"]["metrics"]["stft"]["n"] == 5
+
+
+def test_the_files(tmp_path, monkeypatch, fake_codec, capsys):
+    monkeypatch.setitem(codec_models.BUILTIN, "fake", lambda: fake_codec("fake", lambda x: 0.9 * x))
+    folder = tmp_path / "new" / "folder"
+    arguments = ["--models", "fake", "--splits", "Speech", "--limit", "2", "--output", str(folder), *QUICK]
+    assert superb_tiny.main(arguments) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["clips.jsonl", "results.json", "table.md"]
+    contents = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert contents["schema_version"] == 1
+    assert contents["for_reporting"] is False
+    assert contents["command_line"] == ["superb_tiny", *arguments]
+    assert contents["settings"] == {"batch_size": 8, "workers": 0, "device": "cpu", "limit": 2}
+    assert {"python", "torch", "pesq", "pystoi", "soundcodec-llmcodec"} <= set(contents["versions"])
+    assert contents["dataset"]["label"] == "mini (synthetic)"
+    assert contents["dataset"]["synthetic"] is True
+    assert len(contents["dataset"]["fingerprint"]) == 64
+    assert contents["dataset"]["clips"] == {"Speech": 2}
+    assert contents["metrics"]["stoi"]["direction"] == "higher"
+    assert contents["metrics"]["stoi"]["definition"]
+    (model,) = contents["models"]
+    assert model["checkpoint"] == "some-checkpoint"
+    assert model["checkpoint_hash"] == "ab" * 32
+    assert model["bitrate_bps"] == 716.1
+    speech = model["splits"]["Speech"]
+    assert (speech["n"], speech["failures"], speech["codes_used"]) == (2, [], 5)
+    assert speech["real_time_factor"] > 0
+    rows = [json.loads(line) for line in (folder / "clips.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["model"], row["split"], row["clip_id"]) for row in rows] == [
+        ("fake", "Speech", "speech-01"),
+        ("fake", "Speech", "speech-02"),
+    ]
+    mean = sum(row["scores"]["stft"] for row in rows) / 2
+    assert speech["metrics"]["stft"]["mean"] == pytest.approx(mean)
+    table = (folder / "table.md").read_text(encoding="utf-8")
+    assert table.strip() == capsys.readouterr().out.strip()
+
+
+def test_a_failed_write_leaves_the_old_results(tmp_path, monkeypatch):
+    arguments = ["--models", "identity", "--splits", "Audio", "--limit", "1", "--output", str(tmp_path), *QUICK]
+    assert superb_tiny.main(arguments) == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write = Path.write_text
+
+    def half(path, text, **options):
+        write(path, text[: len(text) // 2], **options)
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(OSError, match="disk full"):
+        superb_tiny.main(arguments)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_reasons_stand_below_the_table(capsys):
+    arguments = ["--models", "identity", "--splits", "Audio", "--workers", "0", "--quiet", "--metrics", "pesq"]
+    assert superb_tiny.main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "(n=5)" in out
+    assert "identity: no pesq: NoUtterancesError" in out
+    assert "1 of 6 clips: audio-01" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--models", "nothing"], "no codec is called 'nothing'"),
+        (["--models", "identity", "identity"], "each model once"),
+        (["--models", "identity", "--metrics", "pesk"], "did you mean 'pesq'"),
+        (["--models", "identity", "--dataset", "no-such-folder"], "no data set 'no-such-folder'"),
+        (["--models", "identity", "--splits", "Speak"], "no split"),
+        (["--models", "identity", "--checkpoint", "x"], "--checkpoint goes with exactly one codec"),
+        (["--models", "llmcodec", "--checkpoint", "no/such/checkpoint"], "no/such/checkpoint"),
+    ],
+)
+def test_what_cannot_run_says_why_and_exits_2(arguments, message, capsys):
+    assert superb_tiny.main([*arguments, "--workers", "0", "--quiet"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("superb_tiny: error: ")
+    assert message in captured.err
+    assert captured.out == ""
+
+
+def test_a_checkpoint_folder_is_used_and_named(tmp_path, tiny_codec, capsys):
+    tiny_codec.save_pretrained(tmp_path / "mine")
+    arguments = ["--models", "llmcodec", "--checkpoint", str(tmp_path / "mine"), "--splits", "Music", "--limit", "1"]
+    assert superb_tiny.main([*arguments, *QUICK]) == 0
+    assert f"| mine {tiny_codec.weights_hash[:8]} |" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_refused_mean_shows_no_number():
+    assert leaderboard._cell(Summary(n=0, failed=4, refused="4 of 5 clips have no value"), 5) == "refused"
+
+
+@pytest.mark.parametrize("how", [["eval/superb_tiny.py"], ["-m", "eval.superb_tiny"]])
+def test_as_a_script_and_as_a_module_with_workers(how):
+    command = [sys.executable, *how, "--models", "identity", "--splits", "Audio", "--limit", "1", "--quiet"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "## Audio: mini (synthetic), 1 clips" in done.stdout
+
+
+def test_no_file_of_the_harness_hides_another_module():
+    """As a script, Python puts eval/ first on the path."""
+    names = {path.stem for path in (ROOT / "eval").iterdir() if path.suffix == ".py" and path.stem != "__init__"}
+    assert not names & set(sys.stdlib_module_names)
+    assert not names & set(packages_distributions())
