@@ -343,8 +343,13 @@ def test_superb_run_without_codec_superb(here, capsys, monkeypatch):
 
 def test_train_is_handed_everything(here, capsys, monkeypatch):
     training = pytest.importorskip("soundcodec_llmcodec.train.__main__")
-    seen = []
-    monkeypatch.setattr(training, "main", lambda argv: seen.append(argv) or 0)
+    seen: list[list[str]] = []
+
+    def train(argv: list[str]) -> int:
+        seen.append(argv)
+        return 0
+
+    monkeypatch.setattr(training, "main", train)
     assert main(["train", "--config", "tiny", "--out", "run", "--help"]) == 0
     assert seen == [["--config", "tiny", "--out", "run", "--help"]]
 
