@@ -125,6 +125,8 @@ def save(
         (Path(scratch) / CONFIG_FILE).write_text(text, encoding="utf-8")
         # The config goes last: a folder with a config.json is a whole checkpoint.
         for name in (WEIGHTS_FILE, CONFIG_FILE):
+            # safetensors makes files that only their owner can read; a checkpoint is for everyone who has the folder.
+            (Path(scratch) / name).chmod(0o644)
             os.replace(Path(scratch) / name, folder / name)
     return folder
 
@@ -185,7 +187,7 @@ def _download(repo: str, file: str, revision: str | None, local_files_only: bool
         return Path(hf_hub_download(repo, file, revision=revision, local_files_only=local_files_only))
     except (EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(
-            f"could not get {file} of the hub repository {repo!r}: {error}. Check the name and the network, or "
+            f"could not get {file} of the hub repository {repo!r}: {str(error).rstrip('.')}. Check the name and the network, or "
             "download it yourself and pass the folder or file as the checkpoint"
         ) from error
 

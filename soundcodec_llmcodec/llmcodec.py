@@ -179,6 +179,7 @@ class LLMCodec:
         path = audio_io.path_of(audio)
         if path is not None and not keep_channels:
             read = audio_io.read_mono(path, self.config.sample_rate)
+            audio_io.check_rate(sampling_rate, read.sampling_rate)
             return [torch.from_numpy(read.samples)], read.n_samples, read.sampling_rate
         clip: Clip = audio_io.as_clip(audio, sampling_rate)
         channels = clip.samples if keep_channels else audio_io.mono(clip)[None]

@@ -26,6 +26,7 @@ def test_a_saved_codec_comes_back_the_same(tiny_codec, saved, noise):
     assert loaded.weights_hash == tiny_codec.weights_hash
     assert not loaded.model.training
     assert loaded.name == "saved"
+    assert {path.stat().st_mode & 0o777 for path in saved.iterdir()} == {0o644}
     clip = noise(5_000)
     assert torch.equal(loaded.encode_samples(clip), tiny_codec.encode_samples(clip))
 

@@ -59,6 +59,12 @@ def test_a_file_its_bytes_and_its_samples_give_the_same_tokens(tiny_codec, noise
         assert tiny_codec.encode(form) == expected
 
 
+def test_a_rate_that_contradicts_the_file_is_refused(tiny_codec, noise, tmp_path):
+    soundfile.write(tmp_path / "clip.wav", noise(5_000).numpy(), 44_100)
+    with pytest.raises(AudioError, match="44100|44,100"):
+        tiny_codec.encode(tmp_path / "clip.wav", 16_000)
+
+
 def test_kept_channels_come_back_as_channels(tiny_codec, noise):
     stereo = np.stack([noise(5_000).numpy(), noise(5_000, 1).numpy()])
     tokens = tiny_codec.encode(stereo, 22_050, keep_channels=True)
