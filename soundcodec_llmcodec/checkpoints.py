@@ -186,8 +186,9 @@ def _download(repo: str, file: str, revision: str | None, local_files_only: bool
     try:
         return Path(hf_hub_download(repo, file, revision=revision, local_files_only=local_files_only))
     except (EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        why = str(error).rstrip(".")
         raise CheckpointError(
-            f"could not get {file} of the hub repository {repo!r}: {str(error).rstrip('.')}. Check the name and the network, or "
+            f"could not get {file} of the hub repository {repo!r}: {why}. Check the name and the network, or "
             "download it yourself and pass the folder or file as the checkpoint"
         ) from error
 

@@ -61,7 +61,7 @@ def test_a_file_its_bytes_and_its_samples_give_the_same_tokens(tiny_codec, noise
 
 def test_a_rate_that_contradicts_the_file_is_refused(tiny_codec, noise, tmp_path):
     soundfile.write(tmp_path / "clip.wav", noise(5_000).numpy(), 44_100)
-    with pytest.raises(AudioError, match="44100|44,100"):
+    with pytest.raises(AudioError, match=r"44100|44,100"):
         tiny_codec.encode(tmp_path / "clip.wav", 16_000)
 
 
