@@ -5,6 +5,7 @@ Audio is read as bytes and decoded by soundfile; rows are streamed, so a data se
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import re
@@ -14,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
 
@@ -120,20 +122,32 @@ def _parquet(folder: Path, name: str, label: str, *, synthetic: bool) -> Corpus:
     for file in files:
         match = _SHARD.fullmatch(file.stem)
         shards.setdefault(match["split"] if match else file.stem, []).append(file)
-        _require_audio(pq.read_schema(file).names, str(file))
+        with _naming(file):
+            names = pq.read_schema(file).names
+        _require_audio(names, str(file))
     ordered = [split for split in DOMAINS if split in shards] + sorted(set(shards) - set(DOMAINS))
     splits = {split: Split(sum(map(_rows, shards[split])), _parquet_rows(shards[split])) for split in ordered}
     return Corpus(name, label, synthetic, splits)
 
 
+@contextlib.contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Raise what goes wrong in reading as a CorpusError with the file's name, which pyarrow leaves out."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise CorpusError(f"cannot read {file} as parquet: {error}") from error
+
+
 def _rows(file: Path) -> int:
-    return int(pq.read_metadata(file).num_rows)
+    with _naming(file):
+        return int(pq.read_metadata(file).num_rows)
 
 
 def _parquet_rows(files: Sequence[Path]) -> Callable[[], Iterator[dict[str, Any]]]:
     def rows() -> Iterator[dict[str, Any]]:
         for file in files:
-            with pq.ParquetFile(file) as parquet:
+            with _naming(file), pq.ParquetFile(file) as parquet:
                 columns = [name for name in ("id", "source", "audio") if name in parquet.schema_arrow.names]
                 for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=columns):
                     yield from batch.to_pylist()

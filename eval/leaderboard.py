@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from eval.aggregate import RESAMPLES, Summary, summarize
+from eval.aggregate import MAX_FAILED_SHARE, RESAMPLES, Summary, summarize
 from eval.metrics import Metric
 from eval.runner import ClipResult, ModelRun, Run, SplitRun
 
@@ -62,6 +62,8 @@ def legend(metrics: tuple[Metric, ...]) -> str:
             f"({RESAMPLES} resamples of the clips)",
             "- kbit/s and tokens/s follow from the codec's configuration; codes: different ones used / in the codebook",
             "- failed: clips without a reconstruction; RTF: seconds of encoding and decoding per second of audio here",
+            f"- refused: no mean, because more than {MAX_FAILED_SHARE:.0%} of the model's clips have no value of this "
+            "metric (or no clip has one from every model)",
         )
     )
 

@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,21 @@ def clip_rows(run: Run) -> Iterator[dict[str, Any]]:
             row["scores"] = {name: score.value for name, score in clip.scores.items()}
             row["reasons"] = {name: score.reason for name, score in clip.scores.items() if score.reason is not None}
             yield row
+
+
+def check_folder(folder: Path) -> None:
+    """Raise OSError where `write` could not write into this folder, or not make it. Nothing is left behind."""
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise NotADirectoryError(f"cannot write results to {folder}: {there} is a file; name a folder")
+    try:
+        # Permissions alone do not tell: a disk may be read-only, and root passes them.
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise OSError(f"cannot write results to {folder}: {there}: {error.strerror or error}") from error
 
 
 def write(folder: Path, contents: dict[str, Any], rows: Iterator[dict[str, Any]], table: str) -> None:

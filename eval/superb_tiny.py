@@ -27,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     # torch comes with these; the worker processes, which import this file as well, do without.
     from eval import codec_models, corpora, leaderboard, results, runner
+    from soundcodec_llmcodec.cli.common import usable_device
 
     try:
         metrics = metric_registry.named(arguments.metrics)
@@ -37,6 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError(f"--checkpoint goes with exactly one codec that has weights, got {with_weights}")
         if len(set(arguments.models)) < len(arguments.models):
             raise ValueError(f"each model once, got {arguments.models}")
+        usable_device(arguments.device)
+        if arguments.output:
+            # A run takes hours on the full set: better to hear now that its results have no place.
+            results.check_folder(Path(arguments.output))
     except (ValueError, OSError) as error:
         return _refuse(error)
     with Scorer(arguments.workers) as scorer:
@@ -102,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu", help="where the codec runs (default: cpu)")
     parser.add_argument("--batch-size", type=_positive, default=8, help="clips a batch (default: 8)")
     parser.add_argument(
-        "--workers", type=int, default=2, help="processes that score; 0 scores in this one (default: 2)"
+        "--workers", type=_not_negative, default=2, help="processes that score; 0 scores in this one (default: 2)"
     )
     parser.add_argument("--output", metavar="FOLDER", help="write results.json, clips.jsonl and table.md there")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -110,21 +115,27 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
-    return number
+    return _whole_number(text, 1)
 
 
 def _not_negative(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"expected 0 or more, got {number}")
+    return _whole_number(text, 0)
+
+
+def _whole_number(text: str, least: int) -> int:
+    # argparse would name the function in its own message for a ValueError.
+    expected = f"expected a whole number of {least} or more, got {text!r}"
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(expected) from error
+    if number < least:
+        raise argparse.ArgumentTypeError(expected)
     return number
 
 
 def _refuse(error: Exception) -> int:
-    print(f"superb_tiny: error: {error}", file=sys.stderr)
+    print(f"superb_tiny: error: {' '.join(str(error).split())}", file=sys.stderr)
     return 2
 
 

@@ -114,6 +114,25 @@ def test_a_folder_without_audio_is_refused(tmp_path):
         corpora.load(str(tmp_path))
 
 
+def test_a_bad_parquet_file_is_named(tmp_path):
+    parquet(tmp_path / "Speech.parquet", [row("a.flac")])
+    parquet(tmp_path / "Music.parquet", [row("m.flac")])
+    whole = (tmp_path / "Music.parquet").read_bytes()
+    for broken in (b"", b"not parquet at all", whole[:-20]):
+        (tmp_path / "Music.parquet").write_bytes(broken)
+        with pytest.raises(CorpusError, match=r"Music\.parquet as parquet: "):
+            corpora.load(str(tmp_path))
+
+
+def test_a_parquet_file_that_breaks_in_the_middle_is_named(tmp_path):
+    parquet(tmp_path / "Music.parquet", [row("m.flac")])
+    whole = (tmp_path / "Music.parquet").read_bytes()
+    (tmp_path / "Music.parquet").write_bytes(whole[:4] + bytes(len(whole) // 2) + whole[4 + len(whole) // 2 :])
+    loaded = corpora.load(str(tmp_path))
+    with pytest.raises(CorpusError, match=r"Music\.parquet as parquet: "):
+        list(loaded.clips("Music"))
+
+
 def test_the_fingerprint_is_of_the_audio_and_not_of_the_order():
     clips = [("Speech", "a", "1"), ("Speech", "b", "2")]
     assert corpora.fingerprint(clips) == corpora.fingerprint(clips[::-1])

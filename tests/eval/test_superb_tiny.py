@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import torch
 
-from eval import codec_models, leaderboard, superb_tiny
+from eval import codec_models, leaderboard, runner, superb_tiny
 from eval.aggregate import Summary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,6 +153,70 @@ def test_what_cannot_run_says_why_and_exits_2(arguments, message, capsys):
     assert captured.out == ""
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--workers", "-1", "expected a whole number of 0 or more, got '-1'"),
+        ("--workers", "two", "expected a whole number of 0 or more, got 'two'"),
+        ("--limit", "foo", "expected a whole number of 1 or more, got 'foo'"),
+        ("--batch-size", "0", "expected a whole number of 1 or more, got '0'"),
+    ],
+)
+def test_numbers_that_are_none_say_what_is_expected(option, value, expected, capsys):
+    with pytest.raises(SystemExit) as caught:
+        superb_tiny.main([option, value])
+    assert caught.value.code == 2
+    assert f"argument {option}: {expected}" in capsys.readouterr().err
+
+
+def refused(capsys, *arguments: str) -> str:
+    """Run a command that must be refused before anything runs; returns its one line."""
+    assert superb_tiny.main(["--models", "identity", *arguments, *QUICK]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("superb_tiny: error: ")
+    return line
+
+
+@pytest.fixture
+def no_run(monkeypatch):
+    def never(*_, **__):
+        pytest.fail("the run was started")
+
+    monkeypatch.setattr(runner, "run", never)
+
+
+def test_a_device_that_is_not_there_is_refused(no_run, capsys, monkeypatch):
+    def without_cuda(*_, **__):
+        raise AssertionError("Torch not compiled with CUDA enabled")
+
+    monkeypatch.setattr(torch, "empty", without_cuda)
+    line = refused(capsys, "--device", "cuda")
+    assert "cannot use the device 'cuda': Torch not compiled with CUDA enabled" in line
+
+
+def test_an_output_that_cannot_be_is_refused_before_the_run(no_run, tmp_path, capsys, monkeypatch):
+    file = tmp_path / "file"
+    file.write_text("kept")
+    for output in (file, file / "below"):
+        assert f"{file} is a file; name a folder" in refused(capsys, "--output", str(output))
+    assert file.read_text() == "kept"
+
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", denied)
+    output = str(tmp_path / "new" / "folder")
+    assert refused(capsys, "--output", output).endswith(f"results to {output}: {tmp_path}: Permission denied")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_bad_parquet_file_is_refused_by_name(no_run, tmp_path, capsys):
+    (tmp_path / "Speech.parquet").write_text("not parquet")
+    assert f"cannot read {tmp_path / 'Speech.parquet'}" in refused(capsys, "--dataset", str(tmp_path))
+
+
 def test_a_checkpoint_folder_is_used_and_named(tmp_path, tiny_codec, capsys):
     tiny_codec.save_pretrained(tmp_path / "mine")
     arguments = ["--models", "llmcodec", "--checkpoint", str(tmp_path / "mine"), "--splits", "Music", "--limit", "1"]
@@ -158,7 +224,8 @@ def test_a_checkpoint_folder_is_used_and_named(tmp_path, tiny_codec, capsys):
     assert f"| mine {tiny_codec.weights_hash[:8]} |" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_refused_mean_shows_no_number():
+def test_a_refused_mean_shows_no_number_and_the_legend_says_why():
+    assert "- refused: no mean, because more than 25% of the model's clips have no value" in leaderboard.legend(())
     assert leaderboard._cell(Summary(n=0, failed=4, refused="4 of 5 clips have no value"), 5) == "refused"
 
 
