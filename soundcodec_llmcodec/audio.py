@@ -1,7 +1,7 @@
 """Audio in and out: read, downmix, resample, trim. The only place where rates change.
 
 Samples are float32; integers are scaled by their type's range to [-1, 1). Values beyond that range are allowed in
-float audio and passed on as they are: only `write_audio` to a fixed-point format clips.
+float audio and passed on as they are: only `write_audio` to a fixed-point format clips. A peak above 10 is warned of.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from soundcodec_llmcodec.audio_files import (
     check_finite,
     check_rate,
     opened,
+    peak_of,
+    warn_if_unscaled,
     write_audio,
 )
 
@@ -98,6 +100,8 @@ def as_clip(audio: Any, sampling_rate: int | None = None) -> Clip:
     if isinstance(audio, (str, os.PathLike)) or hasattr(audio, "read"):
         return _clip_of_file(audio, sampling_rate)
     if isinstance(audio, (bytes, bytearray, memoryview)):
+        if not len(audio):
+            raise AudioError("the sound file is empty (0 bytes)")
         return _clip_of_file(io.BytesIO(audio), sampling_rate)
     if hasattr(audio, "get_all_samples"):
         decoded = audio.get_all_samples()
@@ -246,6 +250,7 @@ def _float32(array: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
             samples = np.array(array, dtype=np.float32, order="C")
         check_finite(samples)
+        warn_if_unscaled(peak_of(samples))
         return samples
     offset = _OFFSET_BINARY.get(array.dtype.name, 0)
     scale = 2.0 ** (8 * array.dtype.itemsize - 1)

@@ -18,6 +18,8 @@ from soundcodec_llmcodec.files import written_whole
 
 MIN_RATE = 8_000
 MAX_RATE = 192_000
+# Loud float audio may peak at 2 or 3; what is beyond this was never scaled.
+_MAX_PEAK = 10.0
 _BLOCK = 1 << 18
 _SUBTYPES = {
     ".wav": "PCM_16",
@@ -45,7 +47,10 @@ def check_rate(rate: Any, known: Any = None) -> int:
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real) or not float(value).is_integer():
             raise AudioError(f"the sampling rate must be a whole number of Hz, got {value!r}")
         if not MIN_RATE <= float(value) <= MAX_RATE:
-            raise AudioError(f"the sampling rate must be {MIN_RATE:,} to {MAX_RATE:,} Hz, got {value!r}")
+            raise AudioError(
+                f"the sampling rate must be {MIN_RATE:,} to {MAX_RATE:,} Hz, got {value!r}; resample audio of any "
+                f"other rate first"
+            )
     if rate is None and known is None:
         raise AudioError("the sampling rate is missing; give it in Hz")
     if rate is not None and known is not None and rate != known:
@@ -61,6 +66,21 @@ def check_finite(samples: np.ndarray, start: int = 0) -> None:
     raise AudioError(f"the audio has NaN or infinite values in {len(bad)} samples, first at {start + bad[0]}")
 
 
+def peak_of(samples: np.ndarray) -> float:
+    """The largest magnitude, without a copy of the samples."""
+    return float(max(samples.max(), -samples.min()))
+
+
+def warn_if_unscaled(peak: float) -> None:
+    """Warn where float audio peaks so far beyond 1 that it must hold unscaled integers."""
+    if peak > _MAX_PEAK:
+        warnings.warn(
+            f"the audio's peak is {peak:g}, where full scale is 1: the samples seem to be at integer scale; divide "
+            f"those of 16-bit audio by 32768, or give them as int16",
+            stacklevel=4,
+        )
+
+
 @contextlib.contextmanager
 def opened(source: Any) -> Iterator[soundfile.SoundFile]:
     """The sound file `source` (a path or an open binary file), with the library's errors as AudioError."""
@@ -71,6 +91,8 @@ def opened(source: Any) -> Iterator[soundfile.SoundFile]:
             raise AudioError(f"{name} is a folder, not a sound file")
         if not os.path.exists(source):
             raise FileNotFoundError(f"no sound file {name!r}; text is taken as a path")
+        if os.path.isfile(source) and os.path.getsize(source) == 0:
+            raise AudioError(f"{name} is empty (0 bytes)")
     try:
         with soundfile.SoundFile(source) as file:
             check_rate(file.samplerate)
@@ -83,11 +105,12 @@ def opened(source: Any) -> Iterator[soundfile.SoundFile]:
 
 def blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
     """The file's samples as finite float32 blocks (S, C). Raises AudioError where there are none."""
-    done = 0
+    done, peak = 0, 0.0
     while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
         check_finite(block.T, done)
-        done += len(block)
+        done, peak = done + len(block), max(peak, peak_of(block))
         yield block
+    warn_if_unscaled(peak)
     if done == 0:
         raise AudioError("it has no samples")
     if done < file.frames:

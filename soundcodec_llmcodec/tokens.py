@@ -212,7 +212,9 @@ def loads(data: bytes) -> Tokens:
 
 def _header(data: bytes) -> tuple[int, tuple, str]:
     """(where the payload begins, the header's fields, the codec's name) of a file's bytes, checked."""
-    if data[: len(MAGIC)] != MAGIC[: len(data)] or not data:
+    if not data:
+        raise TokenFileError("the token file is empty (0 bytes)")
+    if data[: len(MAGIC)] != MAGIC[: len(data)]:
         raise TokenFileError("not a token file (.llmc): it starts otherwise")
     if len(data) < _START.size:
         raise TokenFileError(f"the token file is cut short: {len(data)} bytes, its header alone needs more")

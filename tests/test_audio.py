@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import types
+import warnings
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,39 @@ def test_nan_error_says_how_many_and_where():
     samples[1, [40, 41]] = np.nan
     with pytest.raises(AudioError, match="2 samples, first at 40"):
         as_clip(samples, 16_000)
+
+
+def test_floats_at_integer_scale_are_warned_of_and_passed_on(tmp_path):
+    unscaled = np.array([0.0, -32_000.0, 100.0] * 10)
+    soundfile.write(tmp_path / "a.wav", unscaled, 16_000, subtype="FLOAT")
+    reads = (
+        lambda: as_clip(unscaled, 16_000).samples[0],
+        lambda: as_clip(tmp_path / "a.wav").samples[0],
+        lambda: read_mono(tmp_path / "a.wav", 16_000).samples,
+    )
+    for read in reads:
+        with pytest.warns(UserWarning, match="peak is 32000.*integer scale; divide .* by 32768") as caught:
+            samples = read()
+        assert len(caught) == 1
+        np.testing.assert_array_equal(samples, unscaled.astype(np.float32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        as_clip(np.array([0.0, -10.0, 3.0]), 16_000)
+        as_clip(np.array([-32_768, 32_767], dtype=np.int16), 16_000)
+
+
+def test_empty_files_say_so(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"")
+    for read in (as_clip, lambda path: read_mono(path, 16_000)):
+        with pytest.raises(AudioError, match=r"a\.wav is empty \(0 bytes\)"):
+            read(tmp_path / "a.wav")
+    with pytest.raises(AudioError, match="empty"):
+        as_clip(b"")
+
+
+def test_a_rate_out_of_range_says_what_to_do():
+    with pytest.raises(AudioError, match="8,000 to 192,000 Hz, got 6000; resample"):
+        as_clip(noise(100), 6_000)
 
 
 def test_text_is_taken_as_a_path_and_says_so():
