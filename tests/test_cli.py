@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -112,7 +113,8 @@ def test_tokens_of_another_codec_need_force(here, capsys, folders):
     second = str(folders / "second")
     line = fails(capsys, "decode", "in.llmc", "-o", "out.wav", "--checkpoint", second)
     for name in ("first", "second"):
-        assert LLMCodec.from_pretrained(folders / name).weights_hash in line
+        weights_hash = LLMCodec.from_pretrained(folders / name).weights_hash
+        assert f" {weights_hash[:12]} ({name})" in line
     assert not Path("out.wav").exists()
     assert main(["decode", "in.llmc", "-o", "out.wav", "--checkpoint", second, "--force"]) == 0
     assert soundfile.read("out.wav")[0].shape == (20_011,)
@@ -181,7 +183,10 @@ def test_clashes_are_found_before_any_work(here, capsys):
 def test_user_errors_are_one_line_and_leave_nothing(here, capsys):
     noise("in.wav")
     Path("text.wav").write_text("not audio")
+    Path("none.wav").write_bytes(b"")
+    Path("none.llmc").write_bytes(b"")
     noise("empty.wav", n=0)
+    noise("slow.wav", rate=6_000)
     main(["encode", "in.wav", "-o", "in.llmc", "--quiet"])
     Path("cut.llmc").write_bytes(Path("in.llmc").read_bytes()[:-9])
     before = sorted(path.name for path in here.iterdir())
@@ -189,6 +194,11 @@ def test_user_errors_are_one_line_and_leave_nothing(here, capsys):
         (["encode", "missing.wav", "-o", "x.llmc"], "no file missing.wav"),
         (["encode", "text.wav", "-o", "x.llmc"], "cannot read text.wav as audio"),
         (["encode", "empty.wav", "-o", "x.llmc"], "empty.wav: it has no samples"),
+        (["encode", "none.wav", "-o", "x.llmc"], "none.wav is empty (0 bytes)"),
+        (["encode", "slow.wav", "-o", "x.llmc"], "got 6000; resample"),
+        (["encode", "in.wav", "-o", "x"], "name a token file with .llmc"),
+        (["decode", "none.llmc", "-o", "x.wav"], "none.llmc: the token file is empty (0 bytes)"),
+        (["info", "none.wav"], "none.wav is empty (0 bytes)"),
         (["encode", "in.wav", "-o", "no/x.llmc"], "folder no does not exist"),
         (["encode", "in.wav", "-o", "x.llmc", "--device", "nonsense"], "device 'nonsense'"),
         (["encode", "in.wav", "-o", "x.llmc", "--checkpoint", "nowhere"], "nowhere"),
@@ -208,6 +218,15 @@ def test_user_errors_are_one_line_and_leave_nothing(here, capsys):
     for argv, message in cases:
         assert message in fails(capsys, *argv), argv
     assert sorted(path.name for path in here.iterdir()) == before
+
+
+def test_tokens_are_not_written_under_a_sound_files_name(here, capsys):
+    noise("in.wav")
+    noise("x.wav", n=100)
+    before = Path("x.wav").read_bytes()
+    assert "x.wav: name a token file with .llmc" in fails(capsys, "encode", "in.wav", "-o", "x.wav")
+    assert Path("x.wav").read_bytes() == before
+    assert main(["encode", "in.wav", "-o", os.devnull, "--quiet"]) == 0
 
 
 def test_an_interrupted_encode_leaves_what_was_there(here, capsys, monkeypatch):

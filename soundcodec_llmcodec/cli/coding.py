@@ -25,10 +25,16 @@ from soundcodec_llmcodec.cli.common import (
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.tokens import TokenError
 
+_HASH_SHOWN = 12
+
 
 def encode(arguments: argparse.Namespace) -> int:
     """`llmcodec encode`: returns the exit status. Raises one of USER_ERRORS before any file is touched."""
     jobs = _jobs(arguments, AUDIO_ENDINGS, TOKEN_ENDING)
+    for _, target in jobs:
+        # Tokens under a sound file's name would be found out by whoever plays it. A device or pipe has no ending.
+        if target.suffix.lower() != TOKEN_ENDING and (target.is_file() or not target.exists()):
+            raise CommandError(f"cannot write {target}: name a token file with {TOKEN_ENDING}, or a folder with /")
     codec = load_codec(arguments.checkpoint, arguments.device)
     if arguments.domain not in (None, *codec.config.domains):
         known = ", ".join(codec.config.domains) or "none: its codebook is undivided"
@@ -73,10 +79,10 @@ def _check_codec(clip: tokens.Tokens, codec: LLMCodec, force: bool) -> None:
     """Raise TokenError unless the codec made these tokens; with `force`, unless it can decode them at all."""
     config = codec.config
     if not force and clip.codec_hash not in (None, codec.weights_hash):
-        made_by = f"{clip.codec_hash} ({clip.codec_name or 'name unknown'})"
+        made_by = f"{str(clip.codec_hash)[:_HASH_SHOWN]} ({clip.codec_name or 'name unknown'})"
         raise TokenError(
-            f"made by codec {made_by}, but this is {codec.weights_hash} ({codec.name}); name the codec that made it "
-            f"with --checkpoint, or pass --force"
+            f"made by codec {made_by}, but this is {codec.weights_hash[:_HASH_SHOWN]} ({codec.name}); name the codec "
+            f"that made it with --checkpoint, or pass --force"
         )
     if (clip.num_quantizers, clip.codebook_size) != (config.num_quantizers, config.codebook_size):
         raise TokenError(
