@@ -4,7 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-EVAL = ["datasets>=3.0", "librosa>=0.10", "pandas>=2.0", "pesq>=0.0.4", "pyarrow>=14", "pystoi>=0.4", "tabulate>=0.9"]
+EVAL = ["datasets>=3.0", "librosa>=0.10", "pandas>=2.0", "pesq>=0.0.4", "pyarrow>=14", "pystoi>=0.4"]
+EVAL += ["scipy>=1.8", "tabulate>=0.9"]
 TRAIN = ["datasets>=3.0", "librosa>=0.10", "pyarrow>=14", "pyyaml>=6.0"]
 TEST = [*EVAL, *TRAIN, "auv>=0.1.1", "einops>=0.7", "hypothesis>=6", "mypy>=1.8", "pytest>=8", "ruff>=0.5"]
 
@@ -22,7 +23,7 @@ setup(
         "soundcodec_llmcodec.train": ["configs/*.yaml"],
     },
     install_requires=[
-        "huggingface_hub>=0.23",
+        "huggingface_hub>=0.25",
         "numpy>=1.24",
         "safetensors>=0.4",
         "soundfile>=0.12",

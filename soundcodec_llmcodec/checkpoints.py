@@ -12,6 +12,7 @@ import os
 import pickle
 import re
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 CHECKPOINT_VARIABLE = "LLMCODEC_CHECKPOINT"
 DEFAULT_NAME = "llmcodec"
+WEIGHTS_ENDINGS = (".safetensors", ".pt")
 BUNDLED = Path(__file__).parent / "assets" / DEFAULT_NAME
 
 # Hub repositories whose weights are a published `.pt` and hold no config.json: name -> (repository, file).
@@ -78,9 +80,11 @@ def load(
 ) -> Checkpoint:
     """Load a checkpoint from a name, a folder, a `.safetensors` or `.pt` file, or a hub id (`owner/name`).
 
-    Raises CheckpointError when nothing is found or when keys or shapes differ from what the config describes.
+    Raises CheckpointError when nothing is found, when keys or shapes differ from what the config describes, or when
+    the device cannot be used.
     """
     text = os.fspath(source)
+    device = usable_device(device)
     config_path: Path | None
     path = Path(text).expanduser()
     if text == DEFAULT_NAME:
@@ -89,14 +93,25 @@ def load(
         config_path, weights_path = _local_files(path)
     elif text in PUBLISHED:
         config_path, weights_path = None, _download(*PUBLISHED[text], revision, local_files_only)
-    elif re.fullmatch(r"[\w.-]+/[\w.-]+", text):
+    elif re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", text) and not text.endswith(WEIGHTS_ENDINGS):
         config_path, weights_path = _hub_files(text, revision, local_files_only)
     else:
         names = ", ".join((DEFAULT_NAME, *PUBLISHED))
-        raise CheckpointError(f"no checkpoint at {text!r}: expected a folder, a file, a hub id 'owner/name' or {names}")
+        raise CheckpointError(f"nothing is at {text!r}: expected a folder, a file, a hub id 'owner/name' or {names}")
     config, info = _read_config(config_path)
     model = build(config, _read_tensors(weights_path), str(weights_path)).to(device)
     return Checkpoint(config, model, _name_of(text, path), info)
+
+
+def usable_device(name: str | torch.device) -> torch.device:
+    """The device of that name. Raises CheckpointError where nothing can be put on it here."""
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        why = str(error).splitlines()[0][:120]
+        raise CheckpointError(f"cannot use the device {str(name)!r}: {why}. Use cpu, or one that is here") from error
+    return device
 
 
 def save(
@@ -181,15 +196,15 @@ def _hub_files(repo: str, revision: str | None, local_files_only: bool) -> tuple
 
 def _download(repo: str, file: str, revision: str | None, local_files_only: bool) -> Path:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(hf_hub_download(repo, file, revision=revision, local_files_only=local_files_only))
-    except (EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (EntryNotFoundError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         why = str(error).rstrip(".")
         raise CheckpointError(
-            f"could not get {file} of the hub repository {repo!r}: {why}. Check the name and the network, or "
-            "download it yourself and pass the folder or file as the checkpoint"
+            f"there is no folder or file {repo!r} here, and {file} of a hub repository of that name could not be had: "
+            f"{why}. Check the name and the network, or download it and pass the folder or file as the checkpoint"
         ) from error
 
 
@@ -217,7 +232,11 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        if not zipfile.is_zipfile(path):
+            raise CheckpointError(f"{path} holds no weights: expected a .safetensors file, or a .pt of torch.save")
         tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
     except (SafetensorError, pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read as weights: {error}") from error
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):

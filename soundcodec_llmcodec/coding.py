@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,9 +23,9 @@ from soundcodec_llmcodec.nn.model import CodecModel, framed_samples
 CHUNK_FRAMES = 1_536
 UNBOUNDED_CONTEXT = 512
 BATCH_FRAMES = 4_096
-# float32 rounding differs by about 1e-6 with a batch's shape. A code whose lead over the next is below this is looked
+# float32 rounding differs by up to 1e-6 with a batch's shape. A code whose lead over the next is below this is looked
 # at again alone, so that a batch never decides a near-tie otherwise than the single clip does.
-TIE_MARGIN = 2e-5
+TIE_MARGIN = 5e-6
 
 
 class CodecInputError(ValueError):
@@ -32,23 +33,45 @@ class CodecInputError(ValueError):
 
 
 @contextmanager
-def exact_inference() -> Iterator[None]:
-    """No gradients and no TF32: float32 products in float32, on a GPU too."""
-    matmul = torch.backends.cuda.matmul.allow_tf32
-    cudnn = torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+def exact_inference(model: CodecModel) -> Iterator[None]:
+    """Eval mode, no gradients, and float32 products in float32: neither the caller's autocast nor TF32 gets in."""
+    device = _device(model)
+    training = model.training
+    model.eval()
     try:
-        with torch.inference_mode():
+        with torch.no_grad(), torch.autocast(device.type, enabled=False), _no_tf32(device):
             yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
+        model.train(training)
+
+
+@contextmanager
+def _no_tf32(device: torch.device) -> Iterator[None]:
+    """TF32 off, where there is such a thing: on CUDA, by whichever of PyTorch's two interfaces this release has."""
+    if device.type != "cuda":
+        yield
+        return
+    switches: list[tuple[Any, str, Any]]
+    if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+        conv = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+        switches = [(torch.backends.cuda.matmul, "fp32_precision", "ieee"), (conv, "fp32_precision", "ieee")]
+    else:
+        switches = [(torch.backends.cuda.matmul, "allow_tf32", False), (torch.backends.cudnn, "allow_tf32", False)]
+    before = [getattr(owner, name) for owner, name, _ in switches]
+    for owner, name, value in switches:
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for (owner, name, _), value in zip(switches, before, strict=True):
+            setattr(owner, name, value)
 
 
 def encode(model: CodecModel, samples: Tensor, domain: str | None, chunk_frames: int, progress: bool = False) -> Tensor:
     """Samples (S,) to codes (Q, F) on the CPU."""
     check_samples(samples)
     config = model.config
-    with exact_inference():
+    with exact_inference(model):
         if config.frames(samples.shape[0]) <= chunk_frames:
             padded = framed_samples(samples, config)[None].to(_device(model))
             return model.encode(padded, None, domain)[0].cpu()
@@ -62,8 +85,9 @@ def encode(model: CodecModel, samples: Tensor, domain: str | None, chunk_frames:
 
 def encode_batch(model: CodecModel, samples: Sequence[Tensor], domain: str | None, chunk_frames: int) -> list[Tensor]:
     """Samples (S_i,) to codes (Q, F_i), each what `encode` gives it alone."""
-    for item in samples:
-        check_samples(item)
+    for index, item in enumerate(samples):
+        with naming(index, len(samples)):
+            check_samples(item)
     config = model.config
     frames = [config.frames(item.shape[0]) for item in samples]
     results: list[Tensor | None] = [None] * len(samples)
@@ -83,7 +107,7 @@ def decode(model: CodecModel, codes: Tensor, chunk_frames: int, progress: bool =
     """Codes (Q, F) to samples (F * hop,) on the CPU."""
     check_codes(codes, model.config)
     config, frames = model.config, codes.shape[1]
-    with exact_inference():
+    with exact_inference(model):
         if frames <= chunk_frames:
             return model.decode(codes[None].to(_device(model)))[0].cpu()
         hop = config.hop_length
@@ -96,8 +120,9 @@ def decode(model: CodecModel, codes: Tensor, chunk_frames: int, progress: bool =
 
 def decode_batch(model: CodecModel, codes: Sequence[Tensor], chunk_frames: int) -> list[Tensor]:
     """Codes (Q, F_i) to samples (F_i * hop,), each what `decode` gives it alone (to float32 rounding)."""
-    for item in codes:
-        check_codes(item, model.config)
+    for index, item in enumerate(codes):
+        with naming(index, len(codes)):
+            check_codes(item, model.config)
     frames = [item.shape[1] for item in codes]
     results: list[Tensor | None] = [None] * len(codes)
     for group in _groups(frames, chunk_frames):
@@ -106,13 +131,22 @@ def decode_batch(model: CodecModel, codes: Sequence[Tensor], chunk_frames: int) 
             padded = torch.zeros(len(group), model.config.num_quantizers, mask.shape[1], dtype=torch.int64)
             for position, index in enumerate(group):
                 padded[position, :, : frames[index]] = codes[index]
-            with exact_inference():
+            with exact_inference(model):
                 samples = model.decode(padded.to(_device(model)), mask.to(_device(model))).cpu()
             for position, index in enumerate(group):
                 results[index] = samples[position, : frames[index] * model.config.hop_length].clone()
     return [
         decode(model, codes[index], chunk_frames) if result is None else result for index, result in enumerate(results)
     ]
+
+
+@contextmanager
+def naming(index: int, count: int) -> Iterator[None]:
+    """Put the item's place in a batch before an error's message."""
+    try:
+        yield
+    except ValueError as error:
+        raise type(error)(f"item {index} of {count}: {error}") from error
 
 
 def check_samples(samples: Tensor) -> None:
@@ -155,7 +189,7 @@ def _encode_group(
     for position, item in enumerate(samples):
         framed = framed_samples(item, model.config)
         padded[position, : framed.shape[0]] = framed
-    with exact_inference():
+    with exact_inference(model):
         start, end = model.config.partition(domain)
         quantized = model.tokenizer(padded.to(_device(model)), mask.to(_device(model)), start, end, want_margins=True)
     if quantized.margins is None:

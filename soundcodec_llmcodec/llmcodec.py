@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from soundcodec_llmcodec import checkpoints, coding
 from soundcodec_llmcodec.audio import Clip
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.model import CodecModel
-from soundcodec_llmcodec.tokens import Tokens, parse_codes
+from soundcodec_llmcodec.tokens import TokenError, Tokens, parse_codes
 
 
 class LLMCodec:
@@ -38,11 +38,13 @@ class LLMCodec:
         info: Mapping[str, Any] | None = None,
         chunk_frames: int = coding.CHUNK_FRAMES,
     ) -> None:
+        """Wrap a model as it is: it is neither copied nor changed, and it is run in eval mode without gradients."""
         self.config = config
-        self.model = model.eval().requires_grad_(False)
+        self.model = model
         self.name = name
         self.info = dict(info or {})
         self.chunk_frames = chunk_frames
+        self._hashed: tuple[tuple[tuple[int, int], ...], str] | None = None
 
     @classmethod
     def from_pretrained(
@@ -65,7 +67,7 @@ class LLMCodec:
         """An untrained codec with seeded weights (the global random state is left as it was)."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return cls(config, CodecModel(config), name=f"random-{seed}")
+            return cls(config, CodecModel(config).eval().requires_grad_(False), name=f"random-{seed}")
 
     def save_pretrained(self, folder: str | os.PathLike[str], dtype: torch.dtype = torch.float32) -> None:
         """Write `config.json` and `model.safetensors` into a folder; `from_pretrained` reads them back."""
@@ -76,10 +78,14 @@ class LLMCodec:
         """Where the model's weights are."""
         return next(self.model.parameters()).device
 
-    @cached_property
+    @property
     def weights_hash(self) -> str:
         """SHA-256 of config and weights, 64 hex digits: tokens and results carry it."""
-        return checkpoints.weights_hash(self.config, self.model)
+        # Weights that are changed in place, by training on or by loading, have a new version each.
+        versions = tuple((id(tensor), tensor._version) for tensor in self.model.state_dict(keep_vars=True).values())
+        if self._hashed is None or self._hashed[0] != versions:
+            self._hashed = (versions, checkpoints.weights_hash(self.config, self.model))
+        return self._hashed[1]
 
     # -- the friendly face: any rate, any layout -------------------------------------------------------------------
     def encode(
@@ -109,11 +115,14 @@ class LLMCodec:
         domain: str | None = None,
     ) -> list[Tokens]:
         """`encode` of each, in order; lengths and rates may differ, and each item's tokens are those it has alone."""
-        if sampling_rates is None or isinstance(sampling_rates, int):
-            sampling_rates = [sampling_rates] * len(audios)
-        if len(sampling_rates) != len(audios):
-            raise ValueError(f"{len(audios)} clips came with {len(sampling_rates)} sampling rates")
-        prepared = [self._prepare(audio, rate, False) for audio, rate in zip(audios, sampling_rates, strict=True)]
+        one_for_all = sampling_rates is None or isinstance(sampling_rates, Integral)
+        rates: list[Any] = [sampling_rates] * len(audios) if one_for_all else list(sampling_rates)  # type: ignore[arg-type]
+        if len(rates) != len(audios):
+            raise ValueError(f"{len(audios)} clips came with {len(rates)} sampling rates")
+        prepared = []
+        for index, (audio, rate) in enumerate(zip(audios, rates, strict=True)):
+            with coding.naming(index, len(audios)):
+                prepared.append(self._prepare(audio, rate, False))
         codes = self.encode_samples_batch([channels[0] for channels, _, _ in prepared], domain=domain)
         return [self._tokens([item], n, rate) for item, (_, n, rate) in zip(codes, prepared, strict=True)]
 
@@ -141,7 +150,10 @@ class LLMCodec:
 
     def decode_batch(self, tokens: Sequence[Any], *, on_invalid: str = "raise") -> list[np.ndarray]:
         """`decode` of each, in order."""
-        items = [self._codes_of(item, None, None, on_invalid, False) for item in tokens]
+        items = []
+        for index, item in enumerate(tokens):
+            with coding.naming(index, len(tokens)):
+                items.append(self._codes_of(item, None, None, on_invalid, False))
         channels = self.decode_codes_batch([channel for codes, _, _ in items for channel in codes])
         results, start = [], 0
         for codes, rate, length in items:
@@ -205,9 +217,16 @@ class LLMCodec:
         levels, size = self.config.num_quantizers, self.config.codebook_size
         if isinstance(tokens, Tokens):
             if tokens.codec_hash not in (None, self.weights_hash) and not any_codec:
-                raise ValueError(
+                raise TokenError(
                     f"these tokens were made by codec {str(tokens.codec_hash)[:12]}, this is {self.weights_hash[:12]} "
                     f"({self.name}); load the codec that made them, or pass any_codec=True"
+                )
+            made = (tokens.codebook_size, tokens.codec_sample_rate, tokens.hop_length, tokens.num_quantizers)
+            ours = (size, self.config.sample_rate, self.config.hop_length, levels)
+            if made != ours:
+                raise TokenError(
+                    f"these tokens are of another kind of codec: codebook size, rate, hop and levels are {made}, "
+                    f"this codec's are {ours}"
                 )
             codes = [parse_codes(channel, size, levels, on_invalid) for channel in tokens.codes]
             own_rate, own_length = tokens.sampling_rate, tokens.n_samples
@@ -217,9 +236,11 @@ class LLMCodec:
         rate = own_rate if sampling_rate is None else audio_io.check_rate(sampling_rate)
         length = audio_io.resampled_length(own_length, own_rate, rate) if n_samples is None else n_samples
         if n_samples is not None:
+            if isinstance(n_samples, bool) or not isinstance(n_samples, Integral):
+                raise TokenError(f"n_samples must be a whole number of samples, got {n_samples!r}")
             most = audio_io.resampled_length(codes[0].shape[1] * self.config.hop_length, self.config.sample_rate, rate)
             if not 1 <= n_samples <= most:
-                raise ValueError(f"{codes[0].shape[1]} frames hold 1 to {most} samples at {rate} Hz, not {n_samples}")
+                raise TokenError(f"{codes[0].shape[1]} frames hold 1 to {most} samples at {rate} Hz, not {n_samples}")
         return codes, rate, length
 
     def _at_rate(self, channels: Sequence[Tensor], rate: int, length: int) -> np.ndarray:

@@ -160,6 +160,24 @@ def test_the_hub_is_asked_for_the_published_files(small_published, tmp_path, mon
     ]
 
 
+@pytest.mark.parametrize("place", ["./mine", "../mine", "a/..", "runs/mine.pt", "~/nowhere"])
+def test_local_places_are_never_looked_for_on_the_hub(place):
+    with pytest.raises(CheckpointError, match="nothing is at"):
+        checkpoints.load(place)
+
+
+@pytest.mark.parametrize("content", [b"", b"some text", bytes(range(256))])
+def test_a_file_that_holds_no_weights_says_so(tmp_path, content):
+    (tmp_path / "notes.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match="holds no weights"):
+        checkpoints.load(tmp_path / "notes.pt")
+
+
+def test_a_device_that_is_not_there_is_refused(saved):
+    with pytest.raises(CheckpointError, match="cannot use the device 'nonsense'"):
+        checkpoints.load(saved, device="nonsense")
+
+
 def test_a_hub_id_that_is_not_cached_says_so_offline():
-    with pytest.raises(CheckpointError, match=r"could not get config\.json of the hub repository 'nobody/nothing'"):
+    with pytest.raises(CheckpointError, match=r"no folder or file 'nobody/nothing' here, and config\.json"):
         checkpoints.load("nobody/nothing", local_files_only=True)

@@ -12,6 +12,8 @@ import torch
 from soundcodec_llmcodec.audio import AudioError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
+from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.tokens import Tokens
 
 RATES = (8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000, 192_000)
 
@@ -138,9 +140,54 @@ def test_encoding_is_deterministic_whatever_the_random_state(tiny_codec, noise):
     clip = noise(8_000)
     first = tiny_codec.encode(clip, 16_000)
     torch.manual_seed(123)
-    tiny_codec.model.train()
-    tiny_codec.model.eval()
     assert tiny_codec.encode(clip, 16_000) == first
+
+
+def test_neither_training_mode_nor_autocast_changes_tokens(tiny_codec, noise):
+    """A training loop is a caller like any other; a model left in train mode would normalise by the batch."""
+    clip = noise(48_000)
+    expected = tiny_codec.encode_samples(clip)
+    codec = LLMCodec(tiny_codec.config, tiny_codec.model)
+    codec.model.train()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(codec.encode_samples(clip), expected)
+    assert codec.model.training
+    codec.model.eval()
+
+
+def test_a_wrapped_model_is_not_changed_and_its_hash_follows_it(noise):
+    model = CodecModel(CodecConfig.preset("tiny")).train()
+    codec = LLMCodec(model.config, model)
+    codec.encode(noise(640), 16_000)
+    assert model.training
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    before = codec.weights_hash
+    with torch.no_grad():
+        model.token2wav.istft_head.out.bias.add_(1.0)
+    assert codec.weights_hash != before
+
+
+def test_codes_and_samples_can_go_into_a_graph(tiny_codec, noise):
+    codes = tiny_codec.encode_samples(noise(3_200))
+    embedding = torch.nn.Embedding(512, 4)
+    embedding(codes).sum().backward()
+    gain = torch.ones(1, requires_grad=True)
+    (gain * tiny_codec.decode_codes(codes)).sum().backward()
+    assert gain.grad is not None
+
+
+def test_batch_errors_name_the_item(tiny_codec, noise):
+    with pytest.raises(AudioError, match="item 1 of 2"):
+        tiny_codec.encode_batch([noise(640), np.array([np.nan])], 16_000)
+    with pytest.raises(ValueError, match=r"item 1 of 2.*99999"):
+        tiny_codec.decode_batch([[1, 2], [99_999]])
+    assert len(tiny_codec.encode_batch([noise(640)], np.int64(16_000))) == 1
+
+
+def test_tokens_of_another_kind_of_codec_are_refused_without_a_hash(tiny_codec):
+    tokens = Tokens(torch.zeros(1, 1, 4, dtype=torch.int64), 1_000, 16_000, codebook_size=1_024)
+    with pytest.raises(ValueError, match="another kind"):
+        tiny_codec.decode(tokens, any_codec=True)
 
 
 @pytest.mark.slow

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from soundcodec_llmcodec.train.config import load_config, parse_override
+from soundcodec_llmcodec.checkpoints import usable_device
+from soundcodec_llmcodec.train.config import TrainConfigError, load_config, parse_override
+from soundcodec_llmcodec.train.state import checkpoints_in
 from soundcodec_llmcodec.train.trainer import Trainer
 
 
@@ -31,17 +34,25 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train, validate, export. Raises TrainConfigError, DataError or TrainingError, which say what to do."""
+    """Train, validate, export.
+
+    Raises TrainConfigError, DataError, CheckpointError or TrainingError, which say what to do.
+    """
     arguments = parser().parse_args(argv)
     overrides: dict[str, Any] = dict(parse_override(text) for text in arguments.set)
     for name in ("data", "validation"):
         if getattr(arguments, name):
             overrides[name] = getattr(arguments, name)
     config = load_config(arguments.config, overrides)
-    trainer = Trainer(config, arguments.out, arguments.device, arguments.cache, not arguments.quiet)
+    device = str(usable_device(arguments.device))
+    trainer = Trainer(config, arguments.out, device, arguments.cache, not arguments.quiet)
+    if arguments.export_only and not checkpoints_in(trainer.checkpoints):
+        raise TrainConfigError(f"nothing to export: no checkpoint is in {trainer.checkpoints}")
     if not arguments.export_only:
         trainer.run(None if arguments.max_minutes is None else 60 * arguments.max_minutes)
     validation = trainer.validate()
+    for problem in trainer.corpus.bad:
+        print(f"not read: {problem}", file=sys.stderr)
     info = {"validation": validation.to_dict()} if validation else {}
     trainer.export(arguments.export or arguments.out / "export", info)
     return 0

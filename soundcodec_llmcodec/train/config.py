@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any
 
 from soundcodec_llmcodec.config import CodecConfig
 
+# The widest analysis window is 2048 samples, and half of it is reflected at each end.
+SHORTEST_SEGMENT_S = 0.1
+# What decides the batches and the network: a resumed run must have the same.
+FIXED = ("codec", "data", "seed", "batch_size", "segment_s", "speeds", "gain_db")
 CONFIGS = Path(__file__).parent / "configs"
 
 
@@ -66,9 +71,8 @@ class TrainConfig:
     keep_checkpoints: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("data", "validation", "speeds", "gain_db", "betas"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _as_declared(field.name, str(field.type), getattr(self, field.name)))
         _check(self)
 
     @property
@@ -116,7 +120,38 @@ def parse_override(text: str) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
     if not separator:
         raise TrainConfigError(f"expected key=value, got {text!r}")
-    return key.strip(), yaml.safe_load(value)
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise TrainConfigError(f"the value in {text!r} is not YAML: {error}") from error
+
+
+def _as_declared(name: str, declared: str, value: Any) -> Any:
+    """A value as its field's type wants it: numbers that YAML read as text ("1e-3"), and tuples of the right length."""
+    if value is None and "None" in declared:
+        return None
+    if declared.startswith("float"):
+        return _number(name, value)
+    if declared.startswith("tuple[str"):
+        return (value,) if isinstance(value, str) else tuple(str(item) for item in value)
+    if declared.startswith("tuple[float"):
+        items = tuple(_number(name, item) for item in (value if isinstance(value, (list, tuple)) else (value,)))
+        if "..." not in declared and len(items) != 2:
+            raise TrainConfigError(f"{name} takes two numbers, got {value!r}")
+        return items
+    if declared == "bool" and not isinstance(value, bool):
+        raise TrainConfigError(f"{name} must be true or false, got {value!r}")
+    return value
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        number = float("nan" if isinstance(value, bool) else value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise TrainConfigError(f"{name} must be a number, got {value!r}")
+    return number
 
 
 def _check(config: TrainConfig) -> None:
@@ -127,6 +162,9 @@ def _check(config: TrainConfig) -> None:
     for name in ("segment_s", "learning_rate", "adversarial_segment_s", "gradient_clip"):
         if not getattr(config, name) > 0:
             raise TrainConfigError(f"{name} must be above zero, got {getattr(config, name)!r}")
+    for name in ("segment_s", "adversarial_segment_s"):
+        if getattr(config, name) < SHORTEST_SEGMENT_S:
+            raise TrainConfigError(f"{name} must be at least {SHORTEST_SEGMENT_S} s, got {getattr(config, name)!r}")
     if config.precision not in ("float32", "bfloat16"):
         raise TrainConfigError(f"precision must be float32 or bfloat16, got {config.precision!r}")
     if not config.speeds or not all(0.5 <= speed <= 2.0 for speed in config.speeds):

@@ -140,7 +140,7 @@ def _decode_one(item: tuple[str, Any, int]) -> tuple[str, np.ndarray | None, str
     try:
         clip = as_clip(audio)
         samples = resample(mono(clip), clip.sampling_rate, sample_rate)
-    except AudioError as error:
+    except (AudioError, OSError) as error:
         return name, None, str(error)
     return name, np.round(np.clip(samples, -1, 1) * FULL_SCALE).astype(np.int16), ""
 

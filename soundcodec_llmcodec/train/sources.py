@@ -67,7 +67,13 @@ class Source:
             raise DataError(
                 f"{self.place!r} is no local folder; for a hub data set name the split, '{self.place}:train'"
             )
-        rows = datasets.load_dataset(self.place, split=self.split)
+        # "owner/name/config": some data sets hold several.
+        owner, name, *config = self.place.split("/", 2) if "/" in self.place else ("", self.place)
+        place = f"{owner}/{name}" if owner else name
+        try:
+            rows = datasets.load_dataset(place, *config, split=self.split)
+        except (ValueError, OSError) as error:
+            raise DataError(f"could not load {self.place!r}, split {self.split!r}, from the hub: {error}") from error
         for index, row in enumerate(rows.cast_column("audio", datasets.Audio(decode=False))):
             yield str(row.get("id", index)), _bytes_or_path(row["audio"])
 
@@ -88,5 +94,7 @@ def _rows_of(files: list[Path]) -> Iterator[tuple[str, Any]]:
                 index += 1
 
 
-def _bytes_or_path(audio: dict[str, Any]) -> Any:
+def _bytes_or_path(audio: dict[str, Any] | None) -> Any:
+    if audio is None or (audio.get("bytes") is None and audio.get("path") is None):
+        return b""  # read as an empty file, and listed as one
     return audio["bytes"] if audio.get("bytes") is not None else Path(audio["path"])

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.nn.model import CodecModel
-from soundcodec_llmcodec.train.config import TrainConfig, TrainConfigError
+from soundcodec_llmcodec.train.config import FIXED, TrainConfig, TrainConfigError
 from soundcodec_llmcodec.train.discriminators import Discriminators
 
 STATE_VERSION = 1
@@ -96,15 +96,28 @@ class TrainState:
         return target
 
     def load(self, folder: Path) -> None:
-        """Take over a saved step; the config may differ only in what is to come (steps, rates, weights)."""
+        """Take over a saved step; the config may differ only in what is to come (steps, rates, weights).
+
+        Raises TrainConfigError for another state version, or where a key of `config.FIXED` has another value.
+        """
         plain = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         if plain.get("version") != STATE_VERSION:
             raise TrainConfigError(f"{folder} has state version {plain.get('version')!r}, expected {STATE_VERSION}")
+        before, now = plain["config"], json.loads(json.dumps(self.config.to_dict()))
+        changed = [f"{key} was {before.get(key)!r}, now {now[key]!r}" for key in FIXED if before.get(key) != now[key]]
+        if changed:
+            raise TrainConfigError(
+                f"{folder} is of another run: {'; '.join(changed)}. Use the same values, or another --out"
+            )
         tensors = load_file(folder / TENSORS)
         for name, part in self._parts():
             if name not in plain:
                 continue  # discriminators that join after this checkpoint start fresh
-            part.load_state_dict(_unflatten(plain[name], tensors))
+            saved = _unflatten(plain[name], tensors)
+            if isinstance(part, torch.optim.Optimizer):
+                # Moments are the past's, hyper-parameters are this config's.
+                saved["param_groups"] = part.state_dict()["param_groups"]
+            part.load_state_dict(saved)
         self.step = plain["step"]
 
     def _parts(self) -> Iterator[tuple[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,17 @@ class Trainer:
         """Train to `config.steps`, or for about `max_seconds`; the last state is saved either way."""
         began, marked, marked_step = time.monotonic(), time.monotonic(), self.state.step
         self._log({"event": "start", "step": self.state.step, "device": str(self.device), **self._data_facts()})
+        values: dict[str, Tensor] = {}
         bar = tqdm(total=self.config.steps, initial=self.state.step, disable=not self.progress, unit="step")
         sums: dict[str, Tensor] = {}
         while self.state.step < self.config.steps:
-            for name, value in self.step().items():
+            values = self.step()
+            for name, value in values.items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
             bar.update()
             step = self.state.step
+            if step % self.config.checkpoint_every == 0:
+                self._check_finite(values)
             if step % self.config.log_every == 0:
                 now = time.monotonic()
                 means = {name: float(value) / (step - marked_step) for name, value in sums.items()}
@@ -85,7 +90,9 @@ class Trainer:
             if max_seconds is not None and time.monotonic() - began > max_seconds:
                 break
         bar.close()
-        self.save()
+        if self.state.step % self.config.checkpoint_every or not checkpoints_in(self.checkpoints):
+            self._check_finite(values)
+            self.save()
         return self.state
 
     def step(self) -> dict[str, Tensor]:
@@ -122,7 +129,7 @@ class Trainer:
         """Write the averaged model as a codec checkpoint, with what it was trained on and for how long."""
         recipe = self.config.to_dict()
         for key in ("data", "validation", "init"):
-            recipe.pop(key)  # where files lie on this machine is nobody else's business; `info` names the corpora
+            recipe.pop(key)  # where files lie on this machine is nobody else's business
         trained = {"steps": self.state.step, "recipe": recipe, **self._data_facts()}
         return checkpoints.save(folder, self.codec, self.state.average, {**info, "trained": trained}, dtype)
 
@@ -131,13 +138,16 @@ class Trainer:
         facts["unreadable"] = len(self.corpus.bad)
         return facts
 
-    def _check_finite(self, means: dict[str, float]) -> None:
-        broken = [name for name, value in means.items() if not math.isfinite(value)]
+    def _check_finite(self, values: Mapping[str, float | Tensor]) -> None:
+        """Stop the run where a loss is not finite, before any of it is saved."""
+        broken = [name for name, value in values.items() if not math.isfinite(float(value))]
         if broken:
-            self._log({"event": "not finite", "step": self.state.step, "losses": broken})
+            clips = self.batch(self.state.step - 1)[2]
+            self._log({"event": "not finite", "step": self.state.step, "losses": broken, "last_clips": clips})
             raise TrainingError(
-                f"{', '.join(broken)} became NaN or infinite by step {self.state.step}; the newest checkpoint in "
-                f"{self.checkpoints} is from before. Lower the learning rate or the loss's weight and resume"
+                f"{', '.join(broken)} became NaN or infinite by step {self.state.step} (its clips: "
+                f"{', '.join(clips[:8])}); the newest checkpoint in {self.checkpoints} is from before. Lower the "
+                "learning rate or the loss's weight and resume"
             )
 
     def _log(self, row: dict[str, Any]) -> None:

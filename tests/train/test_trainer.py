@@ -143,3 +143,56 @@ def test_the_command_trains_validates_resumes_and_exports(audio_folder, tmp_path
     codec = LLMCodec.from_pretrained(out / "export")
     assert codec.info["trained"]["steps"] == 10
     assert str(audio_folder) not in json.dumps(codec.info)
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers():
+    """YAML 1.1 takes 1e-3 for text."""
+    values = dict(parse_override(text) for text in ("learning_rate=1e-3", "speeds=1.0", "adversarial_start=null"))
+    config = make_config(values)
+    assert (config.learning_rate, config.speeds, config.adversarial_start) == (0.001, (1.0,), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("learning_rate=fast", "learning_rate must be a number"),
+        ("gain_db=3", "gain_db takes two numbers"),
+        ("segment_s=0.02", "at least 0.1 s"),
+        ("compile=1", "true or false"),
+        ("steps=[", "not YAML"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_refused(text, message):
+    with pytest.raises(TrainConfigError, match=message):
+        make_config(dict([parse_override(text)]))
+
+
+def test_a_run_is_resumed_with_its_own_data_and_codec_only(tiny_config, tmp_path):
+    trainer(tiny_config, tmp_path, steps=1).run()
+    with pytest.raises(TrainConfigError, match="seed was 0, now 7"):
+        trainer(tiny_config, tmp_path, seed=7)
+    with pytest.raises(TrainConfigError, match="codec was 'tiny', now 'compact'"):
+        trainer(tiny_config, tmp_path, codec="compact")
+    later = trainer(tiny_config, tmp_path, steps=20, weight_decay=0.5)
+    assert later.state.step == 1
+    assert later.state.optimizer.param_groups[0]["weight_decay"] == 0.5
+
+
+def test_a_state_that_is_not_finite_is_never_saved(tiny_config, tmp_path):
+    """A checkpoint falls due before the next look at the log's means."""
+    run = trainer(tiny_config, tmp_path, log_every=100, checkpoint_every=2)
+    run.step()
+    run.step()
+    good = run.save()
+    with torch.no_grad():
+        run.state.model.token2wav.istft_head.out.weight[0, 0] = float("nan")
+    with pytest.raises(TrainingError, match=r"clip\d\.wav"):
+        run.run()
+    assert checkpoints_in(run.checkpoints) == [good]
+
+
+def test_nothing_trained_is_nothing_to_export(audio_folder, tmp_path):
+    command = ["--config", "tiny", "--data", str(audio_folder), "--out", str(tmp_path / "run"), "--export-only"]
+    with pytest.raises(TrainConfigError, match="nothing to export"):
+        main([*command, "--device", "cpu", "--quiet"])
+    assert not (tmp_path / "run" / "export").exists()
