@@ -88,7 +88,8 @@ def test_overlapping_chunks_of_whole_clip_attention_stay_close(unbounded_codec, 
     whole = coding.encode(unbounded_codec.model, clip, None, 10**9)
     chunked = coding.encode(unbounded_codec.model, clip, None, 1_000)
     assert chunked.shape == whole.shape
-    assert (chunked != whole).float().mean() < 0.5
+    # 1.3% differ; shuffled codes would differ in 99%.
+    assert (chunked != whole).float().mean() < 0.05
 
 
 def test_near_ties_in_a_batch_are_settled_alone(tiny_codec, noise, monkeypatch):
