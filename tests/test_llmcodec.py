@@ -13,7 +13,7 @@ from soundcodec_llmcodec.audio import AudioError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.nn.model import CodecModel
-from soundcodec_llmcodec.tokens import Tokens
+from soundcodec_llmcodec.tokens import Tokens, load, save
 
 RATES = (8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000, 192_000)
 
@@ -200,3 +200,16 @@ def test_an_hour_there_and_back(tiny_codec, noise):
     window = tiny_codec.encode_samples(hour[start : start + 320 * 200])
     context = tiny_codec.config.context_frames(1)
     assert torch.equal(codes[:, 90_000 + context : 90_200 - context], window[:, context:-context])
+
+
+def test_several_levels_go_all_the_way(noise, tmp_path):
+    fields = {**CodecConfig.preset("tiny").to_dict(), "num_quantizers": 2}
+    codec = LLMCodec.random(CodecConfig.from_dict(fields))
+    clips = [noise(5_000), noise(9_999, 1)]
+    tokens = codec.encode_batch(clips, 16_000)
+    assert [item.unit.shape for item in tokens] == [(2, 16), (2, 32)]
+    assert tokens == [codec.encode(clip, 16_000) for clip in clips]
+    save(tokens[0], tmp_path / "clip.llmc")
+    np.testing.assert_array_equal(codec.decode(load(tmp_path / "clip.llmc")), codec.decode(tokens[0]))
+    with pytest.raises(ValueError, match="2"):
+        codec.decode(tokens[0].unit[0])
