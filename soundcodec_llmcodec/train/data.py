@@ -48,7 +48,7 @@ class Corpus:
         return torch.from_numpy(np.asarray(part).astype(np.float32) / FULL_SCALE)
 
 
-def open_corpus(sources: Sequence[str], sample_rate: int, cache: Path) -> Corpus:
+def open_corpus(sources: Sequence[str], sample_rate: int, cache: Path, progress: bool = False) -> Corpus:
     """Decode the sources once into `cache` (read back the next time), skipping and listing clips that cannot be read.
 
     Raises DataError when nothing can be read.
@@ -57,7 +57,7 @@ def open_corpus(sources: Sequence[str], sample_rate: int, cache: Path) -> Corpus
     data_file, index_file = cache / f"{key}.int16", cache / f"{key}.json"
     if not index_file.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        index = _decode(sources, sample_rate, data_file)
+        index = _decode(sources, sample_rate, data_file, progress)
         partial = index_file.with_suffix(f".{os.getpid()}.part")
         partial.write_text(json.dumps(index), encoding="utf-8")
         os.replace(partial, index_file)
@@ -108,14 +108,14 @@ def change_speed(waves: Tensor, length: int) -> Tensor:
     return torch.fft.irfft(spectrum, n=length) * (length / waves.shape[1])
 
 
-def _decode(sources: Sequence[str], sample_rate: int, data_file: Path) -> dict[str, list]:
+def _decode(sources: Sequence[str], sample_rate: int, data_file: Path, progress: bool) -> dict[str, list]:
     ids: list[str] = []
     bad: list[str] = []
     offsets = [0]
     partial = data_file.with_suffix(f".{os.getpid()}.part")
     items = (item for text in sources for item in Source.parse(text).items())
     with partial.open("wb") as out, ThreadPool() as pool:
-        bar = tqdm(desc="decode", unit="clip", mininterval=2)
+        bar = tqdm(desc="decode", unit="clip", mininterval=2, disable=not progress)
         # A block at a time: a pool's map takes in all it is given before the first result.
         while block := [(name, audio, sample_rate) for name, audio in islice(items, DECODE_BLOCK)]:
             for name, samples, error in pool.map(_decode_one, block, chunksize=8):

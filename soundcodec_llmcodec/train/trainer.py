@@ -42,10 +42,10 @@ class Trainer:
         frames = max(1, round(config.segment_s * self.codec.frame_rate))
         self.segment = frames * self.codec.hop_length
         cache = cache or folder / "cache"
-        self.corpus = open_corpus(config.data, self.codec.sample_rate, cache)
+        self.corpus = open_corpus(config.data, self.codec.sample_rate, cache, progress)
         self.held_out: Corpus | None = None
         if config.validation:
-            self.held_out = open_corpus(config.validation, self.codec.sample_rate, cache)
+            self.held_out = open_corpus(config.validation, self.codec.sample_rate, cache, progress)
         self.state = TrainState.create(config, self.device)
         if config.compile:
             self.state.model.tokenizer.conformer.compile()
