@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     # torch comes with these; the worker processes, which import this file as well, do without.
     from eval import codec_models, corpora, leaderboard, results, runner
-    from soundcodec_llmcodec.cli.common import usable_device
+    from soundcodec_llmcodec.checkpoints import usable_device
 
     try:
         metrics = metric_registry.named(arguments.metrics)

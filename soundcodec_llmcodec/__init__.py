@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from soundcodec_llmcodec.codec import list_codec, load_codec
     from soundcodec_llmcodec.config import CodecConfig
     from soundcodec_llmcodec.llmcodec import LLMCodec
-    from soundcodec_llmcodec.superb.register import register
+    from soundcodec_llmcodec.superb.register import register, unregister
     from soundcodec_llmcodec.tokens import Tokens
 
 __version__ = "0.1.0"
-__all__ = ["CodecConfig", "LLMCodec", "Tokens", "list_codec", "load_codec", "register"]
+__all__ = ["CodecConfig", "LLMCodec", "Tokens", "list_codec", "load_codec", "register", "unregister"]
 
 # Imported when first asked for, so that `llmcodec --help` does not wait for torch.
 _HOMES = {
@@ -23,6 +23,7 @@ _HOMES = {
     "list_codec": "codec",
     "load_codec": "codec",
     "register": "superb.register",
+    "unregister": "superb.register",
 }
 
 

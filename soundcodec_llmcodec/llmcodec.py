@@ -82,7 +82,10 @@ class LLMCodec:
     def weights_hash(self) -> str:
         """SHA-256 of config and weights, 64 hex digits: tokens and results carry it."""
         # Weights that are changed in place, by training on or by loading, have a new version each.
-        versions = tuple((id(tensor), tensor._version) for tensor in self.model.state_dict(keep_vars=True).values())
+        versions = tuple(
+            (id(tensor), 0 if tensor.is_inference() else tensor._version)
+            for tensor in self.model.state_dict(keep_vars=True).values()
+        )
         if self._hashed is None or self._hashed[0] != versions:
             self._hashed = (versions, checkpoints.weights_hash(self.config, self.model))
         return self._hashed[1]
@@ -221,12 +224,12 @@ class LLMCodec:
                     f"these tokens were made by codec {str(tokens.codec_hash)[:12]}, this is {self.weights_hash[:12]} "
                     f"({self.name}); load the codec that made them, or pass any_codec=True"
                 )
-            made = (tokens.codebook_size, tokens.codec_sample_rate, tokens.hop_length, tokens.num_quantizers)
-            ours = (size, self.config.sample_rate, self.config.hop_length, levels)
+            made = (tokens.num_quantizers, tokens.codebook_size, tokens.hop_length, tokens.codec_sample_rate)
+            ours = (levels, size, self.config.hop_length, self.config.sample_rate)
             if made != ours:
                 raise TokenError(
-                    f"these tokens are of another kind of codec: codebook size, rate, hop and levels are {made}, "
-                    f"this codec's are {ours}"
+                    "these tokens are of another kind of codec, which this one cannot decode: {} levels of {} codes, "
+                    "{} samples a frame at {} Hz; this codec has {} of {}, {} at {} Hz".format(*made, *ours)
                 )
             codes = [parse_codes(channel, size, levels, on_invalid) for channel in tokens.codes]
             own_rate, own_length = tokens.sampling_rate, tokens.n_samples

@@ -149,9 +149,13 @@ def test_neither_training_mode_nor_autocast_changes_tokens(tiny_codec, noise):
     expected = tiny_codec.encode_samples(clip)
     codec = LLMCodec(tiny_codec.config, tiny_codec.model)
     codec.model.train()
+    frozen = codec.model.tokenizer.eval()
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(codec.encode_samples(clip), expected)
+        assert torch.equal(codec.encode_samples_batch([clip, clip[:640]])[0], expected)
     assert codec.model.training
+    assert codec.model.token2wav.conformer.training
+    assert not any(part.training for part in frozen.modules())
     codec.model.eval()
 
 

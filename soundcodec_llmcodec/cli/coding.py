@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -47,7 +46,7 @@ def encode(arguments: argparse.Namespace) -> int:
             keep_channels=arguments.keep_channels,
             progress=not arguments.quiet,
         )
-        tokens.save(dataclasses.replace(clip, codec_name=codec.name), target)
+        tokens.save(clip, target)
         size = target.stat().st_size
         return f"{clip.duration_s:.2f} s, {len(clip)} frames, {size} bytes, {clip.bitrate_bps:.0f} bit/s"
 
@@ -76,23 +75,12 @@ def decode(arguments: argparse.Namespace) -> int:
 
 
 def _check_codec(clip: tokens.Tokens, codec: LLMCodec, force: bool) -> None:
-    """Raise TokenError unless the codec made these tokens; with `force`, unless it can decode them at all."""
-    config = codec.config
+    """Raise TokenError, naming this command's options, unless the codec made these tokens or `force` is given."""
     if not force and clip.codec_hash not in (None, codec.weights_hash):
         made_by = f"{str(clip.codec_hash)[:_HASH_SHOWN]} ({clip.codec_name or 'name unknown'})"
         raise TokenError(
             f"made by codec {made_by}, but this is {codec.weights_hash[:_HASH_SHOWN]} ({codec.name}); name the codec "
             f"that made it with --checkpoint, or pass --force"
-        )
-    if (clip.num_quantizers, clip.codebook_size) != (config.num_quantizers, config.codebook_size):
-        raise TokenError(
-            f"it has {clip.num_quantizers} levels of {clip.codebook_size} codes, {codec.name} has "
-            f"{config.num_quantizers} of {config.codebook_size}: this codec cannot decode it"
-        )
-    if (clip.codec_sample_rate, clip.hop_length) != (config.sample_rate, config.hop_length):
-        raise TokenError(
-            f"its frames are {clip.hop_length} samples at {clip.codec_sample_rate} Hz, those of {codec.name} are "
-            f"{config.hop_length} at {config.sample_rate} Hz: this codec cannot decode it"
         )
 
 

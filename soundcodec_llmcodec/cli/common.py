@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-import torch
-
 from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.audio import AudioError
 from soundcodec_llmcodec.checkpoints import CheckpointError
@@ -17,7 +15,6 @@ from soundcodec_llmcodec.tokens import TokenError, TokenFileError
 
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
 TOKEN_ENDING = ".llmc"
-WEIGHTS_ENDINGS = (".safetensors", ".pt")
 
 
 class CommandError(ValueError):
@@ -35,16 +32,6 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def usable_device(name: str) -> torch.device:
-    """The device of that name. Raises CommandError where it cannot be used here."""
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise CommandError(f"cannot use the device {name!r}: {one_line(error)[:120]}") from error
-    return device
-
-
 def load_codec(checkpoint: str | None, device: str) -> LLMCodec:
     """The codec of `--checkpoint` (the default one where None) on `--device`."""
-    return LLMCodec.from_pretrained(checkpoints.resolve(checkpoint=checkpoint), device=usable_device(device))
+    return LLMCodec.from_pretrained(checkpoints.resolve(checkpoint=checkpoint), device=device)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from soundcodec_llmcodec import checkpoints
-from soundcodec_llmcodec.cli.common import CommandError, one_line, usable_device
+from soundcodec_llmcodec.cli.common import CommandError, one_line
 from soundcodec_llmcodec.superb.adapter import DEVICE_VARIABLE
 from soundcodec_llmcodec.superb.register import register, unregister
 
@@ -41,7 +41,7 @@ def prepare_script(arguments: argparse.Namespace) -> Path:
         given = Path(arguments.checkpoint)
         os.environ[checkpoints.CHECKPOINT_VARIABLE] = str(given.resolve()) if given.exists() else arguments.checkpoint
     if arguments.device is not None:
-        usable_device(arguments.device)
+        checkpoints.usable_device(arguments.device)
         os.environ[DEVICE_VARIABLE] = arguments.device
     _put_first(os.getcwd(), str(script.parent))
     register()

@@ -23,7 +23,7 @@ class Source:
 
     @classmethod
     def parse(cls, text: str) -> Source:
-        """ "FOLDER", "FOLDER:validation" or "owner/name:train.100"."""
+        """ "FOLDER", "FOLDER:validation", "owner/name:train" or "owner/name/config:train.100"."""
         if Path(text).exists():
             return cls(text, None)
         place, separator, split = text.rpartition(":")

@@ -79,9 +79,14 @@ class TrainState:
         floats = [name for name, tensor in ours.items() if tensor.is_floating_point()]
         torch._foreach_lerp_([ours[name] for name in floats], [theirs[name] for name in floats], 1 - decay)
 
+    @property
+    def folder_name(self) -> str:
+        """The name of this step's checkpoint."""
+        return f"step-{self.step:08d}"
+
     def save(self, folder: Path) -> Path:
         """Write `folder/step-N`, complete when it has that name."""
-        target = folder / f"step-{self.step:08d}"
+        target = folder / self.folder_name
         scratch = folder / f".saving-{self.step:08d}-{os.getpid()}"
         scratch.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Tensor] = {}

@@ -90,7 +90,7 @@ class Trainer:
             if max_seconds is not None and time.monotonic() - began > max_seconds:
                 break
         bar.close()
-        if self.state.step % self.config.checkpoint_every or not checkpoints_in(self.checkpoints):
+        if self.state.folder_name not in [path.name for path in checkpoints_in(self.checkpoints)]:
             self._check_finite(values)
             self.save()
         return self.state
