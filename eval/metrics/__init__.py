@@ -1,25 +1,60 @@
-"""The metrics by name. A new one is a file with a METRIC, and a line here."""
+"""The metrics by name. A new one is a file with a METRIC, and a place in the list below."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-from eval.metrics import mel, pesq_wb, stft, stoi
+from eval.metrics import (
+    dnsmos,
+    dwer,
+    estoi,
+    f0corr,
+    mel,
+    pesq_wb,
+    si_sdr,
+    speaker_sim,
+    stft,
+    stoi,
+    voicing_error,
+    waveform,
+    wer,
+)
 from eval.metrics.base import Metric, Score, Signal
+from eval.metrics.superb_rules import SUPERB_METRICS, SUPERB_NAMES
 
-METRICS: dict[str, Metric] = {module.METRIC.name: module.METRIC for module in (mel, stft, pesq_wb, stoi)}
+_MODULES = (mel, stft, waveform, pesq_wb, stoi, estoi, f0corr, voicing_error, si_sdr, wer, dwer, speaker_sim, dnsmos)
 
-__all__ = ["METRICS", "Metric", "Score", "Signal", "named"]
+METRICS: dict[str, Metric] = {module.METRIC.name: module.METRIC for module in _MODULES}
+METRICS |= {metric.name: metric for metric in SUPERB_METRICS}
+
+DEFAULT = ("mel", "stft", "pesq", "stoi", "f0corr")
+# What can be computed with no extra but `eval`, by this harness's own rules.
+ALL = tuple(name for name, metric in METRICS.items() if metric.extra is None and name not in SUPERB_NAMES)
+
+__all__ = ["ALL", "DEFAULT", "METRICS", "SUPERB_NAMES", "Metric", "Score", "Signal", "named", "require"]
 
 
 def named(names: Iterable[str]) -> tuple[Metric, ...]:
-    """The metrics of these names, in this order. Raises ValueError for a name that is not registered."""
-    chosen = []
+    """The metrics of these names, each once, in this order; 'all' stands for ALL.
+
+    Raises ValueError for a name that is not registered.
+    """
+    chosen: dict[str, Metric] = {}
     for name in names:
+        if name == "all":
+            chosen.update((each, METRICS[each]) for each in ALL)
+            continue
         if name not in METRICS:
             near = difflib.get_close_matches(name, METRICS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "."
-            raise ValueError(f"no metric is called {name!r}{hint} The metrics are: {', '.join(METRICS)}")
-        chosen.append(METRICS[name])
-    return tuple(chosen)
+            raise ValueError(f"no metric is called {name!r}{hint} The metrics are: all, {', '.join(METRICS)}")
+        chosen[name] = METRICS[name]
+    return tuple(chosen.values())
+
+
+def require(metrics: Iterable[Metric]) -> None:
+    """Raise ValueError, saying what to install, where what a metric needs is not installed."""
+    missing = [metric.missing for metric in metrics if metric.missing]
+    if missing:
+        raise ValueError("; ".join(missing))

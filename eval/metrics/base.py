@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import scipy.fft
 import soxr
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Score:
-    """Either a finite value, or the reason why there is none."""
+    """Either a finite value, or the reason why there is none.
+
+    `weight` is what the value counts in a mean over clips: 1, or the number of words of a word error rate, whose mean
+    is then all errors over all words. It follows from the reference alone, so that every model has the same weights.
+    """
 
     value: float | None = None
     reason: str | None = None
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            raise ValueError(f"a score's weight is above 0 and finite, got {self.weight!r}")
         if (self.value is None) == (self.reason is None):
             raise ValueError(f"a score has a value or a reason, got value={self.value!r} and reason={self.reason!r}")
         if self.value is not None and not math.isfinite(self.value):
@@ -37,9 +47,10 @@ class Signal:
     """One clip, with what several metrics need of it computed once: samples float32 (S,) at `rate` Hz.
 
     The samples are not copied and must not be changed. Keep a reference's Signal to score several estimates against it.
+    `text` is what is said in it, where the data set tells, and `lang` in which language (ISO 639-1).
     """
 
-    def __init__(self, samples: np.ndarray, rate: int) -> None:
+    def __init__(self, samples: np.ndarray, rate: int, *, text: str | None = None, lang: str | None = None) -> None:
         samples = np.asarray(samples)
         if samples.ndim != 1 or samples.dtype != np.float32:
             raise ValueError(f"expected float32 samples of shape (S,), got {samples.dtype} {samples.shape}")
@@ -47,6 +58,9 @@ class Signal:
             raise ValueError(f"expected a rate in Hz above 0, got {rate}")
         self.samples = samples
         self.rate = rate
+        self.text = text
+        self.lang = lang
+        self._derived: dict[Hashable, Any] = {}
         self._at: dict[int, np.ndarray] = {rate: samples}
         self._magnitudes: dict[int, np.ndarray] = {}
 
@@ -88,13 +102,27 @@ class Signal:
                 raise ValueError(f"{len(self.samples)} samples are too few for a window of {window}")
             padded = np.pad(self.samples, window // 2, mode="reflect")
             frames = np.lib.stride_tricks.sliding_window_view(padded, window)[:: window // 4]
-            self._magnitudes[window] = np.abs(scipy.fft.rfft(frames * _hann(window), axis=-1))
+            spectrum = scipy.fft.rfft(frames * _hann(window), axis=-1)
+            # Twice as fast as np.abs, which guards against squares that are out of float32's range.
+            self._magnitudes[window] = np.sqrt(np.square(spectrum.real) + np.square(spectrum.imag))
         return self._magnitudes[window]
+
+    def derived(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once and kept under `key`: a pitch track, an embedding, a transcript."""
+        if key not in self._derived:
+            self._derived[key] = make()
+        return self._derived[key]
 
     def padded(self, n_samples: int) -> Signal:
         """The signal with zeros at its end up to n_samples; itself where it is that long already."""
         missing = n_samples - len(self.samples)
-        return self if missing <= 0 else Signal(np.pad(self.samples, (0, missing)), self.rate)
+        if missing <= 0:
+            return self
+
+        def make() -> Signal:
+            return Signal(np.pad(self.samples, (0, missing)), self.rate, text=self.text, lang=self.lang)
+
+        return self.derived(("padded", n_samples), make)
 
 
 @functools.cache
@@ -104,7 +132,11 @@ def _hann(window: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric's definition. `compute` takes reference and estimate: same rate, same length, not empty, finite."""
+    """A metric's definition. `compute` takes reference and estimate: same rate, same length, not empty, finite.
+
+    `needs` are the modules that it imports when it computes, `extra` is the extra of this project that installs them;
+    one with an extra is computed only when asked for by name.
+    """
 
     name: str
     definition: str
@@ -114,6 +146,16 @@ class Metric:
     source: str
     version: int
     compute: Callable[[Signal, Signal], Score]
+    extra: str | None = None
+    needs: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> str | None:
+        """What to install before this metric can be computed; None when all is there."""
+        absent = [module for module in self.needs if importlib.util.find_spec(module) is None]
+        if not absent:
+            return None
+        return f"{self.name} needs {', '.join(absent)}: pip install -e '.[{self.extra}]'"
 
     @property
     def arrow(self) -> str:

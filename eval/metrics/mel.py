@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse
 
 from eval.metrics.base import Metric, Score, Signal
-from eval.metrics.spectral import distance, too_short
+from eval.metrics.spectral import Spectrogram, distance, spectrogram, too_short
 
 SCALES = ((150, 2048), (80, 512))  # (mel bands, window in samples)
 
@@ -22,15 +22,18 @@ def _basis(rate: int, window: int, bands: int) -> Any:
     return scipy.sparse.csc_array(basis.T.astype(np.float32))
 
 
-def _compute(reference: Signal, estimate: Signal) -> Score:
+def _mel(signal: Signal, window: int, bands: int) -> Spectrogram:
+    basis = _basis(signal.rate, window, bands)
+    return spectrogram(signal, ("mel", window, bands), lambda: signal.magnitude(window) @ basis)
+
+
+def compute(reference: Signal, estimate: Signal) -> Score:
+    """The distance over both scales, or the reason why there is none."""
     short = too_short(reference, max(window for _, window in SCALES))
     if short:
         return short
-    total = 0.0
-    for bands, window in SCALES:
-        basis = _basis(reference.rate, window, bands)
-        total += distance(reference.magnitude(window) @ basis, estimate.magnitude(window) @ basis)
-    return Score.of(total)
+    scales = ((_mel(reference, window, bands), _mel(estimate, window, bands)) for bands, window in SCALES)
+    return Score.of(sum(distance(clean, made) for clean, made in scales))
 
 
 METRIC = Metric(
@@ -45,5 +48,5 @@ METRIC = Metric(
     value_range=(0.0, None),
     source="Codec-SUPERB (MelSpectrogramLoss with windows 2048 and 512)",
     version=1,
-    compute=_compute,
+    compute=compute,
 )

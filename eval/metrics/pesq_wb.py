@@ -24,6 +24,8 @@ def _compute(reference: Signal, estimate: Signal) -> Score:
         detail = error.args[0] if error.args else ""
         detail = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
         return Score(reason=f"{type(error).__name__}: {detail}" if detail else type(error).__name__)
+    except ValueError as error:  # of a NaN that the package came to itself
+        return Score(reason=f"PESQ: {error}")
     return Score.of(value)
 
 

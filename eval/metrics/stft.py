@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from eval.metrics.base import Metric, Score, Signal
-from eval.metrics.spectral import distance, too_short
+from eval.metrics.spectral import Spectrogram, distance, spectrogram, too_short
 
 WINDOWS = (2048, 512)
 
 
-def _compute(reference: Signal, estimate: Signal) -> Score:
+def _stft(signal: Signal, window: int) -> Spectrogram:
+    return spectrogram(signal, ("stft", window), lambda: signal.magnitude(window))
+
+
+def compute(reference: Signal, estimate: Signal) -> Score:
+    """The distance over both windows, or the reason why there is none."""
     short = too_short(reference, max(WINDOWS))
     if short:
         return short
-    return Score.of(sum(distance(reference.magnitude(window), estimate.magnitude(window)) for window in WINDOWS))
+    return Score.of(sum(distance(_stft(reference, window), _stft(estimate, window)) for window in WINDOWS))
 
 
 METRIC = Metric(
@@ -26,5 +31,5 @@ METRIC = Metric(
     value_range=(0.0, None),
     source="Codec-SUPERB (MultiScaleSTFTLoss with windows 2048 and 512)",
     version=1,
-    compute=_compute,
+    compute=compute,
 )
