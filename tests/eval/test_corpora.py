@@ -70,8 +70,59 @@ def test_an_id_column_comes_before_the_path():
 
 
 def test_repeated_ids_are_refused():
-    with pytest.raises(CorpusError, match="the id 'a'"):
-        list(corpus([row("a.flac"), row("a.flac", 1)]).clips("Speech"))
+    with pytest.raises(CorpusError, match="the id 'mine'"):
+        list(corpus([row("a.flac", id="mine"), row("b.flac", 1, id="mine")]).clips("Speech"))
+
+
+def test_files_of_one_name_are_told_apart_where_there_are_no_ids():
+    """A data set's rows may come from many corpora, each with a 0001.wav."""
+    clips = corpus([row("a.flac"), row("x/a.flac", 1), row("b.flac", 2)]).clips("Speech")
+    assert [clip.clip_id for clip in clips] == ["a", "a#1", "b"]
+
+
+def test_text_language_and_corpus_are_told():
+    rows = [{**row("a.flac"), "text": "Hello", "lang": "en"}, {**row("b.flac", 1), "source": None, "corpus": "ravdess"}]
+    a, b = corpus(rows).clips("Speech")
+    assert (a.text, a.lang, a.source) == ("Hello", "en", "somewhere")
+    assert (b.text, b.lang, b.source) == (None, None, "ravdess")
+
+
+def test_a_single_parquet_file(tmp_path):
+    parquet(tmp_path / "validation-00000-of-00001.parquet", [row("a.flac")])
+    loaded = corpora.load(str(tmp_path / "validation-00000-of-00001.parquet"))
+    assert [clip.clip_id for clip in loaded.clips("validation")] == ["a"]
+
+
+def sound(path, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(row("x.flac", seed)["audio"]["bytes"])
+
+
+def test_a_folder_of_sound_files(tmp_path):
+    for seed, name in enumerate(["one/a.flac", "two/a.wav", "b.ogg", "two/.hidden.flac", "notes.txt"]):
+        sound(tmp_path / name, seed)
+    sound(tmp_path / "two" / "a.mp3", 7)
+    loaded = corpora.load(str(tmp_path))
+    assert {split: part.size for split, part in loaded.splits.items()} == {"all": 4}
+    clips = {clip.clip_id: clip for clip in loaded.clips("all")}
+    assert set(clips) == {"b", "one/a", "two/a.mp3", "two/a.wav"}
+    assert {clip_id: clip.source for clip_id, clip in clips.items()} == {
+        "b": tmp_path.name,
+        "one/a": "one",
+        "two/a.mp3": "two",
+        "two/a.wav": "two",
+    }
+    assert clips["one/a"].samples.shape == (8000,)
+
+
+def test_folders_of_codec_superbs_domains_are_splits(tmp_path):
+    for seed, name in enumerate(["Music/x/m.flac", "Speech/a.flac", "Speech/b.flac"]):
+        sound(tmp_path / name, seed)
+    loaded = corpora.load(str(tmp_path))
+    assert {split: part.size for split, part in loaded.splits.items()} == {"Speech": 2, "Music": 1}
+    assert [clip.clip_id for clip in loaded.clips("Music")] == ["x/m"]
+    sound(tmp_path / "other.flac", 9)
+    assert list(corpora.load(str(tmp_path)).splits) == ["all"]
 
 
 def test_channels_are_averaged():
@@ -107,7 +158,7 @@ def test_an_unknown_data_set_is_refused(name):
 
 
 def test_a_folder_without_audio_is_refused(tmp_path):
-    with pytest.raises(CorpusError, match="no parquet files"):
+    with pytest.raises(CorpusError, match="no parquet files, neither itself nor in data/, no sound files"):
         corpora.load(str(tmp_path))
     parquet(tmp_path / "x.parquet", [{"text": "words"}])
     with pytest.raises(CorpusError, match=r"no column 'audio'; it has \['text'\]"):
