@@ -1,0 +1,44 @@
+"""Make report.html of a run folder again, from what the folder holds.
+
+    python eval/report.py RUN_FOLDER [--output FILE]
+
+Exit codes: 0 the report was written, 2 it could not be made.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if __package__ in (None, ""):
+    # Run as a script: the first entry is this folder, whose files must not hide packages of the same name.
+    _here = Path(__file__).resolve().parent
+    sys.path[:] = [str(_here.parent), *(entry for entry in sys.path if Path(entry or ".").resolve() != _here)]
+
+import argparse
+from collections.abc import Sequence
+
+from eval import reporting
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="report",
+        description=(__doc__ or "").split("\n\n")[0],
+        epilog="Exit codes: 0 written, 2 could not be made.",
+    )
+    parser.add_argument("folder", type=Path, help="what superb_tiny.py --output wrote")
+    parser.add_argument("--output", type=Path, help=f"the file to write (default: {reporting.REPORT} in the folder)")
+    arguments = parser.parse_args(argv)
+    try:
+        written = reporting.write(arguments.folder, arguments.output)
+    except (reporting.ReportError, OSError) as error:
+        print(f"report: {error}", file=sys.stderr)
+        return 2
+    print(f"{written} ({written.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

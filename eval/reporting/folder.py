@@ -1,0 +1,79 @@
+"""A run folder as the report reads it: results.json, clips.jsonl and the sample files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCHEMA = "soundcodec-llmcodec/superb-tiny"
+SCHEMA_VERSION = 2
+REQUIRED = ("created", "dataset", "metrics", "models", "splits")
+
+
+class ReportError(ValueError):
+    """A run folder of which no report can be made: absent, unreadable, or of another schema."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """results.json in whole, and the rows of clips.jsonl by (model, split, clip id)."""
+
+    path: Path
+    results: dict[str, Any]
+    clips: dict[tuple[str, str, str], dict[str, Any]]
+
+    def sample(self, name: str) -> Path | None:
+        """The sample file of this name within the folder; None where there is none."""
+        path = (self.path / name).resolve()
+        inside = path.is_relative_to(self.path.resolve())
+        return path if inside and path.is_file() else None
+
+
+def read(path: Path) -> RunFolder:
+    """Read a run folder. Raises ReportError."""
+    if not path.is_dir():
+        raise ReportError(f"{path} is no folder; expected one that superb_tiny.py --output wrote")
+    results = _json(_text(path / "results.json"), str(path / "results.json"))
+    _check(results, path / "results.json")
+    clips = {}
+    name = path / "clips.jsonl"
+    for number, line in enumerate(_text(name).splitlines(), start=1):
+        row = _json(line, f"{name}, line {number}")
+        missing = [key for key in ("model", "split", "clip_id", "scores") if key not in row]
+        if missing:
+            raise ReportError(f"{name}, line {number}, has no {missing}; it is not of schema version {SCHEMA_VERSION}")
+        clips[row["model"], row["split"], row["clip_id"]] = row
+    return RunFolder(path, results, clips)
+
+
+def _check(results: dict[str, Any], where: Path) -> None:
+    found = results.get("schema"), results.get("schema_version")
+    if found != (SCHEMA, SCHEMA_VERSION):
+        raise ReportError(
+            f"{where}: found schema {found[0]!r} version {found[1]!r}, expected {SCHEMA!r} version {SCHEMA_VERSION}; "
+            "make the run again with this version, or the report with the version that made the run"
+        )
+    missing = [key for key in REQUIRED if key not in results]
+    if missing:
+        raise ReportError(f"{where} has no {missing}, which schema version {SCHEMA_VERSION} requires")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ReportError(f"{path} is missing; a run folder holds results.json and clips.jsonl") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReportError(f"cannot read {path}: {error}") from error
+
+
+def _json(text: str, where: str) -> dict[str, Any]:
+    try:
+        loaded = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ReportError(f"{where} is no JSON: {error}") from error
+    if not isinstance(loaded, dict):
+        raise ReportError(f"{where}: expected a JSON object, got {type(loaded).__name__}")
+    return loaded

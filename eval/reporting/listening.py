@@ -1,0 +1,118 @@
+"""Clips to look at and to listen to: the original and every codec's, side by side."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from eval.reporting import figures, spectrogram
+from eval.reporting.folder import RunFolder
+from eval.reporting.markup import Markup, tag
+
+ORIGINAL = "original"
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A sample file: its bytes, duration in s, rate in Hz and spectrogram; or the `problem` that it has."""
+
+    stored: bytes = b""
+    seconds: float = 0.0
+    rate: int = 0
+    powers: np.ndarray | None = None
+    problem: str | None = None
+
+
+def sample(run: RunFolder, clip: Figures, key: str) -> Markup:
+    """One clip: a heading, and a card for the original and each codec. The spectrograms share scale and axes."""
+    original = _hear(run, clip["original"])
+    made = [
+        (model["name"], *_made(run, clip, model["name"])) for model in run.results["models"] if not model["failure"]
+    ]
+    # Without the original, the loudest of the codecs is as good a common scale as there is.
+    scale = [original] if original.powers is not None else [heard for _, heard, _ in made]
+    loudest = max((float(heard.powers.max()) for heard in scale if heard.powers is not None), default=0.0)
+    axes = _ticks(original.seconds, original.rate) if original.powers is not None else None
+    cards = [_card(ORIGINAL, original, loudest, axes, None, "card original")]
+    cards += [_card(name, heard, loudest, None, scores, "card") for name, heard, scores in made]
+    length = f"{clip['seconds']:.1f} s"
+    if original.seconds and original.seconds < clip["seconds"] - 0.05:
+        length = f"the first {original.seconds:.1f} of {length}"
+    about = f"{clip['split']} · {clip['source']} · {length} · {clip['rate'] / 1000:g} kHz"
+    heading = tag("h3", clip["clip_id"], " ", tag("span", about, class_="muted"), id=f"clip-{key}")
+    grid = tag("div", cards, class_="cards", tabindex=0, role="group", aria_label=f"Samples of {clip['clip_id']}")
+    return tag("section", heading, grid, class_="clip", data_split=clip["split"], aria_labelledby=f"clip-{key}")
+
+
+def _made(run: RunFolder, clip: Figures, model: str) -> tuple[Heard, Markup | None]:
+    """What a codec made of a clip, or why there is nothing, and its scores of it."""
+    row = run.clips.get((model, clip["split"], clip["clip_id"]))
+    failure = row.get("failure") if row else None
+    scores = _scores(row, run.results["metrics"]) if row and not failure else None
+    if model in clip["models"]:
+        return _hear(run, clip["models"][model]), scores
+    return Heard(problem=f"no reconstruction: {failure}" if failure else "no sample was kept"), scores
+
+
+def _hear(run: RunFolder, name: str) -> Heard:
+    path = run.sample(name)
+    if path is None:
+        return Heard(problem=f"the file {name} is not in the run folder")
+    stored = path.read_bytes()
+    try:
+        samples, rate = soundfile.read(io.BytesIO(stored), dtype="float32", always_2d=True)
+    except soundfile.SoundFileError as error:
+        return Heard(problem=f"cannot read {name}: {error}")
+    if not len(samples):
+        return Heard(problem=f"the file {name} is empty")
+    return Heard(stored, len(samples) / rate, int(rate), spectrogram.power(samples.mean(axis=1), int(rate)))
+
+
+def _card(name: str, heard: Heard, loudest: float, axes: Markup | None, scores: Markup | None, class_: str) -> Markup:
+    title = tag("h4", name, title=name)
+    if heard.powers is None:
+        body = tag("p", heard.problem, class_="absent")
+    else:
+        picture = _data("image/png", spectrogram.image(heard.powers, loudest))
+        shown = tag("img", src=picture, alt=f"Spectrogram of {name}", decoding="async")
+        sound = tag("audio", src=_data("audio/flac", heard.stored), controls=True, preload="none", aria_label=name)
+        body = Markup(tag("div", shown, axes, class_="picture") + sound)
+    return tag("article", title, body, scores, class_=class_)
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _scores(row: Figures, metrics: Figures) -> Markup:
+    """This clip's scores; what has none says why."""
+    items = []
+    for name, metric in metrics.items():
+        value = row["scores"].get(name)
+        why = (row.get("reasons") or {}).get(name)
+        shown = figures.number(value) if value is not None else tag("span", figures.NONE, title=why)
+        items.append(tag("div", tag("dt", f"{name} {figures.ARROWS[metric['direction']]}"), tag("dd", shown)))
+    return tag("dl", items, class_="scores")
+
+
+def _ticks(seconds: float, rate: int) -> Markup:
+    """Frequencies and times, written over the original's spectrogram: one scale for all cards of a clip."""
+    parts = []
+    for hertz in spectrogram.frequency_ticks(rate):
+        y = f"{100 * (1 - spectrogram.height(hertz, rate)):.1f}%"
+        named = f"{hertz / 1000:g} kHz" if hertz >= 1000 else f"{hertz} Hz"
+        parts.append(tag("line", x1="0", x2="6", y1=y, y2=y))
+        parts.append(tag("text", named, x="9", y=y, dy="3.5"))
+    step = next((step for step in (0.2, 0.5, 1, 2, 5, 10, 20) if seconds / step <= 5), 60)
+    for index in range(1, int(seconds / step) + 1):
+        if index * step < 0.97 * seconds:
+            x = f"{100 * index * step / seconds:.1f}%"
+            parts.append(tag("line", x1=x, x2=x, y1="100%", y2="96%"))
+            parts.append(tag("text", f"{index * step:g} s", x=x, y="95%", class_="middle"))
+    return tag("svg", parts, class_="axes", aria_hidden="true")

@@ -1,0 +1,160 @@
+"""The report: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import string
+from pathlib import Path
+from typing import Any
+
+from eval.reporting import breakdowns, folder, leaderboard_table, listening, plots, sections
+from eval.reporting.markup import Markup, tag
+from soundcodec_llmcodec.files import written_whole
+
+HERE = Path(__file__).parent
+REPORT = "report.html"
+PLOTS_AT_FIRST = 6
+
+Figures = dict[str, Any]
+
+
+def build(path: Path) -> str:
+    """The report of a run folder as the text of one HTML file: no network, no other files.
+
+    Raises ReportError where the folder holds no run of this schema. A missing sample file is said in its place.
+    """
+    run = folder.read(path)
+    results = run.results
+    splits = results["splits"]
+    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    template = string.Template((HERE / "template.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        policy=_policy(style, script),
+        style=style,
+        script=script,
+        title=tag("title", f"{results['dataset']['label']}: codec reconstruction report"),
+        label=tag("h1", results["dataset"]["label"]),
+        summary=_summary(results),
+        banners=sections.banners(results),
+        provenance=sections.provenance(results),
+        tabs=_tabs(splits),
+        panels=Markup("".join(_panel(results, split, index) for index, split in enumerate(splits))),
+        listening=_listening(run),
+        failures=sections.failures(results),
+        definitions=sections.definitions(results),
+    )
+
+
+def write(path: Path, output: Path | None = None) -> Path:
+    """Build the report and write it, whole or not at all, to `output` or report.html in the folder. Returns where."""
+    target = output or path / REPORT
+    text = build(path)
+    with written_whole(target) as unfinished:
+        # newline="": the policy names the hashes of the style and the script as they stand here.
+        unfinished.write_text(text, encoding="utf-8", newline="")
+    return target
+
+
+def _policy(style: str, script: str) -> str:
+    """A Content-Security-Policy: nothing from outside, and no style or script but these two."""
+
+    def hashed(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+
+    return (
+        f"default-src 'none'; img-src data:; media-src data:; style-src {hashed(style)}; script-src {hashed(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _summary(results: Figures) -> Markup:
+    loaded = sum(not model["failure"] for model in results["models"])
+    unloaded = len(results["models"]) - loaded
+    clips = results["dataset"]["clips"]
+    n_clips = clips.get("Overall", sum(clips.values()))
+    parts = [_count(loaded, "model"), _count(n_clips, "clip"), _count(len(results["metrics"]), "metric")]
+    missing = [_count(len(results.get("failures") or ()), "failed clip")] if results.get("failures") else []
+    missing += [f"{_count(unloaded, 'codec')} not loaded"] if unloaded else []
+    link = tag("a", " · ".join(missing), href="#failures", class_="warn") if missing else None
+    return tag("p", " · ".join(parts), link and Markup(" · "), link, class_="summary")
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def _tabs(splits: list[str]) -> Markup:
+    made = [_tab(split, index) for index, split in enumerate(splits)]
+    return tag("div", made, role="tablist", aria_label="Split", class_="tabs")
+
+
+def _tab(split: str, index: int) -> Markup:
+    return tag(
+        "button",
+        split,
+        type="button",
+        role="tab",
+        id=f"tab-{index}",
+        aria_controls=f"panel-{index}",
+        aria_selected="true" if index == 0 else "false",
+        tabindex=0 if index == 0 else -1,
+        data_split=split,
+    )
+
+
+def _panel(results: Figures, split: str, index: int) -> Markup:
+    """All of one split: its table, comparisons, plots and sources."""
+    toggle = None
+    if any(split in row["splits"] for row in results.get("published") or ()):
+        box = tag("input", type="checkbox", class_="show-published", checked=True)
+        toggle = tag("label", box, " Published numbers (not measured here)", class_="toggle")
+    legend = tag(
+        "p",
+        "Mean ± half of its 95% interval. Bold: best of the codecs here. ",
+        f"▲ ▼: better or worse than {results['baseline']}, adjusted p < 0.05. " if results.get("baseline") else "",
+        "A heading sorts by its column.",
+        class_="muted small",
+    )
+    metrics = list(results["metrics"])
+    boxes = [
+        tag("label", tag("input", type="checkbox", value=name, checked=place < PLOTS_AT_FIRST), f" {name}")
+        for place, name in enumerate(metrics)
+    ]
+    choice = tag("fieldset", tag("legend", "Metrics", class_="unseen"), boxes, class_="chips")
+    drawn = tag("div", [plots.plot(results, split, name) for name in metrics], class_="plots")
+    return tag(
+        "div",
+        tag("h2", "Leaderboard", tag("span", f" {split}", class_="muted"), id=f"table-{index}"),
+        tag("div", legend, toggle, class_="bar"),
+        leaderboard_table.leaderboard(results, split),
+        breakdowns.comparisons(results, split, str(index)),
+        breakdowns.sources(results, split, str(index)),
+        tag("h2", "Quality against bit rate", tag("span", f" {split}", class_="muted")),
+        choice,
+        drawn,
+        role="tabpanel",
+        id=f"panel-{index}",
+        aria_labelledby=f"tab-{index}",
+        class_="panel",
+        data_split=split,
+    )
+
+
+def _listening(run: folder.RunFolder) -> Markup:
+    clips = run.results.get("samples") or []
+    if not clips:
+        return tag("p", "This run kept no samples.")
+    scale = (
+        "Spectrograms: mel-spaced frequencies, 0 to −80 dB below the loudest spot of the original, one scale for all "
+        "cards of a clip."
+    )
+    switch = tag(
+        "label",
+        tag("input", type="checkbox", id="keep-place", checked=True),
+        " Go on from the same place when another codec of the clip is played",
+        class_="toggle",
+    )
+    none = tag("p", "No samples of this split were kept.", class_="no-samples", hidden=True)
+    shown = [listening.sample(run, clip, str(index)) for index, clip in enumerate(clips)]
+    return Markup(tag("div", tag("p", scale, class_="muted small"), switch, class_="bar") + none + "".join(shown))
