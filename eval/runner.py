@@ -2,193 +2,267 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from eval import codec_models, corpora
-from eval.codec_models import CodecInfo, CodecModel, Reconstruction
+from eval import corpora
+from eval.cache import Cache, Cached
+from eval.codec_models import CodecInfo, CodecModel
 from eval.corpora import Clip, Corpus
+from eval.journal import Batch, Journal, JournalError
 from eval.metrics import Metric, Score
+from eval.reconstruct import Reconstruction, reconstruct_each
+from eval.records import ClipResult, ModelRun, Run, SplitRun, Unloaded, Usage, no_scores
+from eval.samples import Samples
 from eval.scoring import Job, Scorer
 
-
-@dataclass(frozen=True)
-class ClipResult:
-    """What one codec did on one clip; `failure` is why there is no reconstruction."""
-
-    model: str
-    split: str
-    clip_id: str
-    source: str
-    seconds: float
-    rate: int
-    n_tokens: int | None
-    failure: str | None
-    scores: dict[str, Score]
-
-
-@dataclass
-class SplitRun:
-    """One codec on one split, filled while the run goes on. `codes` holds level * codebook_size + code."""
-
-    clips: list[ClipResult] = field(default_factory=list)
-    codes: set[int] = field(default_factory=set)
-    wall_s: float = 0.0
-    audio_s: float = 0.0
-
-    @property
-    def real_time_factor(self) -> float | None:
-        """Seconds of encoding and decoding per second of audio; None before anything was reconstructed."""
-        return self.wall_s / self.audio_s if self.audio_s else None
-
-    @property
-    def failures(self) -> list[ClipResult]:
-        """The clips without a reconstruction."""
-        return [clip for clip in self.clips if clip.failure is not None]
+# Clips are sorted by length among this many batches, so that a batch's clips are about equally long.
+BUCKETS = 4
 
 
 @dataclass(frozen=True)
-class ModelRun:
-    """One codec on the data set."""
+class Plan:
+    """What a run does: the codecs, the clips (at most `limit` a split), the metrics, and clips a batch."""
 
-    info: CodecInfo
-    splits: dict[str, SplitRun]
-
-    @property
-    def overall(self) -> SplitRun:
-        """All splits as one, every clip counting once."""
-        parts = list(self.splits.values())
-        return SplitRun(
-            clips=[clip for part in parts for clip in part.clips],
-            codes=set().union(*(part.codes for part in parts)),
-            wall_s=sum(part.wall_s for part in parts),
-            audio_s=sum(part.audio_s for part in parts),
-        )
-
-
-@dataclass(frozen=True)
-class Run:
-    """All codecs on the same clips; `fingerprint` identifies those clips."""
-
-    models: list[ModelRun]
+    models: Sequence[CodecModel]
+    corpus: Corpus
+    splits: Sequence[str]
     metrics: tuple[Metric, ...]
-    fingerprint: str
+    batch_size: int
+    limit: int | None = None
+    unloaded: tuple[Unloaded, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"expected a batch size of 1 or more, got {self.batch_size}")
+        names = [model.info.name for model in self.models]
+        if len(set(names)) < len(names):
+            raise ValueError(f"models are told apart by name, got {names}; give one another by NEW_NAME=...")
+
+    @property
+    def total(self) -> int:
+        """The number of clips."""
+        sizes = (self.corpus.splits[split].size for split in self.splits)
+        return sum(size if self.limit is None else min(size, self.limit) for size in sizes)
 
 
 def run(
-    models: Sequence[CodecModel],
-    corpus: Corpus,
-    splits: Sequence[str],
-    metrics: tuple[Metric, ...],
+    plan: Plan,
     scorer: Scorer,
     *,
-    batch_size: int,
-    limit: int | None = None,
+    journal: Journal | None = None,
+    cache: Cache | None = None,
+    samples: Samples | None = None,
     progress: bool = False,
 ) -> Run:
-    """Reconstruct and score the splits' clips, at most `limit` a split.
+    """Reconstruct and score the plan's clips, but for those that the journal has; finished batches go into the journal.
 
     The workers rest while codecs work and the other way round, so that real-time factors are those of the codec alone.
-    Raises corpora.CorpusError for repeated ids, ValueError for a batch size below 1 or two models of one name.
+    Raises corpora.CorpusError for repeated ids, JournalError for clips that are not those of the journal.
     """
-    if batch_size < 1:
-        raise ValueError(f"expected a batch size of 1 or more, got {batch_size}")
-    names = [model.info.name for model in models]
-    if len(set(names)) < len(names):
-        raise ValueError(f"models are told apart by name, got {names}")
-    outcome = [ModelRun(model.info, {split: SplitRun() for split in splits}) for model in models]
+    batches = list(journal.batches) if journal else []
+    done = {(result.split, result.clip_id): result.digest for batch in batches for result in batch.results}
     identities: list[tuple[str, str, str]] = []
-    for model in models:
-        codec_models.reconstruct_each(model, [_warm_up_clip()])
-    total = sum(_size(corpus, split, limit) for split in splits)
-    with _progress_bar(total, progress) as bar:
-        for split in splits:
-            for batch in _batches(corpus.clips(split, limit), batch_size):
-                _run_batch(models, batch, metrics, scorer, [one.splits[split] for one in outcome])
-                identities.extend((clip.split, clip.clip_id, clip.digest) for clip in batch)
-                bar.update(len(batch))
-    return Run(outcome, metrics, corpora.fingerprint(identities))
+    with tqdm(total=plan.total, unit="clip", desc="clips", disable=not progress, leave=False) as bar:
+        bar.update(len(done))
+        warm = False
+        for split in plan.splits:
+            clips = enumerate(plan.corpus.clips(split, plan.limit))
+            for window in _windows(clips, plan.batch_size * BUCKETS):
+                identities.extend((clip.split, clip.clip_id, clip.digest) for _, clip in window)
+                new = [(index, clip) for index, clip in window if not _is_done(clip, done)]
+                for part in _by_length(new, plan.batch_size):
+                    if not warm:
+                        _warm_up(plan.models)
+                        warm = True
+                    batch = _Round(plan, scorer, cache, samples).run(split, part)
+                    if journal:
+                        journal.add(batch)
+                    batches.append(batch)
+                    bar.update(len(part))
+    gone = done.keys() - {(split, clip_id) for split, clip_id, _ in identities}
+    if gone:
+        raise JournalError(
+            f"the data set no longer has {len(gone)} clips of this run, {sorted(gone)[0]}; begin a new run"
+        )
+    return Run(_gathered(plan, batches), plan.metrics, corpora.fingerprint(identities), plan.unloaded)
 
 
-def _run_batch(
-    models: Sequence[CodecModel],
-    batch: Sequence[Clip],
-    metrics: tuple[Metric, ...],
-    scorer: Scorer,
-    outcome: Sequence[SplitRun],
-) -> None:
-    """Reconstruct a batch by each model, score it, and add the results to each model's SplitRun."""
-    readable = [clip for clip in batch if clip.problem is None]
-    made: list[dict[str, Reconstruction | str]] = []
-    for model, split_run in zip(models, outcome, strict=True):
-        timed = codec_models.reconstruct_each(model, readable) if readable else codec_models.Timed([], 0.0)
-        by_id = {clip.clip_id: result for clip, result in zip(readable, timed.outcomes, strict=True)}
-        made.append(by_id)
-        split_run.wall_s += timed.wall_s
-        for clip in readable:
-            result = by_id[clip.clip_id]
-            if isinstance(result, Reconstruction):
-                split_run.audio_s += clip.seconds
-                split_run.codes.update(_used(result.codes, model.info.codebook_size))
-    names = tuple(metric.name for metric in metrics)
-    jobs = []
-    for clip in readable:
-        results = ((model.info.name, by_id[clip.clip_id]) for model, by_id in zip(models, made, strict=True))
-        estimates = {name: result.samples for name, result in results if isinstance(result, Reconstruction)}
-        jobs.append(Job(clip.samples, clip.rate, estimates, names))
-    scored = dict(zip((clip.clip_id for clip in readable), scorer.map(jobs), strict=True))
-    for clip in batch:
-        for model, by_id, split_run in zip(models, made, outcome, strict=True):
-            result = clip.problem or by_id[clip.clip_id]
-            split_run.clips.append(_clip_result(clip, model.info.name, result, scored.get(clip.clip_id, {}), names))
+@dataclass(frozen=True)
+class _Round:
+    """One batch through all codecs."""
+
+    plan: Plan
+    scorer: Scorer
+    cache: Cache | None
+    samples: Samples | None
+
+    def run(self, split: str, part: Sequence[tuple[int, Clip]]) -> Batch:
+        """Reconstruct and score the clips, given with their places in the split."""
+        readable = [(index, clip) for index, clip in part if clip.problem is None]
+        usage = {model.info.name: Usage() for model in self.plan.models}
+        known = {model.info.name: self._cached(model, readable) for model in self.plan.models}
+        made: dict[str, dict[str, Reconstruction | str]] = {}
+        for model in self.plan.models:
+            name = model.info.name
+            todo = [clip for _, clip in readable if clip.clip_id not in known[name]]
+            made[name] = _reconstructed(model, todo, usage[name])
+            for outcome in known[name].values():
+                usage[name].codes.update(outcome.codes)
+        scores = self._scored([clip for _, clip in readable], made)
+        self._kept(readable, made, scores)
+        results = [
+            self._result(index, clip, model.info, known[model.info.name], made[model.info.name], scores)
+            for index, clip in part
+            for model in self.plan.models
+        ]
+        return Batch(split, results, usage)
+
+    def _cached(self, model: CodecModel, clips: Sequence[tuple[int, Clip]]) -> dict[str, Cached]:
+        if self.cache is None:
+            return {}
+        found = {}
+        for index, clip in clips:
+            if self.samples is not None and self.samples.wants(index):
+                continue  # its audio is wanted, and a cache has none
+            outcome = self.cache.get(model.info, clip, self.plan.metrics)
+            if outcome is not None:
+                found[clip.clip_id] = outcome
+        return found
+
+    def _scored(
+        self, clips: Sequence[Clip], made: Mapping[str, Mapping[str, Reconstruction | str]]
+    ) -> dict[str, dict[str, dict[str, Score]]]:
+        """Clip id -> model -> metric -> Score, of what was reconstructed just now."""
+        names = tuple(metric.name for metric in self.plan.metrics)
+        jobs = {}
+        for clip in clips:
+            results = ((model, by_id.get(clip.clip_id)) for model, by_id in made.items())
+            estimates = {model: result.samples for model, result in results if isinstance(result, Reconstruction)}
+            if estimates:
+                jobs[clip.clip_id] = Job(clip.samples, clip.rate, estimates, names, clip.text, clip.lang)
+        return dict(zip(jobs, self.scorer.map(list(jobs.values())), strict=True))
+
+    def _kept(
+        self,
+        clips: Sequence[tuple[int, Clip]],
+        made: Mapping[str, Mapping[str, Reconstruction | str]],
+        scores: Mapping[str, Mapping[str, dict[str, Score]]],
+    ) -> None:
+        """Keep the audio that is to be listened to, and cache the outcomes."""
+        for index, clip in clips:
+            results = {model: by_id.get(clip.clip_id) for model, by_id in made.items()}
+            new = {model: result for model, result in results.items() if isinstance(result, Reconstruction)}
+            if self.samples is not None and self.samples.wants(index):
+                self.samples.keep(clip, index, {model: result.samples for model, result in new.items()})
+            if self.cache is not None:
+                for model in self.plan.models:
+                    result = new.get(model.info.name)
+                    if result is not None:
+                        codes = _codes(result, model.info)
+                        outcome = Cached(_n_tokens(result), result.n_bits, codes, scores[clip.clip_id][model.info.name])
+                        self.cache.put(model.info, clip, self.plan.metrics, outcome)
+
+    def _result(
+        self,
+        index: int,
+        clip: Clip,
+        info: CodecInfo,
+        known: Mapping[str, Cached],
+        made: Mapping[str, Reconstruction | str],
+        scores: Mapping[str, Mapping[str, dict[str, Score]]],
+    ) -> ClipResult:
+        n_tokens = n_bits = failure = None
+        if clip.clip_id in known:
+            outcome = known[clip.clip_id]
+            n_tokens, n_bits, by_metric = outcome.n_tokens, outcome.n_bits, outcome.scores
+        else:
+            result = clip.problem or made[clip.clip_id]
+            if isinstance(result, str):
+                failure, by_metric = result, no_scores(self.plan.metrics, result)
+            else:
+                n_tokens, n_bits, by_metric = _n_tokens(result), result.n_bits, scores[clip.clip_id][info.name]
+        seconds = 0.0 if clip.problem else clip.seconds
+        place = (info.name, clip.split, index, clip.clip_id, clip.source, seconds, clip.rate, clip.digest)
+        return ClipResult(*place, n_tokens, n_bits, failure, by_metric)
 
 
-def _clip_result(
-    clip: Clip, model: str, result: Reconstruction | str, scored: dict[str, dict[str, Score]], names: tuple[str, ...]
-) -> ClipResult:
-    if isinstance(result, str):
-        scores = {name: Score(reason=f"no reconstruction: {result}") for name in names}
-        n_tokens = None
-    else:
-        scores = scored[model]
-        n_tokens = None if result.codes is None else int(result.codes.size)
-    failure = result if isinstance(result, str) else None
-    seconds = 0.0 if clip.problem else clip.seconds
-    return ClipResult(model, clip.split, clip.clip_id, clip.source, seconds, clip.rate, n_tokens, failure, scores)
+def _reconstructed(model: CodecModel, clips: Sequence[Clip], usage: Usage) -> dict[str, Reconstruction | str]:
+    """Each clip's reconstruction or the reason of its failure; what it cost is added to `usage`."""
+    if not clips:
+        return {}
+    outcome = reconstruct_each(model, clips)
+    by_id = {clip.clip_id: result for clip, result in zip(clips, outcome.outcomes, strict=True)}
+    good = [(clip, result) for clip in clips if isinstance(result := by_id[clip.clip_id], Reconstruction)]
+    timed_s = sum(clip.seconds for clip, _ in good) if model.info.timed else 0.0
+    usage.add(Usage(outcome.encode_s, outcome.decode_s, timed_s, outcome.peak_mib))
+    for _, result in good:
+        usage.codes.update(_codes(result, model.info))
+    return by_id
 
 
-def _used(codes: np.ndarray | None, codebook_size: int | None) -> list[int]:
-    if codes is None or codebook_size is None:
-        return []
-    levels = np.arange(codes.shape[0])[:, None] * codebook_size
-    return [int(code) for code in np.unique(codes + levels)]
+def _codes(result: Reconstruction, info: CodecInfo) -> Any:
+    counts = Usage()
+    if result.codes is not None and info.codebook_size is not None:
+        counts.count(result.codes, info.codebook_size)
+    return counts.codes
 
 
-def _warm_up_clip() -> Clip:
+def _n_tokens(result: Reconstruction) -> int | None:
+    return None if result.codes is None else int(result.codes.size)
+
+
+def _gathered(plan: Plan, batches: Iterable[Batch]) -> list[ModelRun]:
+    """The batches' results by codec and split, in the data set's order."""
+    models = {
+        model.info.name: ModelRun(model.info, {split: SplitRun() for split in plan.splits}) for model in plan.models
+    }
+    for batch in batches:
+        for result in batch.results:
+            models[result.model].splits[batch.split].clips.append(result)
+        for name, usage in batch.usage.items():
+            models[name].splits[batch.split].usage.add(usage)
+    for model in models.values():
+        for part in model.splits.values():
+            part.clips.sort(key=lambda clip: clip.index)
+    return list(models.values())
+
+
+def _is_done(clip: Clip, done: Mapping[tuple[str, str], str]) -> bool:
+    digest = done.get((clip.split, clip.clip_id))
+    if digest is not None and digest != clip.digest:
+        raise JournalError(
+            f"{clip.clip_id!r} of {clip.split} is no longer the audio that this run began with; begin a new run"
+        )
+    return digest is not None
+
+
+def _warm_up(models: Sequence[CodecModel]) -> None:
     """A second of noise: the first call of a model pays for things that later ones do not."""
     noise = 0.1 * np.random.default_rng(0).standard_normal(rate := 16_000)
-    return Clip("warm-up", "-", "-", noise.astype(np.float32), rate, "")
+    clip = Clip("warm-up", "-", "-", noise.astype(np.float32), rate, "")
+    for model in models:
+        if model.info.timed:
+            reconstruct_each(model, [clip])
 
 
-def _size(corpus: Corpus, split: str, limit: int | None) -> int:
-    size = corpus.splits[split].size
-    return size if limit is None else min(size, limit)
+def _windows(clips: Iterable[tuple[int, Clip]], size: int) -> Iterator[list[tuple[int, Clip]]]:
+    window: list[tuple[int, Clip]] = []
+    for item in clips:
+        window.append(item)
+        if len(window) == size:
+            yield window
+            window = []
+    if window:
+        yield window
 
 
-def _batches(clips: Iterable[Clip], size: int) -> Iterator[list[Clip]]:
-    batch: list[Clip] = []
-    for clip in clips:
-        batch.append(clip)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _progress_bar(total: int, shown: bool) -> Any:
-    return tqdm(total=total, unit="clip", desc="clips", disable=not shown, leave=False)
+def _by_length(clips: Sequence[tuple[int, Clip]], size: int) -> Iterator[list[tuple[int, Clip]]]:
+    """Batches of about equally long clips, the longest first."""
+    ordered = sorted(clips, key=lambda item: -item[1].seconds)
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import multiprocessing.process
+import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import numpy as np
@@ -13,6 +19,8 @@ import numpy as np
 from eval.metrics import METRICS, Score, Signal
 
 ClipScores = dict[str, dict[str, Score]]  # model -> metric -> score
+# Every worker has one core: more threads in each would only get in each other's way.
+_ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
 
 
 @dataclass(frozen=True)
@@ -23,11 +31,13 @@ class Job:
     rate: int
     estimates: Mapping[str, np.ndarray]
     metrics: tuple[str, ...]
+    text: str | None = None
+    lang: str | None = None
 
 
 def score(job: Job) -> ClipScores:
     """All metrics of all models on one clip; what they need of the reference is computed once."""
-    reference = Signal(job.reference, job.rate)
+    reference = Signal(job.reference, job.rate, text=job.text, lang=job.lang)
     scores: ClipScores = {}
     for model, samples in job.estimates.items():
         estimate = Signal(samples, job.rate)
@@ -36,15 +46,17 @@ def score(job: Job) -> ClipScores:
 
 
 class Scorer:
-    """Scores jobs in `workers` processes, or in this one for 0. A context manager."""
+    """Scores jobs in `workers` processes, or in this one for 0. A context manager.
+
+    A metric may take its process down with it (a fault in compiled code, memory that runs out). With workers, that
+    costs this metric of this clip a reason, and nothing else.
+    """
 
     def __init__(self, workers: int) -> None:
         if workers < 0:
             raise ValueError(f"expected 0 or more workers, got {workers}")
         self.workers = workers
-        # Forking a process that has torch's threads can hang the child; a fresh one cannot.
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(workers, mp_context=context) if workers else None
+        self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Scorer:
         return self
@@ -52,18 +64,97 @@ class Scorer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        self._stop(wait=kind is None)
 
     def start(self) -> None:
         """Start the workers, so that they import what they need while the first batch is reconstructed."""
-        if self._pool is not None:
-            for _ in range(self.workers):
-                self._pool.submit(_ready)
+        if self.workers and self._pool is None:
+            # Forking a process that has torch's threads can hang the child; a fresh one cannot.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_prepare)
+            with _environment(_ONE_THREAD):
+                for _ in range(self.workers):
+                    self._pool.submit(_ready)
 
     def map(self, jobs: Sequence[Job]) -> Iterator[ClipScores]:
         """The scores of the jobs, in their order."""
-        return self._pool.map(score, jobs) if self._pool is not None else map(score, jobs)
+        if not self.workers:
+            yield from map(score, jobs)
+            return
+        futures = self._submit(jobs)
+        for job, future in zip(jobs, futures, strict=True):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                # Who broke it is not known: this job may only have been in the same pool.
+                yield self._alone(job)
+
+    def _submit(self, jobs: Sequence[Job]) -> list[Future[ClipScores]]:
+        for attempt in (1, 2):
+            self.start()
+            assert self._pool is not None
+            try:
+                return [self._pool.submit(score, job) for job in jobs]
+            except BrokenProcessPool:
+                self._stop(wait=False)
+                if attempt == 2:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _alone(self, job: Job) -> ClipScores:
+        """Score a job when nothing else runs; where its process dies, each model and metric by itself."""
+        try:
+            return self._once(job)
+        except BrokenProcessPool:
+            pass
+        scores: ClipScores = {}
+        for model, samples in job.estimates.items():
+            scores[model] = {}
+            for name in job.metrics:
+                try:
+                    part = self._once(replace(job, estimates={model: samples}, metrics=(name,)))
+                    scores[model][name] = part[model][name]
+                except BrokenProcessPool:
+                    scores[model][name] = Score(reason="the process that computed it died")
+        return scores
+
+    def _once(self, job: Job) -> ClipScores:
+        (future,) = self._submit([job])
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            self._stop(wait=False)
+            raise
+
+    def _stop(self, *, wait: bool) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=wait, cancel_futures=True)
+            self._pool = None
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the processes that are started meanwhile; those that the user has set stay."""
+    ours = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]
+
+
+def _prepare() -> None:
+    """What a worker does first: leave Ctrl-C to the main process, and end when that one is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _ready() -> None:

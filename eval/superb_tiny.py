@@ -1,9 +1,4 @@
-"""A reconstruction leaderboard of codecs on Codec-SUPERB-tiny, or on the bundled mini (synthetic) set.
-
-    python eval/superb_tiny.py --models llmcodec identity
-
-Exit codes: 0 every clip was reconstructed, 1 some were not (they are listed), 2 the run could not start.
-"""
+"""A reconstruction leaderboard of codecs: `python eval/superb_tiny.py --models llmcodec identity`; see `--help`."""
 
 from __future__ import annotations
 
@@ -16,127 +11,195 @@ if __package__ in (None, ""):
     sys.path[:] = [str(_here.parent), *(entry for entry in sys.path if Path(entry or ".").resolve() != _here)]
 
 import argparse
+import contextlib
+import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from eval import metrics as metric_registry
+from eval import options
 from eval.scoring import Scorer
+
+# torch comes with the rest, which is imported where it is used: worker processes import this file and do without.
+if TYPE_CHECKING:
+    from eval.cache import Cache
+    from eval.codec_models import CodecModel, ModelSpec
+    from eval.journal import Journal
+    from eval.records import Run, Unloaded
+    from eval.runner import Plan
+    from eval.samples import Samples
+
+DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    arguments = _parser().parse_args(argv)
-    # torch comes with these; the worker processes, which import this file as well, do without.
-    from eval import codec_models, corpora, leaderboard, results, runner
+    arguments = options.parse(argv)
+    if arguments.list:
+        return _list()
+    with Scorer(arguments.workers) as scorer:
+        try:
+            plan = _plan(arguments, scorer)
+            return _run(plan, arguments, scorer, ["superb_tiny", *argv] if argv is not None else sys.argv)
+        except (ValueError, OSError) as error:
+            print(f"superb_tiny: error: {' '.join(str(error).split())}", file=sys.stderr)
+            return REFUSED
+        except KeyboardInterrupt:
+            on = "go on with the same command and --resume" if arguments.output else "nothing is kept without --output"
+            print(f"superb_tiny: stopped; {on}", file=sys.stderr)
+            return INTERRUPTED
+
+
+def _plan(arguments: argparse.Namespace, scorer: Scorer) -> Plan:
+    """What the arguments ask for, with codecs loaded. Raises ValueError or OSError for what cannot be had."""
+    from eval import codec_models, corpora, results
+    from eval.runner import Plan
     from soundcodec_llmcodec.checkpoints import usable_device
 
+    names = metric_registry.SUPERB_NAMES if arguments.compat else arguments.metrics or metric_registry.DEFAULT
+    metrics = metric_registry.named(names)
+    metric_registry.require(metrics)
+    corpus = corpora.load(arguments.dataset)
+    splits = corpus.chosen(arguments.splits)
+    usable_device(arguments.device)
     try:
-        metrics = metric_registry.named(arguments.metrics)
-        corpus = corpora.load(arguments.dataset)
-        splits = corpus.chosen(arguments.splits)
-        with_weights = [name for name in arguments.models if name not in codec_models.BUILTIN]
-        if arguments.checkpoint and len(with_weights) != 1:
-            raise ValueError(f"--checkpoint goes with exactly one codec that has weights, got {with_weights}")
-        if len(set(arguments.models)) < len(arguments.models):
-            raise ValueError(f"each model once, got {arguments.models}")
-        usable_device(arguments.device)
-        if arguments.output:
-            # A run takes hours on the full set: better to hear now that its results have no place.
-            results.check_folder(Path(arguments.output))
-    except (ValueError, OSError) as error:
-        return _refuse(error)
-    with Scorer(arguments.workers) as scorer:
-        scorer.start()
-        try:
-            models = [
-                codec_models.load(name, arguments.checkpoint if name in with_weights else None, arguments.device)
-                for name in arguments.models
-            ]
-        except (ValueError, OSError) as error:
-            return _refuse(error)
-        try:
-            run = runner.run(
-                models,
-                corpus,
-                splits,
-                metrics,
-                scorer,
-                batch_size=arguments.batch_size,
-                limit=arguments.limit,
-                progress=not arguments.quiet,
-            )
-        except corpora.CorpusError as error:
-            return _refuse(error)
-    mark = leaderboard.mark(corpus.synthetic, arguments.limit)
-    tables = leaderboard.tables(run)
-    text = "\n\n".join(
-        [*(leaderboard.markdown(table, corpus.label, mark) for table in tables), leaderboard.legend(metrics)]
-    )
-    print(text)
+        specs = codec_models.check(arguments.models, checkpoint=arguments.checkpoint)
+    except codec_models.CodecLoadError as error:  # names cannot be looked up where a package is broken
+        raise ValueError(str(error)) from error
     if arguments.output:
-        settings = results.Settings(
-            command_line=tuple(sys.argv if argv is None else ("superb_tiny", *argv)),
-            batch_size=arguments.batch_size,
-            workers=arguments.workers,
-            device=arguments.device,
-            limit=arguments.limit,
-        )
-        contents = results.document(run, tables, corpus, settings)
-        results.write(Path(arguments.output), contents, results.clip_rows(run), text)
-        print(f"written to {arguments.output}", file=sys.stderr)
-    return 1 if any(model.overall.failures for model in run.models) else 0
+        # A run takes hours on the full set: better to hear now that its results have no place.
+        results.check_folder(Path(arguments.output))
+    scorer.start()
+    models, unloaded = _load(specs, arguments)
+    return Plan(models, corpus, splits, metrics, arguments.batch_size, arguments.limit, unloaded)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="superb_tiny", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def _load(specs: Sequence[ModelSpec], arguments: argparse.Namespace) -> tuple[list[CodecModel], tuple[Unloaded, ...]]:
+    """The codecs that can be had, and those that cannot. Raises ValueError where there is none to measure."""
+    from eval import codec_models
+    from eval.records import Unloaded
+
+    models, unloaded = [], []
+    for spec in specs:
+        checkpoint = arguments.checkpoint if spec.takes_checkpoint else None
+        try:
+            models.append(codec_models.load(spec, checkpoint=checkpoint, device=arguments.device))
+        except codec_models.CodecLoadError as error:
+            unloaded.append(Unloaded(spec.label, " ".join(str(error).split())))
+    reasons = [f"{one.name}: {one.reason}" for one in unloaded]
+    if not models:
+        raise ValueError(f"no codec could be loaded; {'; '.join(reasons)}")
+    for reason in reasons:
+        print(f"superb_tiny: left out: {reason}", file=sys.stderr)
+    return models, tuple(unloaded)
+
+
+def _run(plan: Plan, arguments: argparse.Namespace, scorer: Scorer, command_line: Sequence[str]) -> int:
+    from eval import journal, leaderboard, runner
+    from eval.samples import Samples
+
+    baseline = arguments.baseline
+    names = [model.info.name for model in plan.models]
+    if baseline is not None and baseline not in names:
+        raise ValueError(f"--baseline {baseline!r} is none of the codecs of this run: {', '.join(names)}")
+    output = Path(arguments.output) if arguments.output else None
+    samples = Samples(output, arguments.report_clips) if output else None
+    if output and arguments.overwrite:
+        journal.discard(output)
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(_journal(output, plan, arguments)) if output else None
+        cache = stack.enter_context(_cache(arguments.cache)) if arguments.cache else None
+        run = runner.run(plan, scorer, journal=log, cache=cache, samples=samples, progress=not arguments.quiet)
+        baseline = baseline or leaderboard.default_baseline(run.models)
+        _report(run, plan, arguments, samples, baseline, command_line)
+    failed = any(model.overall.failures for model in run.models) or run.unloaded
+    return INCOMPLETE if failed else DONE
+
+
+def _journal(output: Path, plan: Plan, arguments: argparse.Namespace) -> Journal:
+    from eval import journal, results
+
+    identity = {
+        "dataset": {"label": plan.corpus.label, "revision": plan.corpus.revision},
+        "splits": list(plan.splits),
+        "limit": plan.limit,
+        "models": {model.info.name: journal.identity_of(model.info) for model in plan.models},
+        "metrics": {metric.name: metric.version for metric in plan.metrics},
+        "batch_size": plan.batch_size,
+        "report_clips": arguments.report_clips,
+        "versions": results.versions(),
+    }
+    return journal.Journal(output, identity, resume=arguments.resume)
+
+
+def _cache(folder: str) -> Cache:
+    from eval import cache, results
+
+    return cache.Cache(Path(folder), cache.environment(results.versions(), Path(__file__).parent / "metrics"))
+
+
+def _report(
+    run: Run,
+    plan: Plan,
+    arguments: argparse.Namespace,
+    samples: Samples | None,
+    baseline: str | None,
+    command_line: Sequence[str],
+) -> None:
+    """Print the tables, and write all that the run leaves where it is to leave something."""
+    from eval import leaderboard, published, reporting, results, superb_json
+    from soundcodec_llmcodec.files import written_whole
+
+    mark = leaderboard.mark(plan.corpus.synthetic, plan.limit)
+    shown = f"{mark}; Codec-SUPERB's rules" if mark and arguments.compat else mark
+    shown = "Codec-SUPERB's rules" if arguments.compat and not mark else shown
+    tables = leaderboard.tables(run, baseline)
+    parts = []
+    for table in tables:
+        parts.append(leaderboard.markdown(table, plan.corpus.label, shown))
+        if arguments.by_source:
+            parts.append(leaderboard.sources_markdown(table, run.models, plan.metrics))
+        parts += [text for text in (published.markdown(table.split) if arguments.published else None,) if text]
+    parts += [f"- {one.name}: not loaded: {one.reason}" for one in run.unloaded]
+    text = "\n\n".join([*parts, leaderboard.legend(plan.metrics, baseline)])
+    print(text)
+    if not arguments.output:
+        return
+    output = Path(arguments.output)
+    settings = results.Settings(
+        command_line=tuple(command_line),
+        batch_size=plan.batch_size,
+        workers=arguments.workers,
+        device=arguments.device,
+        limit=plan.limit,
+        mark=mark,
+        rules=arguments.compat,
+        baseline=baseline,
     )
-    parser.add_argument(
-        "--models",
-        nargs="+",
-        default=["llmcodec"],
-        metavar="NAME",
-        help="codecs of the registry (llmcodec, ...), or identity, resample_16k (default: llmcodec)",
-    )
-    parser.add_argument("--checkpoint", help="weights for the codec: a folder, a file or a hub id")
-    parser.add_argument(
-        "--dataset", default="mini", help="mini (default), a folder or a hub id of Codec-SUPERB-tiny's shape"
-    )
-    parser.add_argument("--splits", nargs="+", metavar="SPLIT", help="default: all of them")
-    parser.add_argument("--metrics", nargs="+", default=list(metric_registry.METRICS), metavar="METRIC")
-    parser.add_argument("--limit", type=_positive, help="clips a split; the table is then marked as not for reporting")
-    parser.add_argument("--device", default="cpu", help="where the codec runs (default: cpu)")
-    parser.add_argument("--batch-size", type=_positive, default=8, help="clips a batch (default: 8)")
-    parser.add_argument(
-        "--workers", type=_not_negative, default=2, help="processes that score; 0 scores in this one (default: 2)"
-    )
-    parser.add_argument("--output", metavar="FOLDER", help="write results.json, clips.jsonl and table.md there")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    return parser
+    rows = published.rows() if arguments.published else []
+    contents = results.document(run, tables, plan.corpus, settings, samples, rows)
+    results.write(output, contents, results.clip_rows(run), text)
+    if arguments.compat:
+        name = superb_json.file_name(plan.corpus.label, for_reporting=mark is None)
+        with written_whole(output / name) as path:
+            path.write_text(json.dumps(superb_json.document(run), indent=4) + "\n", encoding="utf-8")
+    with written_whole(output / "report.html") as path:
+        path.write_text(reporting.build(output), encoding="utf-8")
+    print(f"written to {output}; open {output / 'report.html'}", file=sys.stderr)
 
 
-def _positive(text: str) -> int:
-    return _whole_number(text, 1)
+def _list() -> int:
+    from eval import codec_models
 
-
-def _not_negative(text: str) -> int:
-    return _whole_number(text, 0)
-
-
-def _whole_number(text: str, least: int) -> int:
-    # argparse would name the function in its own message for a ValueError.
-    expected = f"expected a whole number of {least} or more, got {text!r}"
-    try:
-        number = int(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(expected) from error
-    if number < least:
-        raise argparse.ArgumentTypeError(expected)
-    return number
-
-
-def _refuse(error: Exception) -> int:
-    print(f"superb_tiny: error: {' '.join(str(error).split())}", file=sys.stderr)
-    return 2
+    known = codec_models.known_names()
+    for kind, form in codec_models.FORMS.items():
+        print(f"{kind}: {form}")
+        for model in known.get(kind, ()):
+            print(f"  {model}")
+    for name, metric in metric_registry.METRICS.items():
+        extra = f" (needs the extra {metric.extra})" if metric.extra else ""
+        print(f"metric {name} {metric.arrow} [{metric.unit}]: {metric.source}{extra}")
+    return DONE
 
 
 if __name__ == "__main__":

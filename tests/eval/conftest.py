@@ -13,28 +13,73 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from eval import corpora  # noqa: E402
-from eval.codec_models import CodecInfo, Reconstruction  # noqa: E402
+from eval import codec_models, corpora  # noqa: E402
+from eval.codec_models import CodecInfo, Coded, ModelSpec  # noqa: E402
 from eval.corpora import Clip, Corpus, Split  # noqa: E402
+from eval.metrics import named  # noqa: E402
+from eval.runner import Plan  # noqa: E402
 
 
 class FakeCodec:
     """A codec whose reconstruction is a function of the samples; it refuses the clips named in `broken`."""
 
     def __init__(self, name: str, change: Callable[[np.ndarray], np.ndarray], broken: Sequence[str] = ()) -> None:
-        self.info = CodecInfo(name, "some-checkpoint", "ab" * 32, 16_000, 716.1, 50.0, 20_480, 1, 7, "cpu")
+        self.info = CodecInfo(
+            name=name,
+            kind="fake",
+            checkpoint="some-checkpoint",
+            checkpoint_hash="ab" * 32,
+            identity=f"fake {name}",
+            sample_rate=16_000,
+            bitrate_bps=716.1,
+            token_rate=50.0,
+            codebook_size=20_480,
+            num_quantizers=1,
+            parameters=7,
+        )
         self.change = change
         self.broken = set(broken)
         self.batches: list[list[str]] = []
 
-    def reconstruct(self, clips: Sequence[Clip]) -> list[Reconstruction]:
+    def encode(self, clips: Sequence[Clip]) -> list[Coded]:
         self.batches.append([clip.clip_id for clip in clips])
         bad = [clip.clip_id for clip in clips if clip.clip_id in self.broken]
         if bad:
             raise ValueError(f"cannot do {bad}\nand a second line")
         codes = [np.arange(len(clip.samples) // 320)[None] % 5 for clip in clips]
-        samples = [self.change(clip.samples).astype(np.float32) for clip in clips]
-        return [Reconstruction(*made) for made in zip(samples, codes, strict=True)]
+        return [Coded(clip.samples, code) for clip, code in zip(clips, codes, strict=True)]
+
+    def decode(self, coded: Sequence[Coded], clips: Sequence[Clip]) -> list[np.ndarray]:
+        return [self.change(item.payload).astype(np.float32) for item in coded]
+
+
+@pytest.fixture
+def plan() -> Callable[..., Plan]:
+    """A Plan with small defaults: plan(models, corpus, **what differs)."""
+
+    def make(models: Sequence[object], corpus: Corpus, **options: object) -> Plan:
+        given = {"splits": tuple(corpus.splits), "metrics": named(["stft"]), "batch_size": 2, **options}
+        return Plan(models, corpus, **given)
+
+    return make
+
+
+@pytest.fixture
+def with_codecs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes the command know these codecs: with_codecs(name=make, ...)."""
+    check, load = codec_models.check, codec_models.load
+
+    def install(**made: Callable[[], object]) -> None:
+        def checked(texts: Sequence[str], **options: object) -> list[ModelSpec]:
+            return [ModelSpec(text, text, "fake", text) if text in made else check([text])[0] for text in texts]
+
+        def loaded(spec: ModelSpec, **options: object) -> object:
+            return made[spec.target]() if spec.kind == "fake" else load(spec, **options)
+
+        monkeypatch.setattr(codec_models, "check", checked)
+        monkeypatch.setattr(codec_models, "load", loaded)
+
+    return install
 
 
 @pytest.fixture

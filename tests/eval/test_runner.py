@@ -1,25 +1,33 @@
-"""A run: batches, failures that cost one clip, codes and times, and a codec of the registry in its place."""
+"""A run: batches, failures that cost one clip, codes and times, and what a journal and a cache spare it."""
 
 from __future__ import annotations
+
+import json
 
 import numpy as np
 import pytest
 
-from eval import codec_models, runner
-from eval.codec_models import Identity, ReconstructionError, Registered
+from eval import runner
+from eval.cache import Cache
+from eval.codec_models import Identity
+from eval.journal import Journal, JournalError
 from eval.metrics import named
-from eval.scoring import Job, Scorer, score
+from eval.samples import Samples
+from eval.scoring import Scorer
 
-FAST = named(["stft"])
 
-
-def run(models, corpus, metrics=FAST, splits=("Speech", "Music"), **options):
+def run(plan, **parts):
     with Scorer(0) as scorer:
-        return runner.run(models, corpus, splits, metrics, scorer, **{"batch_size": 2, **options})
+        return runner.run(plan, scorer, **parts)
 
 
-def test_identity_is_the_upper_bound(small):
-    outcome = run([Identity()], small, named(["mel", "stft", "stoi"]), splits=("Speech",))
+def coded(codec):
+    """The clips that a fake codec was given, without the warm-up."""
+    return [clip_id for batch in codec.batches for clip_id in batch if clip_id != "warm-up"]
+
+
+def test_identity_is_the_upper_bound(small, plan):
+    outcome = run(plan([Identity()], small, metrics=named(["mel", "stft", "stoi"]), splits=("Speech",)))
     clips = outcome.models[0].splits["Speech"].clips
     assert [clip.clip_id for clip in clips] == ["speech-01", "speech-02", "speech-03"]
     for clip in clips:
@@ -29,10 +37,10 @@ def test_identity_is_the_upper_bound(small):
         assert clip.scores["stoi"].value == pytest.approx(1.0, abs=1e-6)
 
 
-def test_a_failing_clip_costs_only_itself(small, fake_codec):
+def test_a_failing_clip_costs_only_itself(small, plan, fake_codec):
     good = fake_codec("good", lambda x: 0.9 * x)
     bad = fake_codec("bad", lambda x: 0.9 * x, broken=["speech-02"])
-    outcome = run([good, bad], small)
+    outcome = run(plan([good, bad], small))
     failures = outcome.models[1].splits["Speech"].failures
     assert [(clip.clip_id, clip.failure) for clip in failures] == [("speech-02", "ValueError: cannot do ['speech-02']")]
     assert failures[0].scores["stft"].reason.startswith("no reconstruction: ValueError")
@@ -42,89 +50,154 @@ def test_a_failing_clip_costs_only_itself(small, fake_codec):
     assert all(clip.scores == twins[clip.clip_id] for clip in others)
 
 
-def test_batches_have_the_size_asked_for(small, fake_codec):
+def test_batches_are_of_the_size_asked_for_and_of_like_lengths(mini, plan, fake_codec):
     codec = fake_codec("x", lambda x: x)
-    run([codec], small, batch_size=2)
+    outcome = run(plan([codec], mini, splits=("Speech",), batch_size=3))
     warm_up, *batches = codec.batches
     assert warm_up == ["warm-up"]
-    assert batches == [["speech-01", "speech-02"], ["speech-03"], ["music-01", "music-02"]]
+    assert [len(batch) for batch in batches] == [3, 3, 3, 3]
+    seconds = {clip.clip_id: clip.seconds for clip in outcome.models[0].overall.clips}
+    in_turn = [seconds[clip_id] for batch in batches for clip_id in batch]
+    assert in_turn == sorted(in_turn, reverse=True)
+    assert list(seconds) == [clip.clip_id for clip in mini.clips("Speech")]  # the results are in the data set's order
 
 
-def test_codes_times_and_tokens(small, fake_codec):
-    outcome = run([fake_codec("x", lambda x: x)], small)
-    (model,) = outcome.models
-    assert model.splits["Speech"].codes == {0, 1, 2, 3, 4}
+def test_codes_times_and_tokens(small, plan, fake_codec):
+    (model,) = run(plan([fake_codec("x", lambda x: x)], small)).models
+    speech = model.splits["Speech"]
+    tokens = sum(round(clip.seconds * clip.rate) // 320 for clip in speech.clips)
+    assert set(speech.usage.codes) == {0, 1, 2, 3, 4}
+    assert sum(speech.usage.codes.values()) == tokens == sum(clip.n_tokens for clip in speech.clips)
+    assert speech.usage.timed_s == pytest.approx(sum(clip.seconds for clip in speech.clips))
+    assert speech.usage.encode_rtf == pytest.approx(speech.usage.encode_s / speech.usage.timed_s)
     assert model.overall.audio_s == pytest.approx(sum(clip.seconds for clip in model.overall.clips))
-    assert model.overall.real_time_factor == pytest.approx(model.overall.wall_s / model.overall.audio_s)
-    first = model.splits["Speech"].clips[0]
-    assert first.n_tokens == round(first.seconds * first.rate) // 320
 
 
-def test_codes_of_several_levels_are_told_apart():
-    assert runner._used(np.array([[0, 1, 1], [0, 0, 2]]), 4) == [0, 1, 4, 6]
-
-
-def test_the_limit_is_for_each_split(small):
-    outcome = run([Identity()], small, limit=1)
+def test_the_limit_is_for_each_split(small, plan):
+    outcome = run(plan([Identity()], small, limit=1))
     assert [len(part.clips) for part in outcome.models[0].splits.values()] == [1, 1]
 
 
-def test_the_fingerprint_is_of_the_clips_that_were_used(small):
-    whole, again, part = (run([Identity()], small, **options) for options in ({}, {"batch_size": 3}, {"limit": 1}))
+def test_the_fingerprint_is_of_the_clips_that_were_used(small, plan):
+    whole, again, part = (
+        run(plan([Identity()], small, **options)) for options in ({}, {"batch_size": 3}, {"limit": 1})
+    )
     assert whole.fingerprint == again.fingerprint != part.fingerprint
 
 
-def test_two_models_of_one_name_are_refused(small):
+def test_two_models_of_one_name_are_refused(small, plan):
     with pytest.raises(ValueError, match="told apart by name"):
-        run([Identity(), Identity()], small)
+        plan([Identity(), Identity()], small)
 
 
-def test_workers_give_what_this_process_gives(speech):
-    jobs = [
-        Job(clip.samples, clip.rate, {"x": clip.samples * np.float32(0.5)}, ("stft", "stoi")) for clip in speech[:3]
-    ]
-    with Scorer(2) as scorer:
-        scorer.start()
-        assert list(scorer.map(jobs)) == [score(job) for job in jobs]
+def test_a_run_that_was_stopped_goes_on_with_what_is_missing(small, plan, fake_codec, tmp_path):
+    whole = run(plan([fake_codec("x", lambda x: 0.9 * x)], small, batch_size=1))
+    stopping = fake_codec("x", lambda x: 0.9 * x)
+
+    def stop(clips, encode=stopping.encode):
+        if len(coded(stopping)) == 3:
+            raise KeyboardInterrupt
+        return encode(clips)
+
+    stopping.encode = stop
+    with Journal(tmp_path, {"run": 1}, resume=False) as journal, pytest.raises(KeyboardInterrupt):
+        run(plan([stopping], small, batch_size=1), journal=journal)
+    resumed = fake_codec("x", lambda x: 0.9 * x)
+    with Journal(tmp_path, {"run": 1}, resume=True) as journal:
+        outcome = run(plan([resumed], small, batch_size=1), journal=journal)
+    assert len(coded(stopping)) == 3
+    assert sorted(coded(stopping) + coded(resumed)) == sorted(clip.clip_id for clip in whole.models[0].overall.clips)
+    assert outcome.models[0].overall.clips == whole.models[0].overall.clips
+    assert outcome.models[0].overall.usage.codes == whole.models[0].overall.usage.codes
+    assert outcome.fingerprint == whole.fingerprint
 
 
-def test_a_registered_codec_is_run_at_the_clips_rate_and_length(small, tiny_codec):
-    from soundcodec_llmcodec.superb.adapter import Codec
-
-    model = Registered(Codec(codec=tiny_codec), "tiny")
-    assert model.info.checkpoint_hash == tiny_codec.weights_hash
-    assert model.info.bitrate_bps == tiny_codec.config.bitrate_bps
-    assert model.info.parameters > 0
-    (outcome,) = run([model], small).models
-    assert not outcome.overall.failures
-    assert outcome.splits["Speech"].codes
-    clip = next(small.clips("Music"))
-    assert clip.rate == 44_100
-    (made,) = model.reconstruct([clip])
-    assert made.samples.shape == clip.samples.shape
-    assert made.codes.shape == (1, tiny_codec.config.frames(-(-len(clip.samples) * 16_000 // 44_100)))
+def test_a_finished_run_goes_on_without_any_coding(small, plan, fake_codec, tmp_path):
+    with Journal(tmp_path, {}, resume=False) as journal:
+        first = run(plan([fake_codec("x", lambda x: x)], small), journal=journal)
+    idle = fake_codec("x", lambda x: x)
+    with Journal(tmp_path, {}, resume=True) as journal:
+        again = run(plan([idle], small), journal=journal)
+    assert idle.batches == []
+    assert again.models[0].overall.clips == first.models[0].overall.clips
+    assert again.models[0].overall.usage == first.models[0].overall.usage
 
 
-@pytest.mark.parametrize(
-    ("result", "message"),
-    [
-        (None, "nothing back"),
-        ({"audio": {"array": np.zeros(5), "sampling_rate": 16_000}, "unit": [0]}, "expected samples"),
-        ({"audio": {"array": np.zeros(56_000), "sampling_rate": 8000}, "unit": [0]}, "8000 Hz"),
-    ],
-)
-def test_a_result_that_is_no_reconstruction_is_refused(result, message, speech):
-    with pytest.raises(ReconstructionError, match=message):
-        codec_models._checked(result, speech[0])
+def test_clips_that_changed_or_went_away_are_not_mixed_in(small, mini, plan, tmp_path):
+    with Journal(tmp_path, {}, resume=False) as journal:
+        run(plan([Identity()], small), journal=journal)
+    with Journal(tmp_path, {}, resume=True) as journal, pytest.raises(JournalError, match="no longer has 2 clips"):
+        run(plan([Identity()], small, splits=("Speech",)), journal=journal)
+    path = tmp_path / "journal.jsonl"
+    path.write_text(path.read_text().replace(next(mini.clips("Speech")).digest, "0" * 64))
+    with Journal(tmp_path, {}, resume=True) as journal, pytest.raises(JournalError, match="'speech-01' of Speech"):
+        run(plan([Identity()], small), journal=journal)
 
 
-def test_resampled_keeps_rate_and_length(mini):
-    clip = next(mini.clips("Music"))
-    (made,) = codec_models.load("resample_16k").reconstruct([clip])
-    assert made.samples.shape == clip.samples.shape
-    assert 0 < np.abs(made.samples - clip.samples).mean() < 0.02
+def test_a_cache_spares_coding_and_changes_no_score(small, plan, fake_codec, tmp_path):
+    first, second, other = (fake_codec(name, lambda x: 0.9 * x) for name in ("x", "x", "y"))
+    with Cache(tmp_path, "environment") as cache:
+        fresh = run(plan([first], small), cache=cache)
+        known = run(plan([second, other], small), cache=cache)
+    assert coded(second) == []
+    assert len(coded(other)) == 5
+    assert known.models[0].overall.clips == fresh.models[0].overall.clips
+    assert known.models[0].overall.usage.codes == fresh.models[0].overall.usage.codes
+    # Nothing was timed, so there is no real-time factor to show.
+    assert known.models[0].overall.usage.encode_rtf is None
 
 
-def test_an_unknown_codec_suggests_the_nearest():
-    with pytest.raises(ValueError, match=r"no codec is called 'identiti'; did you mean 'identity'\?"):
-        codec_models.load("identiti")
+def test_failures_are_not_cached(small, plan, fake_codec, tmp_path):
+    with Cache(tmp_path, "environment") as cache:
+        run(plan([fake_codec("x", lambda x: x, broken=["speech-02"])], small), cache=cache)
+        mended = fake_codec("x", lambda x: x)
+        outcome = run(plan([mended], small), cache=cache)
+    assert coded(mended) == ["speech-02"]
+    assert not outcome.models[0].overall.failures
+
+
+def test_clips_to_listen_to_are_kept_even_where_scores_are_known(small, plan, fake_codec, tmp_path):
+    with Cache(tmp_path / "cache", "environment") as cache:
+        run(plan([fake_codec("x", lambda x: 0.5 * x)], small), cache=cache)
+        codec = fake_codec("x", lambda x: 0.5 * x)
+        samples = Samples(tmp_path / "run", 1)
+        run(plan([codec], small), cache=cache, samples=samples)
+    assert sorted(coded(codec)) == ["music-01", "speech-01"]
+    assert samples.found("Speech", 1, ["x"]) is None
+    found = samples.found("Speech", 0, ["x", "absent"])
+    assert found == {"original": "samples/Speech-0000-original.flac", "models": {"x": "samples/Speech-0000-x.flac"}}
+
+
+def test_unreadable_clips_fail_for_every_model_and_are_never_coded(small, plan, fake_codec):
+    rows = list(small.splits["Speech"].rows())
+    rows[1] = {**rows[1], "audio": {"bytes": b"no sound", "path": "x.flac"}}
+    corpus = type(small)("broken", "broken", False, {"Speech": type(small.splits["Speech"])(3, lambda: rows)})
+    codec = fake_codec("x", lambda x: x)
+    (model,) = run(plan([codec], corpus)).models
+    (failure,) = model.overall.failures
+    assert failure.failure.startswith("unreadable audio")
+    assert failure.clip_id not in coded(codec)
+    assert json.dumps(failure.row(), allow_nan=False)
+
+
+def test_estimates_are_scored_at_the_clips_rate(mini, plan):
+    corpus = type(mini)("m", "m", False, {"Music": mini.splits["Music"]})
+    (model,) = run(plan([Identity()], corpus, limit=2)).models
+    assert {clip.rate for clip in model.overall.clips} == {44_100, 48_000}
+    assert all(clip.scores["stft"].value == 0.0 for clip in model.overall.clips)
+
+
+def test_text_reaches_the_metrics(mini, plan, monkeypatch):
+    heard = []
+    monkeypatch.setattr(runner.Scorer, "map", lambda self, jobs: heard.extend(jobs) or [_nothing(job) for job in jobs])
+    run(plan([Identity()], mini, splits=("Speech",), limit=2))
+    told = {clip.text for clip in mini.clips("Speech", 2)}
+    assert None not in told
+    assert {job.text for job in heard} == told
+    assert {job.lang for job in heard} == {clip.lang for clip in mini.clips("Speech", 2)}
+
+
+def _nothing(job):
+    from eval.metrics import Score
+
+    return {name: {metric: Score(np.pi) for metric in job.metrics} for name in job.estimates}

@@ -1,8 +1,7 @@
-"""The command: tables, files and exit codes."""
+"""The command: tables, refusals and exit codes."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -12,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from eval import codec_models, leaderboard, runner, superb_tiny
+from eval import leaderboard, runner, superb_tiny
 from eval.aggregate import Summary
+from eval.codec_models import CodecLoadError
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--workers", "0", "--quiet", "--metrics", "stft", "stoi"]
@@ -33,12 +33,26 @@ def test_the_table_of_the_mini_set(capsys):
     assert "0.000 ±0.000" in out
 
 
-def test_codec_columns(capsys, monkeypatch, fake_codec):
-    monkeypatch.setitem(codec_models.BUILTIN, "fake", lambda: fake_codec("fake", lambda x: 0.9 * x))
+def row(out: str, model: str) -> dict[str, str]:
+    """The first table row of a model, by column."""
+    lines = out.splitlines()
+    header, cells = (
+        [cell.strip() for cell in next(line for line in lines if line.startswith(start)).strip("|").split("|")]
+        for start in ("| model", f"| {model} ")
+    )
+    return dict(zip(header, cells, strict=True))
+
+
+def test_codec_columns(capsys, with_codecs, fake_codec):
+    with_codecs(fake=lambda: fake_codec("fake", lambda x: 0.9 * x))
     assert superb_tiny.main(["--models", "fake", "--splits", "Music", *QUICK]) == 0
-    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| fake"))
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[:7] == ["fake", "some-checkpoint abababab", "0.716", "50", "5/20480", "6", "0"]
+    cells = row(capsys.readouterr().out, "fake")
+    assert cells["checkpoint"] == "some-checkpoint abababab"
+    assert (cells["kbit/s"], cells["tokens/s"], cells["codes"]) == ("0.716", "50", "5/20480")
+    assert cells["bits"] == "2.32"  # five codes, equally often
+    assert (cells["n"], cells["failed"]) == ("6", "0")
+    assert float(cells["enc"]) >= 0
+    assert float(cells["dec"]) >= 0
 
 
 def test_a_limit_is_marked_loudly(capsys):
@@ -53,75 +67,62 @@ def test_real_clips_in_full_carry_no_mark():
     assert leaderboard.mark(True, None) == "NOT FOR REPORTING (synthetic clips)"
 
 
-def test_failures_are_counted_listed_and_change_the_exit_code(capsys, monkeypatch, fake_codec, tmp_path):
-    broken = ["music-02"]
-    monkeypatch.setitem(codec_models.BUILTIN, "bad", lambda: fake_codec("bad", lambda x: x, broken))
-    arguments = ["--models", "identity", "bad", "--splits", "Music", "--output", str(tmp_path), *QUICK]
-    assert superb_tiny.main(arguments) == 1
+def test_failures_are_counted_listed_and_change_the_exit_code(capsys, with_codecs, fake_codec):
+    with_codecs(bad=lambda: fake_codec("bad", lambda x: x, ["music-02"]))
+    assert superb_tiny.main(["--models", "identity", "bad", "--splits", "Music", *QUICK]) == 1
     out = capsys.readouterr().out
-    row = next(line for line in out.splitlines() if line.startswith("| bad"))
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[5:7] == ["6", "1"]
-    assert cells[7] == "0.000 ±0.000 (n=5)"
+    cells = row(out, "bad")
+    assert (cells["n"], cells["failed"]) == ("6", "1")
+    assert cells["stft ↓"] == "0.000 ±0.000 (n=5)"
     assert "- bad: no reconstruction: ValueError: cannot do ['music-02'] (1 of 6 clips: music-02)" in out
-    contents = json.loads((tmp_path / "results.json").read_text())
-    music = {model["name"]: model["splits"]["Music"] for model in contents["models"]}
-    assert music["bad"]["failures"] == [
-        {"split": "Music", "id": "music-02", "reason": "ValueError: cannot do ['music-02']"}
-    ]
-    assert music["identity"]["metrics"]["stft"]["n"] == music["bad"]["metrics"]["stft"]["n"] == 5
 
 
-def test_the_files(tmp_path, monkeypatch, fake_codec, capsys):
-    monkeypatch.setitem(codec_models.BUILTIN, "fake", lambda: fake_codec("fake", lambda x: 0.9 * x))
-    folder = tmp_path / "new" / "folder"
-    arguments = ["--models", "fake", "--splits", "Speech", "--limit", "2", "--output", str(folder), *QUICK]
+def test_a_codec_that_cannot_be_loaded_is_said_and_the_rest_goes_on(capsys, with_codecs):
+    def absent():
+        raise CodecLoadError("no program\nxyz here")
+
+    with_codecs(absent=absent)
+    assert superb_tiny.main(["--models", "absent", "identity", "--splits", "Music", *QUICK]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "superb_tiny: left out: absent: no program xyz here\n"
+    assert "- absent: not loaded: no program xyz here" in captured.out
+    assert row(captured.out, "identity")["n"] == "6"
+    assert superb_tiny.main(["--models", "absent", *QUICK]) == 2
+    assert "no codec could be loaded; absent: no program xyz here" in capsys.readouterr().err
+
+
+def test_a_difference_from_the_baseline_is_marked(capsys, with_codecs, fake_codec):
+    with_codecs(good=lambda: fake_codec("good", lambda x: 0.99 * x), bad=lambda: fake_codec("bad", lambda x: 0.2 * x))
+    arguments = ["--models", "identity", "good", "bad", "--splits", "Speech", *QUICK]
     assert superb_tiny.main(arguments) == 0
-    assert sorted(path.name for path in folder.iterdir()) == ["clips.jsonl", "results.json", "table.md"]
-    contents = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    assert contents["schema_version"] == 1
-    assert contents["for_reporting"] is False
-    assert contents["command_line"] == ["superb_tiny", *arguments]
-    assert contents["settings"] == {"batch_size": 8, "workers": 0, "device": "cpu", "limit": 2}
-    assert {"python", "torch", "pesq", "pystoi", "soundcodec-llmcodec"} <= set(contents["versions"])
-    assert contents["dataset"]["label"] == "mini (synthetic)"
-    assert contents["dataset"]["synthetic"] is True
-    assert len(contents["dataset"]["fingerprint"]) == 64
-    assert contents["dataset"]["clips"] == {"Speech": 2}
-    assert contents["metrics"]["stoi"]["direction"] == "higher"
-    assert contents["metrics"]["stoi"]["definition"]
-    (model,) = contents["models"]
-    assert model["checkpoint"] == "some-checkpoint"
-    assert model["checkpoint_hash"] == "ab" * 32
-    assert model["bitrate_bps"] == 716.1
-    speech = model["splits"]["Speech"]
-    assert (speech["n"], speech["failures"], speech["codes_used"]) == (2, [], 5)
-    assert speech["real_time_factor"] > 0
-    rows = [json.loads(line) for line in (folder / "clips.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [(row["model"], row["split"], row["clip_id"]) for row in rows] == [
-        ("fake", "Speech", "speech-01"),
-        ("fake", "Speech", "speech-02"),
-    ]
-    mean = sum(row["scores"]["stft"] for row in rows) / 2
-    assert speech["metrics"]["stft"]["mean"] == pytest.approx(mean)
-    table = (folder / "table.md").read_text(encoding="utf-8")
-    assert table.strip() == capsys.readouterr().out.strip()
+    out = capsys.readouterr().out
+    assert row(out, "bad")["stft ↓"].endswith("*")
+    assert not row(out, "good")["stft ↓"].endswith("*")
+    assert "*: differs from good on the same clips" in out
+    assert superb_tiny.main([*arguments, "--baseline", "bad"]) == 0
+    out = capsys.readouterr().out
+    assert row(out, "good")["stft ↓"].endswith("*")
+    assert not row(out, "bad")["stft ↓"].endswith("*")
 
 
-def test_a_failed_write_leaves_the_old_results(tmp_path, monkeypatch):
-    arguments = ["--models", "identity", "--splits", "Audio", "--limit", "1", "--output", str(tmp_path), *QUICK]
-    assert superb_tiny.main(arguments) == 0
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    write = Path.write_text
+def test_tables_by_source_and_published_rows_when_asked_for(capsys):
+    assert superb_tiny.main(["--models", "identity", "--splits", "Speech", "--by-source", "--published", *QUICK]) == 0
+    out = capsys.readouterr().out
+    assert "### Speech by source" in out
+    assert "| tts/kokoro" in out
+    assert "### Speech: published, not measured here" in out
+    assert "| dac_16k" in out
+    assert superb_tiny.main(["--models", "identity", "--splits", "Speech", *QUICK]) == 0
+    out = capsys.readouterr().out
+    assert "by source" not in out
+    assert "published" not in out
 
-    def half(path, text, **options):
-        write(path, text[: len(text) // 2], **options)
-        raise OSError("disk full")
 
-    monkeypatch.setattr(Path, "write_text", half)
-    with pytest.raises(OSError, match="disk full"):
-        superb_tiny.main(arguments)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+def test_the_list_names_codecs_and_metrics(capsys):
+    assert superb_tiny.main(["--list"]) == 0
+    out = capsys.readouterr().out
+    assert "  codec2_700c" in out
+    assert "metric stoi ↑ [1]" in out
 
 
 def test_reasons_stand_below_the_table(capsys):
@@ -137,11 +138,15 @@ def test_reasons_stand_below_the_table(capsys):
     ("arguments", "message"),
     [
         (["--models", "nothing"], "no codec is called 'nothing'"),
-        (["--models", "identity", "identity"], "each model once"),
+        (
+            ["--models", "identity", "identity"],
+            "two codecs are called identity; give one another name: LABEL=SPEC",
+        ),
+        (["--models", "identity", "--baseline", "x"], "--baseline 'x' is none of the codecs of this run: identity"),
         (["--models", "identity", "--metrics", "pesk"], "did you mean 'pesq'"),
         (["--models", "identity", "--dataset", "no-such-folder"], "no data set 'no-such-folder'"),
         (["--models", "identity", "--splits", "Speak"], "no split"),
-        (["--models", "identity", "--checkpoint", "x"], "--checkpoint goes with exactly one codec"),
+        (["--models", "identity", "--checkpoint", "x"], "a checkpoint goes with exactly one named codec"),
         (["--models", "llmcodec", "--checkpoint", "no/such/checkpoint"], "no/such/checkpoint"),
     ],
 )
@@ -225,7 +230,9 @@ def test_a_checkpoint_folder_is_used_and_named(tmp_path, tiny_codec, capsys):
 
 
 def test_a_refused_mean_shows_no_number_and_the_legend_says_why():
-    assert "- refused: no mean, because more than 25% of the model's clips have no value" in leaderboard.legend(())
+    assert "- refused: no mean, because more than 25% of the model's clips have no value" in leaderboard.legend(
+        (), None
+    )
     assert leaderboard._cell(Summary(n=0, failed=4, refused="4 of 5 clips have no value"), 5) == "refused"
 
 

@@ -1,0 +1,57 @@
+"""A few clips of each split, as they were and as each codec gives them back, to be listened to."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from eval.corpora import Clip
+from soundcodec_llmcodec.files import written_whole
+
+FOLDER = "samples"
+ORIGINAL = "original"
+LONGEST_S = 8.0
+
+
+class Samples:
+    """Keeps the first `per_split` clips of every split as 16-bit FLAC of at most LONGEST_S below a run's folder."""
+
+    def __init__(self, folder: Path, per_split: int) -> None:
+        self._folder = folder
+        self._per_split = per_split
+
+    def wants(self, clip_index: int) -> bool:
+        """Whether the clip at this place of its split is one of them."""
+        return clip_index < self._per_split
+
+    def keep(self, clip: Clip, clip_index: int, made: Mapping[str, np.ndarray]) -> None:
+        """Write the clip, and what each model made of it."""
+        for name, samples in ((ORIGINAL, clip.samples), *made.items()):
+            path = self._folder / _path(clip.split, clip_index, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            excerpt = samples[: round(LONGEST_S * clip.rate)]
+            with written_whole(path) as unfinished:
+                soundfile.write(unfinished, np.clip(excerpt, -1, 1), clip.rate, format="FLAC", subtype="PCM_16")
+
+    def found(self, split: str, clip_index: int, models: list[str]) -> dict[str, Any] | None:
+        """The files of a clip, relative to the run's folder; None where it was not kept."""
+        paths = {name: _path(split, clip_index, name) for name in (ORIGINAL, *models)}
+        there = {name: path for name, path in paths.items() if (self._folder / path).is_file()}
+        original = there.pop(ORIGINAL, None)
+        return None if original is None else {"original": original, "models": there}
+
+
+def _path(split: str, clip_index: int, name: str) -> str:
+    return f"{FOLDER}/{_safe(split)}-{clip_index:04d}-{_safe(name)}.flac"
+
+
+def _safe(text: str) -> str:
+    safe = re.sub(r"[^\w.-]", "_", text)
+    # Two names that only differ in what was replaced are still two files.
+    return safe if safe == text else f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
