@@ -64,7 +64,9 @@ def _load(spec: ModelSpec, checkpoint: str | os.PathLike[str] | None, device: st
     if spec.kind == "hf":
         return hf.load(spec.target, spec.options, spec.label, device)
     if spec.kind == "recon":
-        return recon.Reconstructions(Path(spec.target).expanduser(), spec.label)
+        kbps = spec.options.get("kbps")
+        stated = None if kbps is None else 1000 * float(kbps)
+        return recon.Reconstructions(Path(spec.target).expanduser(), spec.label, stated)
     if spec.target == "opus":
         return opus.Opus(int(spec.value or 0), spec.label)
     if spec.target == "codec2":

@@ -18,13 +18,13 @@ MAX_DIFFERENCE_S = 0.5  # a file whose duration differs by more is not taken for
 
 
 class Reconstructions:
-    """A folder of reconstructions: <clip id>.<ending>, <split>/<clip id>.<ending>, or <source>.<ending>.
+    """A folder of reconstructions: <split>/<clip id>.<ending>, <clip id>.<ending>, or <source>.<ending>.
 
     Files at other rates are resampled to the clip's, channels averaged, the length fitted. Nothing is known of how the
-    audio was coded: there is no bit rate and no time. Only files that lie within the folder are ever read.
+    audio was coded: there is no time, and the bit rate is what the user states. Only files within the folder are read.
     """
 
-    def __init__(self, folder: Path, label: str | None = None) -> None:
+    def __init__(self, folder: Path, label: str | None = None, bitrate_bps: float | None = None) -> None:
         """List the folder and digest its files. Raises CodecLoadError where it is missing or holds no audio."""
         if not folder.is_dir():
             raise CodecLoadError(f"there is no folder of reconstructions {str(folder)!r}")
@@ -36,8 +36,9 @@ class Reconstructions:
         self.info = CodecInfo(
             name=label or self._folder.name,
             kind="recon",
-            checkpoint=str(folder),
+            checkpoint=f"audio in {self._folder.name}",
             identity=fingerprints.identity(f"reconstructions {digest}", fingerprints.of_adapter(__file__)),
+            bitrate_bps=bitrate_bps,
             timed=False,
         )
 
@@ -49,7 +50,7 @@ class Reconstructions:
 
     def _file_of(self, clip: Clip) -> str:
         """The clip's file, relative to the folder. Raises ReconstructionError naming what was tried."""
-        stems = dict.fromkeys((clip.clip_id, f"{clip.split}/{clip.clip_id}", clip.source))
+        stems = dict.fromkeys((f"{clip.split}/{clip.clip_id}", clip.clip_id, clip.source))
         for stem in stems:
             # Looked up among the files that were listed, so that an id with ".." can name nothing outside.
             found = self._files.get(stem, [])

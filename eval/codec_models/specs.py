@@ -19,7 +19,7 @@ FORMS = {
     "classical": f"opus_<K>k ({opus.KBPS[0]} to {opus.KBPS[-1]} kbit/s), codec2_<MODE> ({', '.join(codec2.MODES)})",
     "superb": "superb:NAME, a codec of an installed Codec-SUPERB; plain NAME where no other codec has it",
     "hf": "hf:REPO_OR_FOLDER[?bandwidth=6&num_quantizers=8&revision=...]: a codec model of transformers",
-    "recon": "recon:FOLDER: audio that was made before, a file for each clip id",
+    "recon": "recon:FOLDER[?kbps=1.04]: audio that was made before, a file for each clip id, and its bit rate",
 }
 _PREFIXES = ("superb", "hf", "recon")
 _LABEL = re.compile(r"(?P<label>[^=:/?]*)=(?P<spec>.*)", re.DOTALL)
@@ -178,21 +178,44 @@ def _superb(text: str, name: str) -> ModelSpec:
     return ModelSpec(text, f"superb:{name}", "superb", name)
 
 
-def _hf(text: str, rest: str) -> ModelSpec:
+def _with_options(text: str, rest: str) -> tuple[str, dict[str, str]]:
+    """What stands before the '?', and the options after it."""
     source, mark, query = rest.partition("?")
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if mark else []
     except ValueError as error:
-        raise UnknownModelError(f"expected hf:REPO?key=value&key=value, got {text!r}") from error
+        raise UnknownModelError(f"expected KIND:NAME?key=value&key=value, got {text!r}") from error
     options = dict(pairs)
     if not source or len(options) < len(pairs):
-        raise UnknownModelError(f"expected hf:REPO with each option once, got {text!r}")
+        raise UnknownModelError(f"expected KIND:NAME with each option once, got {text!r}")
+    return source, options
+
+
+def _hf(text: str, rest: str) -> ModelSpec:
+    source, options = _with_options(text, rest)
     parts = [Path(source).name, *(f"{key}_{value}" for key, value in options.items())]
     return ModelSpec(text, "_".join(parts), "hf", source, options=options)
 
 
 def _recon(text: str, rest: str) -> ModelSpec:
-    return ModelSpec(text, Path(rest).expanduser().resolve().name, "recon", rest)
+    source, options = _with_options(text, rest)
+    unknown = sorted(set(options) - {"kbps"})
+    if unknown:
+        raise UnknownModelError(f"{text!r}: unknown options {unknown}; there is kbps")
+    kbps = options.get("kbps")
+    if kbps is not None:
+        _positive(kbps, text)
+    return ModelSpec(text, Path(source).expanduser().resolve().name, "recon", source, options=options)
+
+
+def _positive(number: str, text: str) -> float:
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UnknownModelError(f"{text!r}: expected a bit rate in kbit/s above zero, got {number!r}")
+    return value
 
 
 _PARSERS = {"superb": _superb, "hf": _hf, "recon": _recon}

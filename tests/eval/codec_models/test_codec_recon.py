@@ -49,7 +49,7 @@ def test_clip_ids_with_folders_splits_and_sources(tmp_path, clip_of):
 
 def test_a_missing_file_names_what_was_tried(tmp_path, clip_of):
     put(tmp_path, "other.wav", clip_of(16_000, 0.2))
-    with pytest.raises(ReconstructionError, match=r"tried a\.\*, Speech/a\.\*, source\.\*"):
+    with pytest.raises(ReconstructionError, match=r"tried Speech/a\.\*, a\.\*, source\.\*"):
         load(f"recon:{tmp_path}").encode([clip_of(16_000, 0.2, clip_id="a")])
 
 
@@ -116,3 +116,9 @@ def test_a_folder_without_audio_is_left_out(tmp_path):
     for folder, message in ((tmp_path, "holds no reconstructions"), (tmp_path / "gone", "there is no folder")):
         with pytest.raises(CodecLoadError, match=message):
             load(f"recon:{folder}")
+
+
+def test_a_bit_rate_is_what_the_user_states(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(8000, np.float32), 16_000)
+    assert load(f"recon:{tmp_path}?kbps=1.04").info.bitrate_bps == pytest.approx(1040.0)
+    assert load(f"recon:{tmp_path}").info.bitrate_bps is None

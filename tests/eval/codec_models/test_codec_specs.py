@@ -33,6 +33,7 @@ def test_every_known_name_resolves_to_its_kind():
         ("hf:kyutai/mimi", "mimi", "hf", "kyutai/mimi", None),
         ("x=superb:dac_16k", "x", "superb", "dac_16k", None),
         ("recon:runs/mine", "mine", "recon", "runs/mine", None),
+        ("recon:runs/mine?kbps=1.5", "mine", "recon", "runs/mine", None),
     ],
 )
 def test_names_and_labels(text, label, kind, target, value):
@@ -72,6 +73,9 @@ def test_a_checkpoint_is_a_folder_or_a_file(tmp_path, tiny_codec, monkeypatch):
         ("weights.pt", "no checkpoint at 'weights.pt'"),
         ("hf:", "names nothing"),
         ("recon:", "names nothing"),
+        ("recon:runs/mine?kbps=fast", "a bit rate in kbit/s above zero, got 'fast'"),
+        ("recon:runs/mine?kbps=0", "above zero, got '0'"),
+        ("recon:runs/mine?bps=1", "there is kbps"),
         ("hf:a/b?bandwidth", "key=value"),
         ("hf:a/b?bandwidth=6&bandwidth=3", "each option once"),
         ("=identity", "LABEL=SPEC"),
