@@ -11,22 +11,34 @@ from typing import Any
 import torch
 
 from soundcodec_llmcodec.checkpoints import usable_device
+from soundcodec_llmcodec.train.card import push
 from soundcodec_llmcodec.train.config import TrainConfigError, load_config, parse_override
+from soundcodec_llmcodec.train.outputs import KINDS, export_run, export_trained_codec
+from soundcodec_llmcodec.train.parsing import merged
 from soundcodec_llmcodec.train.state import checkpoints_in
 from soundcodec_llmcodec.train.trainer import Trainer
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of `train`."""
-    parser = argparse.ArgumentParser(prog="llmcodec train", description=__doc__)
-    parser.add_argument("--config", default="compact", help="a bundled config (compact, tiny) or a YAML file")
+    parser = argparse.ArgumentParser(
+        prog="llmcodec train",
+        description=__doc__,
+        epilog="further: llmcodec train plot RUN, llmcodec train export RUN, llmcodec train push FOLDER owner/name",
+    )
+    parser.add_argument(
+        "--config", default="compact", help="a bundled config (compact, compact_llm, published, tiny) or a YAML file"
+    )
     parser.add_argument("--data", nargs="+", help="FOLDER, FOLDER:SPLIT or HUB_ID:SPLIT; several are joined")
     parser.add_argument("--validation", nargs="+", help="held-out data, written as --data")
     parser.add_argument("--out", required=True, type=Path, help="the run's folder; an earlier run there is resumed")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="override a key of the config")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="override a key of the config, such as losses.mel=15"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--cache", type=Path, help="where decoded audio is kept (default: OUT/cache)")
     parser.add_argument("--max-minutes", type=float, help="stop after about this long, with a checkpoint")
+    parser.add_argument("--skip-nonfinite", type=int, default=0, metavar="N", help="steps with a NaN to pass over")
     parser.add_argument("--export", type=Path, help="where the codec goes at the end (default: OUT/export)")
     parser.add_argument("--export-only", action="store_true", help="export the newest checkpoint without training")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -34,27 +46,74 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train, validate, export.
+    """Train, validate, export; or plot, export or push what was trained.
 
-    Raises TrainConfigError, DataError, CheckpointError or TrainingError, which say what to do.
+    Raises TrainConfigError, DataError, CheckpointError, TrainingError and the like, which say what to do.
     """
-    arguments = parser().parse_args(argv)
-    overrides: dict[str, Any] = dict(parse_override(text) for text in arguments.set)
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if argv[:1] == ["plot"]:
+        from soundcodec_llmcodec.train.plot import main as plot
+
+        return plot(argv[1:])
+    if argv[:1] == ["export"]:
+        return _export(argv[1:])
+    if argv[:1] == ["push"]:
+        return _push(argv[1:])
+    return _train(parser().parse_args(argv))
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    overrides: dict[str, Any] = {}
+    for text in arguments.set:
+        overrides = merged(overrides, parse_override(text))
     for name in ("data", "validation"):
         if getattr(arguments, name):
             overrides[name] = getattr(arguments, name)
     config = load_config(arguments.config, overrides)
     device = str(usable_device(arguments.device))
-    trainer = Trainer(config, arguments.out, device, arguments.cache, not arguments.quiet)
+    trainer = Trainer(
+        config,
+        arguments.out,
+        device,
+        arguments.cache,
+        not arguments.quiet,
+        skip_nonfinite=arguments.skip_nonfinite,
+    )
     if arguments.export_only and not checkpoints_in(trainer.checkpoints):
         raise TrainConfigError(f"nothing to export: no checkpoint is in {trainer.checkpoints}")
     if not arguments.export_only:
         trainer.run(None if arguments.max_minutes is None else 60 * arguments.max_minutes)
     validation = trainer.validate()
+    trainer.monitor.close()
+    if not trainer.world.is_main:
+        return 0
     for problem in trainer.corpus.bad:
         print(f"not read: {problem}", file=sys.stderr)
     info = {"validation": validation.to_dict()} if validation else {}
-    trainer.export(arguments.export or arguments.out / "export", info)
+    export_trained_codec(arguments.out, trainer.state, arguments.export or arguments.out / "export", info)
+    return 0
+
+
+def _export(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="llmcodec train export", description="Export a run's newest checkpoint.")
+    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["codec"], help="what to write (default: codec)")
+    parser.add_argument("--out", type=Path, help="below which folder (default: RUN/exports)")
+    parser.add_argument("--float32", action="store_true", help="the codec's weights as they are, not halved")
+    arguments = parser.parse_args(argv)
+    dtype = torch.float32 if arguments.float32 else torch.float16
+    for path in export_run(arguments.run, tuple(arguments.kinds), arguments.out or arguments.run / "exports", dtype):
+        print(path)
+    return 0
+
+
+def _push(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="llmcodec train push", description="Upload an exported folder to the hub.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("repo_id", help="owner/name; made, private, where it is new")
+    parser.add_argument("--public", action="store_true", help="for everyone to see")
+    arguments = parser.parse_args(argv)
+    print(push(arguments.folder, arguments.repo_id, private=not arguments.public))
     return 0
 
 

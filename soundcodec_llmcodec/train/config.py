@@ -2,34 +2,125 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.train.alignment import AlignmentConfig
+from soundcodec_llmcodec.train.bridge import BridgeConfig
+from soundcodec_llmcodec.train.discriminators import DiscriminatorConfig
+from soundcodec_llmcodec.train.errors import TrainConfigError
+from soundcodec_llmcodec.train.noise import NoiseConfig
+from soundcodec_llmcodec.train.parsing import build, merged, plain
+from soundcodec_llmcodec.train.prior import PriorConfig
+from soundcodec_llmcodec.train.schedules import LossSchedule
+
+__all__ = ["LOSSES", "TrainConfig", "TrainConfigError", "load_config", "make_config", "parse_override"]
 
 # The widest analysis window is 2048 samples, and half of it is reflected at each end.
 SHORTEST_SEGMENT_S = 0.1
-# What decides the batches and the network: a resumed run must have the same.
-FIXED = ("codec", "data", "seed", "batch_size", "segment_s", "speeds", "gain_db")
 CONFIGS = Path(__file__).parent / "configs"
+BASE = "base"
+
+RECONSTRUCTION = ("mel", "log_mel", "scale_mel", "loudness", "stft", "complex_stft", "phase")
+QUANTIZER = ("commitment", "codebook")
+ADVERSARIAL = ("adversarial", "feature_matching")
+LANGUAGE = ("bridge", "future_tokens", "alignment", "contrast")
+LOSSES = (*RECONSTRUCTION, *QUANTIZER, *ADVERSARIAL, *LANGUAGE, "prior")
 
 
-class TrainConfigError(ValueError):
-    """A training configuration that cannot be run, with what was found and what was expected."""
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """An optimizer and its learning rates: a linear warm-up, then a cosine down to the final rate."""
+
+    kind: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 6e-4
+    final_learning_rate: float = 3e-5
+    warmup: float = 0
+    betas: tuple[float, float] = (0.8, 0.99)
+    momentum: float = 0.9
+    weight_decay: float = 0.01
+    gradient_clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "gradient_clip"):
+            if getattr(self, name) <= 0:
+                raise TrainConfigError(f"{name} must be above zero, got {getattr(self, name)!r}")
+        if not 0 <= self.final_learning_rate <= self.learning_rate:
+            raise TrainConfigError(
+                f"final_learning_rate lies in [0, {self.learning_rate}], got {self.final_learning_rate!r}"
+            )
+
+
+@dataclass(frozen=True)
+class AdversaryConfig:
+    """Discriminators: what they are, how they learn, and R1 (gamma / 2 * |gradient|^2) every `r1_every` steps (0:
+    never).
+
+    They train `lead` steps before the codec's adversarial losses begin. They see crops of `segment_s` seconds.
+    """
+
+    discriminators: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    loss: Literal["hinge", "least_squares"] = "hinge"
+    optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig(learning_rate=2e-4, final_learning_rate=1e-5)
+    )
+    segment_s: float = 1.0
+    lead: float = 0
+    r1_gamma: float = 2.0
+    r1_every: int = 0
+
+    def __post_init__(self) -> None:
+        if self.segment_s < SHORTEST_SEGMENT_S:
+            raise TrainConfigError(f"segment_s must be at least {SHORTEST_SEGMENT_S} s, got {self.segment_s!r}")
+        if self.r1_every < 0 or self.r1_gamma < 0:
+            raise TrainConfigError("r1_gamma and r1_every cannot be negative")
+
+
+@dataclass(frozen=True)
+class LanguageConfig:
+    """The frozen LLM and what trains beside it: audio embeddings, bridge, heads.
+
+    `model` is "smollm2", a folder, a GGUF file or a hub id. A crop's text takes part in alignment where the crop holds
+    at least `text_coverage` of its clip.
+    """
+
+    model: str = "smollm2"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig(learning_rate=1e-4, final_learning_rate=1e-4, betas=(0.9, 0.99))
+    )
+    bridge: BridgeConfig = field(default_factory=BridgeConfig)
+    alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
+    future_heads: int = 5
+    text_coverage: float = 0.9
+    longest_text: int = 64
+
+
+@dataclass(frozen=True)
+class RevivalConfig:
+    """Codes that are hardly used take the place of latents: every `every` steps (0: never), codes whose share of the
+    recent tokens (a moving average over `window` steps) is below `threshold` of an even share, at most `most` of
+    them."""
+
+    every: int = 0
+    window: int = 200
+    threshold: float = 0.02
+    most: int = 256
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A run: the codec, its data, the schedule and the weight of each loss.
+    """A run: the codec, its data, the schedule of each loss, and the parts that the losses need.
 
-    `data` and `validation` are sources: "FOLDER", "FOLDER:SPLIT" or "HUB_ID:SPLIT". Lengths are in seconds, rates per
-    step. `adversarial_start` is the step at which discriminators join (None: never). `compile` fuses the conformers
-    (torch.compile: a minute more at the start, faster steps). `speeds` are the factors by which a batch is resampled
-    (pitch and tempo together), `gain_db` the range of random gains. `validation_clips` of 0 means all.
+    `data` and `validation` are sources: "FOLDER", "FOLDER:SPLIT" or "HUB_ID:SPLIT". Lengths are in seconds.
+    `batch_size` is the number of clips of a step, over all devices; `accumulation` is the number of pieces that each
+    device takes its part in. `speeds` are the factors by which a batch is resampled (pitch and tempo together),
+    `gain_db` the range of random gains, `phase_jitter` the largest random shift of what the encoder sees, in samples.
+    `batch_norm` is "train", or "frozen" (running statistics as they are). `losses` is what counts, and when (LOSSES
+    names them). `compile` fuses the conformers. `validation_clips` of 0 means all.
     """
 
     codec: str | Mapping[str, Any] = "compact"
@@ -39,31 +130,23 @@ class TrainConfig:
     seed: int = 0
     steps: int = 20_000
     batch_size: int = 16
+    accumulation: int = 1
     segment_s: float = 2.0
     speeds: tuple[float, ...] = (1.0,)
     gain_db: tuple[float, float] = (-6.0, 3.0)
-    learning_rate: float = 6e-4
-    final_learning_rate: float = 3e-5
-    warmup_steps: int = 500
-    betas: tuple[float, float] = (0.8, 0.99)
-    weight_decay: float = 0.01
-    gradient_clip: float = 1.0
-    ema_decay: float = 0.999
-    precision: str = "float32"
+    phase_jitter: int = 0
+    batch_norm: Literal["train", "frozen"] = "train"
+    precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
-    mel_weight: float = 1.0
-    loudness_weight: float = 0.0
-    stft_weight: float = 0.25
-    phase_weight: float = 0.1
-    commitment_weight: float = 0.25
-    codebook_weight: float = 1.0
-    adversarial_start: int | None = None
-    adversarial_ramp: int = 1_000
-    adversarial_weight: float = 0.1
-    feature_matching_weight: float = 0.2
-    adversarial_segment_s: float = 1.0
-    discriminator_learning_rate: float = 2e-4
-    discriminator_channels: int = 32
+    ema_decay: float = 0.999
+    losses: Mapping[str, LossSchedule] = field(default_factory=dict)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
+    language: LanguageConfig = field(default_factory=LanguageConfig)
+    prior: PriorConfig = field(default_factory=PriorConfig)
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
+    revival: RevivalConfig = field(default_factory=RevivalConfig)
+    tensorboard: bool = False
     validation_clips: int = 48
     log_every: int = 50
     validate_every: int = 1_000
@@ -71,8 +154,6 @@ class TrainConfig:
     keep_checkpoints: int = 2
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _as_declared(field.name, str(field.type), getattr(self, field.name)))
         _check(self)
 
     @property
@@ -80,94 +161,101 @@ class TrainConfig:
         """The codec's own config, from a preset's name or from its fields."""
         return CodecConfig.preset(self.codec) if isinstance(self.codec, str) else CodecConfig.from_dict(self.codec)
 
+    def weight(self, loss: str, step: int) -> float:
+        """A loss's weight at a step; 0 for one that is not among `losses`."""
+        schedule = self.losses.get(loss)
+        return 0.0 if schedule is None else schedule.at(step, self.steps)
+
+    def uses(self, *losses: str) -> bool:
+        """Whether one of these losses ever counts."""
+        return any(name in self.losses and not self.losses[name].is_off for name in losses)
+
     def to_dict(self) -> dict[str, Any]:
-        """A JSON- and YAML-ready dict."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
+        """A JSON- and YAML-ready dict, which `make_config` reads back."""
+        return plain(self)
 
 
 def load_config(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
-    """A bundled config by name or a YAML file, with `overrides` (the command line) on top. Unknown keys are errors."""
+    """A bundled config by name or a YAML file, with `overrides` (the command line) on top. Unknown keys are errors.
+
+    A file's key `base` names a config (bundled, or a file beside it) that it is a difference to.
+    """
+    return make_config(merged(_values(name_or_path, ()), _expanded(overrides or {})))
+
+
+def make_config(values: Mapping[str, Any]) -> TrainConfig:
+    """A config from plain values; unknown keys are errors that suggest the nearest. A loss may be its weight alone."""
+    return build(TrainConfig, _expanded(values))
+
+
+def parse_override(text: str) -> dict[str, Any]:
+    """'key=value' or 'section.key=value', with the value read as YAML, as a nested mapping."""
     import yaml
 
-    path = Path(name_or_path)
-    if not path.is_file():
-        path = CONFIGS / f"{name_or_path}.yaml"
-    if not path.is_file():
+    path, separator, value = text.partition("=")
+    if not separator or not path.strip():
+        raise TrainConfigError(f"expected key=value, got {text!r}")
+    try:
+        found: Any = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise TrainConfigError(f"the value in {text!r} is not YAML: {error}") from error
+    for key in reversed(path.strip().split(".")):
+        found = {key: found}
+    return found
+
+
+def _expanded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with each loss that is its weight alone as a schedule."""
+    losses = values.get("losses")
+    if not isinstance(losses, Mapping):
+        return dict(values)
+    schedules = {
+        name: loss if isinstance(loss, (Mapping, LossSchedule)) else {"weight": loss} for name, loss in losses.items()
+    }
+    return {**values, "losses": schedules}
+
+
+def _values(name_or_path: str, seen: tuple[str, ...], beside: Path | None = None) -> dict[str, Any]:
+    """The values of a config with those of its base below them."""
+    import yaml
+
+    path = next((p for p in _places(name_or_path, beside) if p.is_file()), None)
+    if path is None:
         known = sorted(p.stem for p in CONFIGS.glob("*.yaml"))
         raise TrainConfigError(f"no training config {name_or_path!r}: give a YAML file or one of {known}")
+    if str(path.resolve()) in seen:
+        raise TrainConfigError(f"{path} is its own base, by way of {', '.join(seen)}")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         raise TrainConfigError(f"{path} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise TrainConfigError(f"{path} should hold key: value lines, got {type(values).__name__}")
-    return make_config({**values, **(overrides or {})})
+    base = values.pop(BASE, None)
+    values = _expanded(values)
+    if base is None:
+        return values
+    return merged(_values(str(base), (*seen, str(path.resolve())), path.parent), values)
 
 
-def make_config(values: Mapping[str, Any]) -> TrainConfig:
-    """A config from plain values; unknown keys are errors that list the known ones."""
-    known = {field.name for field in dataclasses.fields(TrainConfig)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise TrainConfigError(f"unknown training keys {unknown}; known keys are {sorted(known)}")
-    return TrainConfig(**values)
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """'key=value' with the value read as YAML."""
-    import yaml
-
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise TrainConfigError(f"expected key=value, got {text!r}")
-    try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise TrainConfigError(f"the value in {text!r} is not YAML: {error}") from error
-
-
-def _as_declared(name: str, declared: str, value: Any) -> Any:
-    """A value as its field's type wants it: numbers that YAML read as text ("1e-3"), and tuples of the right length."""
-    if value is None and "None" in declared:
-        return None
-    if declared.startswith("float"):
-        return _number(name, value)
-    if declared.startswith("tuple[str"):
-        return (value,) if isinstance(value, str) else tuple(str(item) for item in value)
-    if declared.startswith("tuple[float"):
-        items = tuple(_number(name, item) for item in (value if isinstance(value, (list, tuple)) else (value,)))
-        if "..." not in declared and len(items) != 2:
-            raise TrainConfigError(f"{name} takes two numbers, got {value!r}")
-        return items
-    if declared == "bool" and not isinstance(value, bool):
-        raise TrainConfigError(f"{name} must be true or false, got {value!r}")
-    return value
-
-
-def _number(name: str, value: Any) -> float:
-    try:
-        number = float("nan" if isinstance(value, bool) else value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise TrainConfigError(f"{name} must be a number, got {value!r}")
-    return number
+def _places(name_or_path: str, beside: Path | None) -> list[Path]:
+    near = [] if beside is None else [beside / name_or_path, beside / f"{name_or_path}.yaml"]
+    return [*near, Path(name_or_path), CONFIGS / f"{name_or_path}.yaml"]
 
 
 def _check(config: TrainConfig) -> None:
-    for name in ("steps", "batch_size", "log_every", "validate_every", "checkpoint_every", "keep_checkpoints"):
-        value = getattr(config, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise TrainConfigError(f"{name} must be a positive whole number, got {value!r}")
-    for name in ("segment_s", "learning_rate", "adversarial_segment_s", "gradient_clip"):
-        if not getattr(config, name) > 0:
-            raise TrainConfigError(f"{name} must be above zero, got {getattr(config, name)!r}")
-    for name in ("segment_s", "adversarial_segment_s"):
-        if getattr(config, name) < SHORTEST_SEGMENT_S:
-            raise TrainConfigError(f"{name} must be at least {SHORTEST_SEGMENT_S} s, got {getattr(config, name)!r}")
-    if config.precision not in ("float32", "bfloat16"):
-        raise TrainConfigError(f"precision must be float32 or bfloat16, got {config.precision!r}")
+    counts = ("steps", "batch_size", "accumulation", "log_every", "validate_every", "checkpoint_every")
+    for name in (*counts, "keep_checkpoints"):
+        if getattr(config, name) < 1:
+            raise TrainConfigError(f"{name} must be a positive whole number, got {getattr(config, name)!r}")
+    if config.batch_size % config.accumulation:
+        raise TrainConfigError(f"accumulation {config.accumulation} does not divide batch_size {config.batch_size}")
+    if config.segment_s < SHORTEST_SEGMENT_S:
+        raise TrainConfigError(f"segment_s must be at least {SHORTEST_SEGMENT_S} s, got {config.segment_s!r}")
     if not config.speeds or not all(0.5 <= speed <= 2.0 for speed in config.speeds):
         raise TrainConfigError(f"speeds must be factors from 0.5 to 2, got {config.speeds}")
     if not 0 <= config.ema_decay < 1:
         raise TrainConfigError(f"ema_decay must lie in [0, 1), got {config.ema_decay}")
+    unknown = sorted(set(config.losses) - set(LOSSES))
+    if unknown:
+        raise TrainConfigError(f"unknown losses {unknown}; the losses are {', '.join(LOSSES)}")

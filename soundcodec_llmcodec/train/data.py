@@ -5,6 +5,7 @@ A batch follows from (seed, step) alone, so that a resumed run sees what it woul
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -21,21 +22,28 @@ from torch import Tensor
 from tqdm import tqdm
 
 from soundcodec_llmcodec.audio import AudioError, as_clip, mono, resample
-from soundcodec_llmcodec.train.sources import DataError, Source
+from soundcodec_llmcodec.train.sources import DataError, Item, Source
 
 FULL_SCALE = 32_767.0
 DECODE_BLOCK = 512
+CACHE_VERSION = 2
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Clips end to end in one int16 array; clip i is samples[offsets[i]:offsets[i + 1]], mono at `sample_rate`."""
+    """Clips end to end in one int16 array; clip i is samples[offsets[i]:offsets[i + 1]], mono at `sample_rate`.
+
+    `texts` are what is said in them, None where that is not known. `fingerprint` is of the ids, lengths and samples,
+    and so the same wherever the data lie.
+    """
 
     samples: np.ndarray
     offsets: np.ndarray
     ids: tuple[str, ...]
+    texts: tuple[str | None, ...]
     bad: tuple[str, ...]
     sample_rate: int
+    fingerprint: str
 
     @property
     def hours(self) -> float:
@@ -53,7 +61,8 @@ def open_corpus(sources: Sequence[str], sample_rate: int, cache: Path, progress:
 
     Raises DataError when nothing can be read.
     """
-    key = hashlib.sha256(json.dumps([_fingerprint(text) for text in sources] + [sample_rate]).encode()).hexdigest()[:16]
+    told = [CACHE_VERSION, sample_rate, *(_fingerprint(text) for text in sources)]
+    key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
     data_file, index_file = cache / f"{key}.int16", cache / f"{key}.json"
     if not index_file.is_file():
         cache.mkdir(parents=True, exist_ok=True)
@@ -66,33 +75,58 @@ def open_corpus(sources: Sequence[str], sample_rate: int, cache: Path, progress:
         np.memmap(data_file, dtype=np.int16, mode="r"),
         np.asarray(index["offsets"], dtype=np.int64),
         tuple(index["ids"]),
+        tuple(index["texts"]),
         tuple(index["bad"]),
         sample_rate,
+        index["fingerprint"],
     )
 
 
-def crops(
-    corpus: Corpus, seed: int, step: int, batch_size: int, length: int, gain_db: Sequence[float]
-) -> tuple[Tensor, list[str]]:
-    """A batch (B, length) float32 for a step, and the ids of its clips.
+@dataclass(frozen=True)
+class Crops:
+    """Crops of clips: waves float32 (B, S), the clips' ids, and the texts of those crops that hold their clip's
+    words."""
 
-    Clips are drawn in proportion to their length, the crop's place and gain (dB, and polarity) at random; a clip that
-    is shorter than the crop is followed by silence. Gains never push a peak beyond 1.
+    waves: Tensor
+    ids: tuple[str, ...]
+    texts: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Cropping:
+    """How crops are made: their length (samples), gains (dB), the largest shift (samples), and the least share of a
+    clip that a crop has to hold for the clip's text to be its text."""
+
+    length: int
+    gain_db: tuple[float, float] = (0.0, 0.0)
+    jitter: int = 0
+    text_coverage: float = 1.0
+
+
+def crops(corpus: Corpus, seed: int, step: int, batch_size: int, how: Cropping) -> Crops:
+    """The batch of a step.
+
+    Clips are drawn in proportion to their length, the crop's place and gain (and polarity) at random; a clip that is
+    shorter than the crop begins up to `jitter` samples late and is followed by silence, so that frames fall on it in
+    all ways. Gains never push a peak beyond 1.
     """
     draw = np.random.default_rng([seed, step])
     positions = draw.integers(0, len(corpus.samples), batch_size)
     clips = np.searchsorted(corpus.offsets, positions, side="right") - 1
-    batch = np.zeros((batch_size, length), dtype=np.float32)
+    batch = np.zeros((batch_size, how.length), dtype=np.float32)
+    texts: list[str | None] = []
     for row, index in enumerate(clips):
         start, stop = corpus.offsets[index], corpus.offsets[index + 1]
-        first = start + draw.integers(0, max(1, stop - start - length + 1))
-        part = corpus.samples[first : min(first + length, stop)]
-        batch[row, : len(part)] = part.astype(np.float32) / FULL_SCALE
-    gains = 10.0 ** (draw.uniform(gain_db[0], gain_db[1], batch_size) / 20)
+        first = start + draw.integers(0, max(1, stop - start - how.length + 1))
+        late = min(int(draw.integers(0, how.jitter + 1)), max(0, how.length - int(stop - start)))
+        part = corpus.samples[first : min(first + how.length - late, stop)]
+        batch[row, late : late + len(part)] = part.astype(np.float32) / FULL_SCALE
+        texts.append(corpus.texts[index] if len(part) >= how.text_coverage * (stop - start) else None)
+    gains = 10.0 ** (draw.uniform(how.gain_db[0], how.gain_db[1], batch_size) / 20)
     peaks = np.abs(batch).max(axis=1)
     gains = np.minimum(gains, 1.0 / np.maximum(peaks, 1e-3)) * draw.choice((-1.0, 1.0), batch_size)
     batch *= gains[:, None].astype(np.float32)
-    return torch.from_numpy(batch), [corpus.ids[index] for index in clips]
+    return Crops(torch.from_numpy(batch), tuple(corpus.ids[index] for index in clips), tuple(texts))
 
 
 def speed_of(speeds: Sequence[float], seed: int, step: int) -> float:
@@ -108,41 +142,46 @@ def change_speed(waves: Tensor, length: int) -> Tensor:
     return torch.fft.irfft(spectrum, n=length) * (length / waves.shape[1])
 
 
-def _decode(sources: Sequence[str], sample_rate: int, data_file: Path, progress: bool) -> dict[str, list]:
+def _decode(sources: Sequence[str], sample_rate: int, data_file: Path, progress: bool) -> dict[str, Any]:
     ids: list[str] = []
+    texts: list[str | None] = []
     bad: list[str] = []
     offsets = [0]
+    digest = hashlib.sha256()
     partial = data_file.with_suffix(f".{os.getpid()}.part")
     items = (item for text in sources for item in Source.parse(text).items())
     with partial.open("wb") as out, ThreadPool() as pool:
         bar = tqdm(desc="decode", unit="clip", mininterval=2, disable=not progress)
         # A block at a time: a pool's map takes in all it is given before the first result.
-        while block := [(name, audio, sample_rate) for name, audio in islice(items, DECODE_BLOCK)]:
-            for name, samples, error in pool.map(_decode_one, block, chunksize=8):
+        while block := list(islice(items, DECODE_BLOCK)):
+            decoded = pool.map(functools.partial(_decode_one, sample_rate=sample_rate), block, chunksize=8)
+            for item, (samples, error) in zip(block, decoded, strict=True):
                 bar.update()
                 if samples is None:
-                    bad.append(f"{name}: {error}")
+                    bad.append(f"{item.clip_id}: {error}")
                     continue
                 out.write(samples.tobytes())
-                ids.append(name)
+                digest.update(f"{item.clip_id}\0{len(samples)}\0{item.text}\0".encode())
+                digest.update(samples.tobytes())
+                ids.append(item.clip_id)
+                texts.append(item.text)
                 offsets.append(offsets[-1] + len(samples))
         bar.close()
     if not ids:
         partial.unlink()
         raise DataError(f"no clip of {list(sources)} could be read" + (f"; the first: {bad[0]}" if bad else ""))
     os.replace(partial, data_file)
-    return {"ids": ids, "offsets": offsets, "bad": bad}
+    return {"ids": ids, "texts": texts, "offsets": offsets, "bad": bad, "fingerprint": digest.hexdigest()}
 
 
-def _decode_one(item: tuple[str, Any, int]) -> tuple[str, np.ndarray | None, str]:
-    """(id, int16 samples, "") or (id, None, why not)."""
-    name, audio, sample_rate = item
+def _decode_one(item: Item, sample_rate: int) -> tuple[np.ndarray | None, str]:
+    """(int16 samples, "") or (None, why not)."""
     try:
-        clip = as_clip(audio)
+        clip = as_clip(item.audio)
         samples = resample(mono(clip), clip.sampling_rate, sample_rate)
     except (AudioError, OSError) as error:
-        return name, None, str(error)
-    return name, np.round(np.clip(samples, -1, 1) * FULL_SCALE).astype(np.int16), ""
+        return None, str(error)
+    return np.round(np.clip(samples, -1, 1) * FULL_SCALE).astype(np.int16), ""
 
 
 def _fingerprint(text: str) -> list:

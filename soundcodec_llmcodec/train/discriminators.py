@@ -1,26 +1,58 @@
-"""Discriminators over periods and over STFTs, with hinge losses and feature matching.
+"""Discriminators over periods, scales and STFTs, their losses, feature matching and R1.
 
+Every loss is a mean over clips of what each clip costs by itself, so that equal shards of a batch average to the batch.
 Letters: B batch, S samples, T analysis frames, K frequency bins.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-PERIODS = (2, 3, 5, 7, 11)
-WINDOWS = (1024, 512, 256)
-Features = list[Tensor]
+from soundcodec_llmcodec.train.losses.relative import relative_error
+
+Kind = Literal["period", "scale", "stft"]
+GanLoss = Literal["hinge", "least_squares"]
+GAN_LOSSES: tuple[GanLoss, ...] = ("hinge", "least_squares")
+KINDS: tuple[Kind, ...] = ("period", "scale", "stft")
+Features = list[Tensor]  # every layer's output, the judgement last
 
 
-def _conv(inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int]) -> nn.Module:
-    padding = (kernel[0] // 2, kernel[1] // 2)
-    return weight_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding))
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Which kinds judge, and their sizes: `channels` is the first layer's width, eight times that the widest's.
+
+    "period" (HiFi-GAN: one a period), "scale" (MelGAN, HiFi-GAN: `scales` of them, each at half the rate of the one
+    before), "stft" (as in EnCodec: one a window, each layer with `stft_channels`, few because every layer runs over
+    all frames of a spectrum: light at 8, the heaviest kind at 32). The published recipe is ("period", "scale").
+    """
+
+    kinds: tuple[Kind, ...] = ("period", "stft")
+    channels: int = 32
+    stft_channels: int = 8
+    periods: tuple[int, ...] = (2, 3, 5, 7, 11)
+    scales: int = 3
+    windows: tuple[int, ...] = (1024, 512, 256)
+
+    def __post_init__(self) -> None:
+        unknown = [kind for kind in self.kinds if kind not in KINDS]
+        if unknown or not self.kinds or len(set(self.kinds)) < len(self.kinds):
+            raise ValueError(f"kinds takes some of {', '.join(KINDS)}, each once, got {self.kinds!r}")
+        for name in ("channels", "stft_channels", "scales"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+        if not self.periods or min(self.periods) < 2:
+            raise ValueError(f"periods takes numbers of at least 2, got {self.periods!r}")
+        if not self.windows or any(window < 16 or window % 4 for window in self.windows):
+            raise ValueError(f"windows takes multiples of 4 from 16 on, got {self.windows!r}")
 
 
 class PeriodDiscriminator(nn.Module):
@@ -28,16 +60,40 @@ class PeriodDiscriminator(nn.Module):
 
     def __init__(self, period: int, channels: int) -> None:
         super().__init__()
-        self.period = period
+        self.period = self.shortest = period
         widths = (1, channels, 2 * channels, 4 * channels, 8 * channels)
-        self.convs = nn.ModuleList(_conv(a, b, (5, 1), (3, 1)) for a, b in itertools.pairwise(widths))
-        self.last = _conv(widths[-1], 1, (3, 1), (1, 1))
+        self.convs = nn.ModuleList(_conv2d(a, b, (5, 1), (3, 1)) for a, b in itertools.pairwise(widths))
+        self.last = _conv2d(widths[-1], 1, (3, 1), (1, 1))
 
     def forward(self, waves: Tensor) -> Features:
         """(B, S) waves to every layer's output, the judgement last."""
         rest = -waves.shape[1] % self.period
         folded = functional.pad(waves[:, None], (0, rest), mode="reflect").unflatten(2, (-1, self.period))
         return _through(folded, self.convs, self.last)
+
+
+class ScaleDiscriminator(nn.Module):
+    """Judges a wave at 1 / 2^halvings of its rate, by grouped convolutions (HiFi-GAN's sizes at 128 channels).
+
+    Average pooling over 4 samples with a step of 2, as in MelGAN; weight norm throughout.
+    """
+
+    def __init__(self, halvings: int, channels: int) -> None:
+        super().__init__()
+        self.halvings, self.shortest = halvings, 2**halvings
+        widths = [channels * factor for factor in (1, 1, 2, 4, 8, 8)]
+        layers = [_conv1d(1, channels, 15, 1, 1)]
+        for inputs, outputs, stride in zip(widths, widths[1:], (2, 2, 4, 4, 1), strict=False):
+            layers.append(_conv1d(inputs, outputs, 41, stride, math.gcd(16, inputs)))
+        self.convs = nn.ModuleList([*layers, _conv1d(widths[-1], widths[-1], 5, 1, 1)])
+        self.last = _conv1d(widths[-1], 1, 3, 1, 1)
+
+    def forward(self, waves: Tensor) -> Features:
+        """(B, S) waves to every layer's output, the judgement last."""
+        x = waves[:, None]
+        for _ in range(self.halvings):
+            x = functional.avg_pool1d(x, 4, 2, padding=1, count_include_pad=False)
+        return _through(x, self.convs, self.last)
 
 
 class STFTDiscriminator(nn.Module):
@@ -47,14 +103,14 @@ class STFTDiscriminator(nn.Module):
 
     def __init__(self, window: int, channels: int) -> None:
         super().__init__()
-        self.size = window
+        self.size, self.shortest = window, window // 2 + 1  # the reflection at the ends takes half a window
         self.register_buffer("window", torch.hann_window(window), persistent=False)
         strides = ((1, 1), (1, 2), (1, 2), (1, 2))
         self.convs = nn.ModuleList(
-            _conv(2 if i == 0 else channels, channels, (3, 9), stride) for i, stride in enumerate(strides)
+            _conv2d(2 if i == 0 else channels, channels, (3, 9), stride) for i, stride in enumerate(strides)
         )
-        self.convs.append(_conv(channels, channels, (3, 3), (1, 1)))
-        self.last = _conv(channels, 1, (3, 3), (1, 1))
+        self.convs.append(_conv2d(channels, channels, (3, 3), (1, 1)))
+        self.last = _conv2d(channels, 1, (3, 3), (1, 1))
 
     def forward(self, waves: Tensor) -> Features:
         """(B, S) waves to every layer's output, the judgement last."""
@@ -66,45 +122,114 @@ class STFTDiscriminator(nn.Module):
         return _through(planes, self.convs, self.last)
 
 
-class Discriminators(nn.Module):
-    """All of them; waves are brought to zero mean and a peak of 0.8 first (as in DAC), so that level tells nothing."""
+Discriminator = PeriodDiscriminator | ScaleDiscriminator | STFTDiscriminator
 
-    def __init__(self, channels: int = 32, periods: Sequence[int] = PERIODS, windows: Sequence[int] = WINDOWS) -> None:
+
+class Discriminators(nn.Module):
+    """All that a config names (a number stands for the default kinds, each with that many channels).
+
+    Waves are brought to zero mean and a peak of 0.8 first (as in DAC), so that level tells nothing. `shortest` is the
+    number of samples that each of them can judge.
+    """
+
+    def __init__(self, config: DiscriminatorConfig | int) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(
-            [PeriodDiscriminator(period, channels) for period in periods]
-            + [STFTDiscriminator(window, channels) for window in windows]
-        )
+        if isinstance(config, int):
+            config = DiscriminatorConfig(channels=config, stft_channels=config)
+        parts = [part for kind in config.kinds for part in _made(kind, config)]
+        self.config, self.shortest = config, max(part.shortest for part in parts)
+        self.parts = nn.ModuleList(parts)
 
     def forward(self, waves: Tensor) -> list[Features]:
-        """(B, S) waves to the features of every discriminator."""
-        centred = waves - waves.mean(dim=1, keepdim=True)
-        scaled = 0.8 * centred / centred.abs().amax(dim=1, keepdim=True).clamp_min(1e-3)
-        return [part(scaled) for part in self.parts]
+        """(B, S) waves to the features of every discriminator; ValueError where they are shorter than `shortest`."""
+        if waves.dim() != 2 or waves.shape[1] < self.shortest:
+            raise ValueError(
+                f"expected waves (clips, samples) of at least {self.shortest} samples for the discriminators "
+                f"{', '.join(self.config.kinds)}, got a shape of {tuple(waves.shape)}; use longer adversarial segments"
+            )
+        same_level = levelled(waves)
+        return [part(same_level) for part in self.parts]
 
 
-def discriminator_loss(real: list[Features], fake: list[Features]) -> Tensor:
-    """Hinge loss, mean over discriminators: max(0, 1 - D(real)) + max(0, 1 + D(fake))."""
-    losses = [
-        functional.relu(1 - r[-1].float()).mean() + functional.relu(1 + f[-1].float()).mean()
-        for r, f in zip(real, fake, strict=True)
-    ]
+def levelled(waves: Tensor) -> Tensor:
+    """Waves (B, S) at zero mean and a peak of 0.8; below a peak of 1e-3 they are raised as if it were 1e-3."""
+    centred = waves - waves.mean(dim=1, keepdim=True)
+    return 0.8 * centred / centred.abs().amax(dim=1, keepdim=True).clamp_min(1e-3)
+
+
+def discriminator_loss(real: list[Features], fake: list[Features], loss: GanLoss = "hinge") -> Tensor:
+    """Mean over discriminators of max(0, 1 - D(real)) + max(0, 1 + D(fake)), the hinge,
+    or (D(real) - 1)^2 + D(fake)^2, least squares (LSGAN, HiFi-GAN)."""
+    _check_loss(loss)
+    losses = []
+    for wanted, got in zip(real, fake, strict=True):
+        r, f = wanted[-1].float(), got[-1].float()
+        if loss == "hinge":
+            losses.append(functional.relu(1 - r).mean() + functional.relu(1 + f).mean())
+        else:
+            losses.append((r - 1).square().mean() + f.square().mean())
     return torch.stack(losses).mean()
 
 
-def adversarial_loss(fake: list[Features]) -> Tensor:
-    """The generator's side of the hinge: -D(fake), mean over discriminators."""
-    return torch.stack([-features[-1].float().mean() for features in fake]).mean()
+def adversarial_loss(fake: list[Features], loss: GanLoss = "hinge") -> Tensor:
+    """The codec's side, mean over discriminators: -D(fake) for the hinge, (D(fake) - 1)^2 for least squares."""
+    _check_loss(loss)
+    judgements = [features[-1].float() for features in fake]
+    return torch.stack([-f.mean() if loss == "hinge" else (f - 1).square().mean() for f in judgements]).mean()
 
 
 def feature_matching_loss(real: list[Features], fake: list[Features]) -> Tensor:
-    """Mean over layers of L1 between features, relative to the real ones' mean size."""
+    """Mean over layers and clips of L1 between features relative to the real ones' mean size (`relative_error`)."""
     losses = []
     for wanted, got in zip(real, fake, strict=True):
         for r, f in zip(wanted[:-1], got[:-1], strict=True):
             r = r.detach().float()
-            losses.append((r - f.float()).abs().mean() / r.abs().mean().clamp_min(1e-3))
+            error, size = (x.abs().flatten(1).mean(dim=1) for x in (r - f.float(), r))
+            losses.append(relative_error(error, size, floor=1e-3).mean())
     return torch.stack(losses).mean()
+
+
+def r1_penalty(discriminators: Discriminators, real: Tensor, gamma: float) -> Tensor:
+    """gamma / 2 * |dD / dx|^2 at the real waves (B, S), mean over clips and discriminators (Mescheder et al. 2018).
+
+    x is the wave as the discriminators see it (`levelled`), or quiet clips would be punished for being quiet. Where D
+    gives many judgements of a clip, it is the mean over them: |d(sum of D) / dx|^2 / number, which is the mean of their
+    own squared slopes where their fields do not overlap, and does not depend on the clip's length. In float32 always.
+    """
+    with torch.autocast(real.device.type, enabled=False):
+        waves = levelled(real.detach().float()).requires_grad_(True)
+        slopes = []
+        for part in discriminators.parts:
+            judgements = part(waves)[-1].flatten(1)
+            (gradient,) = torch.autograd.grad(judgements.sum(), waves, create_graph=True)
+            slopes.append(gradient.square().sum(dim=1).mean() / judgements.shape[1])
+        return 0.5 * gamma * torch.stack(slopes).mean()
+
+
+def lazy_weight(step: int, every: int) -> float:
+    """The weight of a penalty that counts `every` times on each `every`-th step, and else not (StyleGAN2); 0: never."""
+    return float(every) if every and step % every == 0 else 0.0
+
+
+def _check_loss(loss: str) -> None:
+    if loss not in GAN_LOSSES:
+        raise ValueError(f"the loss is one of {', '.join(GAN_LOSSES)}, got {loss!r}")
+
+
+def _made(kind: Kind, config: DiscriminatorConfig) -> Sequence[Discriminator]:
+    if kind == "period":
+        return [PeriodDiscriminator(period, config.channels) for period in config.periods]
+    if kind == "scale":
+        return [ScaleDiscriminator(halvings, config.channels) for halvings in range(config.scales)]
+    return [STFTDiscriminator(window, config.stft_channels) for window in config.windows]
+
+
+def _conv2d(inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int]) -> nn.Module:
+    return weight_norm(nn.Conv2d(inputs, outputs, kernel, stride, (kernel[0] // 2, kernel[1] // 2)))
+
+
+def _conv1d(inputs: int, outputs: int, kernel: int, stride: int, groups: int) -> nn.Module:
+    return weight_norm(nn.Conv1d(inputs, outputs, kernel, stride, kernel // 2, groups=groups))
 
 
 def _through(x: Tensor, convs: nn.ModuleList, last: nn.Module) -> Features:

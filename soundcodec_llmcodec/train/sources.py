@@ -15,6 +15,16 @@ class DataError(ValueError):
 
 
 @dataclass(frozen=True)
+class Item:
+    """A clip to read: its id, a path or bytes that `audio.as_clip` reads, and what is said in it where that is
+    known."""
+
+    clip_id: str
+    audio: Any
+    text: str | None = None
+
+
+@dataclass(frozen=True)
 class Source:
     """A data source and its split, as written "PLACE" or "PLACE:SPLIT"."""
 
@@ -29,8 +39,8 @@ class Source:
         place, separator, split = text.rpartition(":")
         return cls(place, split) if separator and place else cls(text, None)
 
-    def items(self) -> Iterator[tuple[str, Any]]:
-        """(id, audio) pairs in a fixed order; audio is a path or bytes that `audio.as_clip` reads."""
+    def items(self) -> Iterator[Item]:
+        """The clips in a fixed order."""
         folder = Path(self.place)
         if folder.is_dir():
             parquet = sorted(folder.rglob("*.parquet"))
@@ -40,7 +50,7 @@ class Source:
         else:
             yield from self._hub_items()
 
-    def _parquet_items(self, files: list[Path]) -> Iterator[tuple[str, Any]]:
+    def _parquet_items(self, files: list[Path]) -> Iterator[Item]:
         if self.split is not None:
             chosen = [file for file in files if file.name.startswith(f"{self.split}-") or file.stem == self.split]
             if not chosen:
@@ -49,15 +59,15 @@ class Source:
             files = chosen
         yield from _rows_of(files)
 
-    def _file_items(self, folder: Path) -> Iterator[tuple[str, Any]]:
+    def _file_items(self, folder: Path) -> Iterator[Item]:
         base = folder / self.split if self.split else folder
         files = sorted(p for p in base.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
         if not files:
             raise DataError(f"no parquet and no audio files ({', '.join(AUDIO_SUFFIXES)}) below {base}")
         for file in files:
-            yield str(file.relative_to(folder)), file
+            yield Item(str(file.relative_to(folder)), file)
 
-    def _hub_items(self) -> Iterator[tuple[str, Any]]:
+    def _hub_items(self) -> Iterator[Item]:
         try:
             import datasets
         except ImportError as error:
@@ -75,22 +85,22 @@ class Source:
         except (ValueError, OSError) as error:
             raise DataError(f"could not load {self.place!r}, split {self.split!r}, from the hub: {error}") from error
         for index, row in enumerate(rows.cast_column("audio", datasets.Audio(decode=False))):
-            yield str(row.get("id", index)), _bytes_or_path(row["audio"])
+            yield Item(str(row.get("id", index)), _bytes_or_path(row["audio"]), row.get("text") or None)
 
 
-def _rows_of(files: list[Path]) -> Iterator[tuple[str, Any]]:
+def _rows_of(files: list[Path]) -> Iterator[Item]:
     import pyarrow.parquet
 
     for file in files:
         table = pyarrow.parquet.ParquetFile(file)
         if "audio" not in table.schema_arrow.names:
             raise DataError(f"{file} has no column 'audio'; its columns are {table.schema_arrow.names}")
-        names = [name for name in ("id", "source", "audio") if name in table.schema_arrow.names]
+        names = [name for name in ("id", "source", "audio", "text") if name in table.schema_arrow.names]
         index = 0
         for batch in table.iter_batches(batch_size=64, columns=names):
             for row in batch.to_pylist():
                 name = row.get("id") or row.get("source") or index
-                yield f"{file.stem}/{name}", _bytes_or_path(row["audio"])
+                yield Item(f"{file.stem}/{name}", _bytes_or_path(row["audio"]), row.get("text") or None)
                 index += 1
 
 

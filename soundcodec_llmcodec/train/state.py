@@ -20,56 +20,114 @@ from torch import Tensor, nn
 
 from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.nn.model import CodecModel
-from soundcodec_llmcodec.train.config import FIXED, TrainConfig, TrainConfigError
+from soundcodec_llmcodec.train.config import ADVERSARIAL, LANGUAGE, OptimizerConfig, TrainConfig, TrainConfigError
 from soundcodec_llmcodec.train.discriminators import Discriminators
+from soundcodec_llmcodec.train.objectives import LanguageObjectives, Start
+from soundcodec_llmcodec.train.prior import CausalPrior
+from soundcodec_llmcodec.train.revival import CodeUsage
+from soundcodec_llmcodec.train.schedules import learning_rate_at
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 TENSORS, FACTS = "state.safetensors", "state.json"
+# What decides the batches and the networks: a resumed run must have the same.
+FIXED = ("codec", "seed", "batch_size", "segment_s", "speeds", "gain_db", "phase_jitter")
 
 
 @dataclass(frozen=True)
-class Adversary:
-    """The discriminators and their optimizer."""
+class Part:
+    """Something that trains beside the codec, with its own optimizer and rates."""
 
-    discriminators: Discriminators
+    module: nn.Module
     optimizer: torch.optim.Optimizer
+    rates: OptimizerConfig
 
 
 @dataclass
 class TrainState:
-    """The one mutable object of a run. `average` holds the exponential moving average of the model's tensors."""
+    """The one mutable object of a run.
+
+    `average` holds the exponential moving average of the model's tensors; `others` are "discriminators", "language" and
+    "prior" where the config's losses need them. `skipped` counts steps that were passed over for a loss that was not
+    finite.
+    """
 
     config: TrainConfig
     model: CodecModel
     average: CodecModel
     optimizer: torch.optim.Optimizer
-    adversary: Adversary | None
+    others: dict[str, Part]
+    usage: CodeUsage
     step: int = 0
+    skipped: int = 0
 
     @classmethod
-    def create(cls, config: TrainConfig, device: torch.device) -> TrainState:
-        """A fresh, seeded state (from the checkpoint `config.init` if named)."""
+    def create(cls, config: TrainConfig, device: torch.device, start: Start | None = None) -> TrainState:
+        """A fresh, seeded state (from the checkpoint `config.init` if named). Language losses need a `start`."""
         torch.manual_seed(config.seed)
+        codec = config.codec_config
         if config.init is None:
-            model = CodecModel(config.codec_config)
+            model = CodecModel(codec)
         else:
             loaded = checkpoints.load(config.init)
-            if loaded.config != config.codec_config:
+            if loaded.config != codec:
                 raise TrainConfigError(f"{config.init} is another codec than the config's {config.codec!r}")
             model = loaded.model.requires_grad_(True)
         model = model.to(device)
-        fused = device.type == "cuda"
-        optimizer = torch.optim.AdamW(
-            _groups(model, config.weight_decay), lr=config.learning_rate, betas=config.betas, fused=fused
-        )
-        adversary = None
-        if config.adversarial_start is not None:
-            discriminators = Discriminators(config.discriminator_channels).to(device)
-            rate = config.discriminator_learning_rate
-            turn = torch.optim.AdamW(discriminators.parameters(), lr=rate, betas=config.betas, fused=fused)
-            adversary = Adversary(discriminators, turn)
+        modules: dict[str, tuple[nn.Module, OptimizerConfig]] = {}
+        if config.uses(*ADVERSARIAL):
+            judges = Discriminators(config.adversary.discriminators)
+            modules["discriminators"] = (judges, config.adversary.optimizer)
+        if config.uses(*LANGUAGE):
+            if start is None:
+                raise TrainConfigError("language losses need a language model's rows to start from")
+            language = LanguageObjectives(config.language, codec, start)
+            modules["language"] = (language, config.language.optimizer)
+        if config.uses("prior"):
+            modules["prior"] = (CausalPrior(config.prior, codec), config.optimizer)
+        others = {
+            name: Part(module.to(device), optimizer_of(module, rates, device), rates)
+            for name, (module, rates) in modules.items()
+        }
         average = copy.deepcopy(model).eval().requires_grad_(False)
-        return cls(config, model, average, optimizer, adversary)
+        usage = CodeUsage(codec.num_quantizers, codec.codebook_size).to(device)
+        return cls(config, model, average, optimizer_of(model, config.optimizer, device), others, usage)
+
+    @property
+    def language(self) -> LanguageObjectives | None:
+        """What trains beside the codec for an LLM's sake; None where no loss asks for it."""
+        part = self.others.get("language")
+        return part.module if part is not None and isinstance(part.module, LanguageObjectives) else None
+
+    def set_rates(self) -> float:
+        """Set every optimizer's learning rate for this step; returns the codec's."""
+        for optimizer, rates in self.optimizers():
+            rate = learning_rate_at(
+                self.step, self.config.steps, rates.warmup, rates.learning_rate, rates.final_learning_rate
+            )
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def optimizers(self) -> Iterator[tuple[torch.optim.Optimizer, OptimizerConfig]]:
+        """Every optimizer with its rates, the codec's first."""
+        yield self.optimizer, self.config.optimizer
+        for part in self.others.values():
+            yield part.optimizer, part.rates
+
+    def modules(self) -> Iterator[tuple[str, nn.Module, OptimizerConfig]]:
+        """What trains, by name, with its rates: "codec" and the others."""
+        yield "codec", self.model, self.config.optimizer
+        for name, part in self.others.items():
+            yield name, part.module, part.rates
+
+    def train(self) -> None:
+        """Put everything into training mode; batch norms stay as they are where they are frozen."""
+        for _, module, _ in self.modules():
+            module.train()
+        if self.config.batch_norm == "frozen":
+            for layer in self.model.modules():
+                if isinstance(layer, nn.BatchNorm1d):
+                    layer.eval()
 
     @torch.no_grad()
     def update_average(self) -> None:
@@ -84,14 +142,19 @@ class TrainState:
         """The name of this step's checkpoint."""
         return f"step-{self.step:08d}"
 
-    def save(self, folder: Path) -> Path:
-        """Write `folder/step-N`, complete when it has that name."""
+    def save(self, folder: Path, facts: Mapping[str, Any] | None = None) -> Path:
+        """Write `folder/step-N`, complete when it has that name; `facts` are kept with it, for `load` to compare."""
         target = folder / self.folder_name
         scratch = folder / f".saving-{self.step:08d}-{os.getpid()}"
         scratch.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Tensor] = {}
-        plain: dict[str, Any] = {"version": STATE_VERSION, "step": self.step, "config": self.config.to_dict()}
-        for name, part in self._parts():
+        plain: dict[str, Any] = {"version": STATE_VERSION, "step": self.step, "skipped": self.skipped}
+        plain |= {"config": self.config.to_dict(), "facts": dict(facts or {})}
+        language = self.language
+        if language is not None:
+            codes, width = language.audio_embeddings.shape
+            plain["language_shapes"] = {"codes": codes, "width": width, "depth": language.alignment.depth}
+        for name, part in self.parts():
             plain[name] = _flatten(part.state_dict(), name, tensors)
         save_file(tensors, scratch / TENSORS)
         (scratch / FACTS).write_text(json.dumps(plain), encoding="utf-8")
@@ -100,38 +163,42 @@ class TrainState:
         os.replace(scratch, target)
         return target
 
-    def load(self, folder: Path) -> None:
+    def load(self, folder: Path, facts: Mapping[str, Any] | None = None) -> None:
         """Take over a saved step; the config may differ only in what is to come (steps, rates, weights).
 
-        Raises TrainConfigError for another state version, or where a key of `config.FIXED` has another value.
+        Raises TrainConfigError for another state version, or where a key of FIXED or one of `facts` has another value.
         """
         plain = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         if plain.get("version") != STATE_VERSION:
             raise TrainConfigError(f"{folder} has state version {plain.get('version')!r}, expected {STATE_VERSION}")
-        before, now = plain["config"], json.loads(json.dumps(self.config.to_dict()))
-        changed = [f"{key} was {before.get(key)!r}, now {now[key]!r}" for key in FIXED if before.get(key) != now[key]]
+        now = json.loads(json.dumps({**self.config.to_dict(), **(facts or {})}))
+        before = {**plain["config"], **plain["facts"]}
+        keys = (*FIXED, *(facts or {}))
+        changed = [f"{key} was {before.get(key)!r}, now {now[key]!r}" for key in keys if before.get(key) != now[key]]
         if changed:
             raise TrainConfigError(
                 f"{folder} is of another run: {'; '.join(changed)}. Use the same values, or another --out"
             )
         tensors = load_file(folder / TENSORS)
-        for name, part in self._parts():
+        for name, part in self.parts():
             if name not in plain:
-                continue  # discriminators that join after this checkpoint start fresh
+                continue  # what joins after this checkpoint starts fresh
             saved = _unflatten(plain[name], tensors)
             if isinstance(part, torch.optim.Optimizer):
                 # Moments are the past's, hyper-parameters are this config's.
                 saved["param_groups"] = part.state_dict()["param_groups"]
             part.load_state_dict(saved)
-        self.step = plain["step"]
+        self.step, self.skipped = plain["step"], plain["skipped"]
 
-    def _parts(self) -> Iterator[tuple[str, Any]]:
+    def parts(self) -> Iterator[tuple[str, Any]]:
+        """Everything that is saved, by name: modules and optimizers."""
         yield "model", self.model
         yield "average", self.average
         yield "optimizer", self.optimizer
-        if self.adversary is not None:
-            yield "discriminators", self.adversary.discriminators
-            yield "discriminator_optimizer", self.adversary.optimizer
+        yield "usage", self.usage
+        for name, part in self.others.items():
+            yield name, part.module
+            yield f"{name}_optimizer", part.optimizer
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
@@ -147,13 +214,16 @@ def prune(folder: Path, keep: int) -> None:
         shutil.rmtree(path)
 
 
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; gains, biases and code vectors do not."""
+def optimizer_of(module: nn.Module, config: OptimizerConfig, device: torch.device) -> torch.optim.Optimizer:
+    """The optimizer of a module. Matrices decay; gains, biases and code vectors do not."""
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
+    for name, parameter in module.named_parameters():
         (decayed if parameter.ndim >= 2 and "_codebook" not in name else free).append(parameter)
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    if config.kind == "sgd":
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=device.type == "cuda")
 
 
 def _flatten(value: Any, prefix: str, tensors: dict[str, Tensor]) -> Any:

@@ -1,61 +1,129 @@
-"""One training step: the codec's losses, and the discriminators' turn when they have joined."""
+"""One training step: the losses of a batch, gradients of everything that trains, and one update.
+
+Letters: B batch, S samples, F frames.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from soundcodec_llmcodec.train.config import TrainConfig
+from soundcodec_llmcodec.nn.quantizer import Quantized
+from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfig
 from soundcodec_llmcodec.train.discriminators import (
     Discriminators,
     adversarial_loss,
     discriminator_loss,
     feature_matching_loss,
+    lazy_weight,
+    r1_penalty,
 )
-from soundcodec_llmcodec.train.losses import (
-    LoudnessLoss,
-    MultiResolutionSTFTLoss,
-    MultiScaleMelLoss,
-    PhaseLoss,
-    spectra,
-)
-from soundcodec_llmcodec.train.state import Adversary, TrainState
+from soundcodec_llmcodec.train.distributed import World
+from soundcodec_llmcodec.train.noise import masked_noise
+from soundcodec_llmcodec.train.objectives import Asked, FrozenLM
+from soundcodec_llmcodec.train.reconstruction import ReconstructionLosses
+from soundcodec_llmcodec.train.revival import revive
+from soundcodec_llmcodec.train.schedules import in_steps
+from soundcodec_llmcodec.train.state import TrainState
 
 
-class ReconstructionLosses(nn.Module):
-    """Mel, loudness, STFT and phase losses on shared spectra."""
+@dataclass(frozen=True)
+class Batch:
+    """padded (B, (F - 1) * hop + n_fft): what the encoder sees; target (B, F * hop): what the decoder should give; the
+    clips' ids, and their texts where the crop holds the words. `first_row` is its place in the step's whole batch."""
 
-    def __init__(self, sample_rate: int) -> None:
-        super().__init__()
-        self.mel = MultiScaleMelLoss(sample_rate)
-        self.loudness = LoudnessLoss(sample_rate)
-        self.stft = MultiResolutionSTFTLoss()
-        self.phase = PhaseLoss()
-        parts = (self.mel, self.loudness, self.stft, self.phase)
-        self.windows = tuple(sorted({window for part in parts for window in part.windows}))
+    padded: Tensor
+    target: Tensor
+    ids: tuple[str, ...]
+    texts: tuple[str | None, ...]
+    first_row: int = 0
 
-    def forward(self, target: Tensor, estimate: Tensor) -> dict[str, Tensor]:
-        """Waves (B, S) to unweighted losses by name."""
-        wanted, got = spectra(target, self.windows), spectra(estimate, self.windows)
-        return {name: getattr(self, name)(wanted, got) for name in ("mel", "loudness", "stft", "phase")}
+    def __len__(self) -> int:
+        return len(self.ids)
 
-
-def learning_rate_at(step: int, config: TrainConfig, peak: float) -> float:
-    """Linear warm-up, then a cosine down to the final rate (scaled to `peak`) at the last step."""
-    if step < config.warmup_steps:
-        return peak * (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    floor = peak * config.final_learning_rate / config.learning_rate
-    return floor + 0.5 * (peak - floor) * (1 + math.cos(math.pi * min(1.0, done)))
+    def part(self, rows: slice) -> Batch:
+        """Some rows."""
+        first = self.first_row + rows.start
+        return Batch(self.padded[rows], self.target[rows], self.ids[rows], self.texts[rows], first)
 
 
-def adversarial_share(step: int, config: TrainConfig) -> float:
-    """0 before the discriminators join, rising to 1 over the ramp."""
-    if config.adversarial_start is None or step < config.adversarial_start:
-        return 0.0
-    return min(1.0, (step - config.adversarial_start + 1) / max(1, config.adversarial_ramp))
+@dataclass(frozen=True)
+class Tools:
+    """What a step uses and does not change: the reconstruction losses, the frozen LLM, the other processes."""
+
+    losses: ReconstructionLosses
+    world: World
+    lm: FrozenLM | None = None
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What a piece's losses count in the step: as means over its rows, and as means over its texts."""
+
+    piece: float
+    texts: float
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Losses and gradient norms by name, the means over all processes; `applied` is False where one was not finite and
+    nothing was updated."""
+
+    values: dict[str, Tensor]
+    applied: bool
+
+
+def train_step(state: TrainState, tools: Tools, batch: Batch) -> StepResult:
+    """Update everything that trains on a batch (that of all processes; each takes its rows), and count the step."""
+    config, world = state.config, tools.world
+    weights = {name: config.weight(name, state.step) for name in config.losses}
+    state.train()
+    state.set_rates()
+    for optimizer, _ in state.optimizers():
+        optimizer.zero_grad(set_to_none=True)
+    # Drawn for the whole batch, so that a clip's noise does not depend on who takes it.
+    noisy = masked_noise(batch.padded, state.model.config, config.noise, generator_of(config.seed, state.step, 3))
+    batch = replace(batch, padded=noisy)
+    sums: dict[str, Tensor] = {}
+    parts = list(_pieces(batch, world, config.accumulation))
+    texts = sum(text is not None for text in batch.texts)
+    codes = []
+    for part in parts:
+        shares = Shares(1 / len(parts), _text_share(part, parts, world, texts))
+        values, quantized = _backward(state, tools, part, weights, shares)
+        codes.append(quantized.codes)
+        for name, value in values.items():
+            sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.detach() / len(parts)
+    world.average_gradients(parameter for _, module, _ in state.modules() for parameter in module.parameters())
+    values = world.means(sums)
+    total = _total(values, weights)
+    norms = _clipped_norms(state)
+    applied = all(math.isfinite(float(value)) for value in (total, *norms.values()))
+    if applied:
+        for optimizer, _ in state.optimizers():
+            optimizer.step()
+        state.usage.update(torch.cat(codes), config.revival.window, world)
+        if config.batch_norm == "train":
+            world.average_buffers(state.model)
+        if config.revival.every and (state.step + 1) % config.revival.every == 0:
+            drawn = generator_of(config.seed, state.step, 2)
+            revived = revive(state.model, state.usage, quantized, state.optimizer, config.revival, drawn, world)
+            values["revived"] = torch.tensor(float(revived))
+    state.step += 1
+    if applied:
+        state.update_average()
+    return StepResult({**values, "total": total, **norms}, applied)
+
+
+def generator_of(seed: int, step: int, purpose: int, row: int = 0) -> torch.Generator:
+    """Random numbers that follow from the step, what they are for, and a batch's row, on the CPU."""
+    mixed = np.random.SeedSequence([seed, step, purpose, row]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
 
 
 def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
@@ -63,78 +131,126 @@ def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
 
 
-def train_step(state: TrainState, losses: ReconstructionLosses, padded: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """Update the codec (and the discriminators, once they have joined) on a batch.
+def _pieces(batch: Batch, world: World, accumulation: int) -> Iterator[Batch]:
+    """This process's rows of the batch, in as many pieces as gradients are accumulated over."""
+    mine = batch.part(world.rows(len(batch)))
+    size = len(mine) // accumulation
+    for start in range(0, len(mine), size):
+        yield mine.part(slice(start, start + size))
 
-    `padded` (B, (F - 1) * hop + n_fft) is what the encoder sees, `target` (B, F * hop) what the decoder should give.
-    Returns each loss and gradient norm, detached.
-    """
-    config, device = state.config, target.device
-    share = adversarial_share(state.step, config)
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate_at(state.step, config, config.learning_rate)
+
+def _text_share(part: Batch, parts: list[Batch], world: World, texts: int) -> float:
+    """What a mean over this piece's texts has to count so that the mean over all pieces is that over all texts."""
+    here = sum(text is not None for text in part.texts)
+    return here * len(parts) * world.size / texts if texts else 0.0
+
+
+def _backward(
+    state: TrainState, tools: Tools, part: Batch, weights: Mapping[str, float], shares: Shares
+) -> tuple[dict[str, Tensor], Quantized]:
+    """Add a piece's share of the gradients to what trains; returns its losses by name, and its codes."""
+    config, device = state.config, part.target.device
     with autocast(config, device):
-        estimate, quantized = state.model(padded)
-    parts = losses(target, estimate)
-    parts["commitment"], parts["codebook"] = quantized.commitment_loss, quantized.codebook_loss
-    if state.adversary is not None and share > 0:
-        start, length = _adversarial_crop(state, target)
-        real, fake = target[:, start : start + length], estimate[:, start : start + length]
-        parts["discriminator"] = _discriminator_step(state, state.adversary, real, fake.detach())
-        parts |= _judged(config, state.adversary.discriminators, real, fake)
-    total = sum(weight * parts[name] for name, weight in weights(config, share).items() if name in parts)
-    state.optimizer.zero_grad(set_to_none=True)
-    total.backward()
-    parts["gradient"] = nn.utils.clip_grad_norm_(state.model.parameters(), config.gradient_clip)
-    state.optimizer.step()
-    state.step += 1
-    state.update_average()
-    return {name: value.detach() for name, value in parts.items()} | {"total": total.detach()}
+        estimate, quantized = state.model(part.padded)
+    values = tools.losses(part.target, estimate)
+    values["commitment"], values["codebook"] = quantized.commitment_loss, quantized.codebook_loss
+    judges = state.others.get("discriminators")
+    if judges is not None and state.step >= _discriminators_begin(config):
+        values |= _judged(state, part.target, estimate, weights, shares.piece)
+    level = state.model.tokenizer.vq.levels[0]
+    language = state.others.get("language")
+    if language is not None and tools.lm is not None and any(weights.get(name, 0.0) > 0 for name in LANGUAGE):
+        asked = Asked(quantized, part.texts, state.step)
+        drawn = generator_of(config.seed, state.step, 4, part.first_row)
+        with autocast(config, device):
+            found = language.module(tools.lm, level, asked, weights, drawn)
+        for name in ("alignment", "contrast"):
+            if name in found:
+                found[name] = found[name] * shares.texts
+        values |= found
+    prior = state.others.get("prior")
+    if prior is not None and weights.get("prior", 0.0) > 0:
+        expected = prior.module(quantized, level)
+        values |= {"prior": expected.loss, "prior_bits": expected.nll_bits}
+    total = _total(values, weights) * shares.piece
+    if total.requires_grad:  # not so where nothing but a detached bridge counts
+        total.backward()
+    return values, quantized
 
 
-def weights(config: TrainConfig, share: float) -> dict[str, float]:
-    """The weight of each generator loss when the adversarial part counts `share`."""
-    return {
-        "mel": config.mel_weight,
-        "loudness": config.loudness_weight,
-        "stft": config.stft_weight,
-        "phase": config.phase_weight,
-        "commitment": config.commitment_weight,
-        "codebook": config.codebook_weight,
-        "adversarial": share * config.adversarial_weight,
-        "feature_matching": share * config.feature_matching_weight,
-    }
+def _total(values: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """The weighted sum of the losses that count."""
+    counted = [weight * values[name] for name, weight in weights.items() if name in values and weight > 0]
+    return torch.stack(counted).sum()
 
 
-def _judged(config: TrainConfig, discriminators: Discriminators, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """The codec's adversarial losses on waves (B, S); the discriminators take no gradients from them."""
-    discriminators.requires_grad_(False)
+def _discriminators_begin(config: TrainConfig) -> int:
+    """The step from which discriminators train: `lead` before the codec's first adversarial loss."""
+    used = [config.losses[name] for name in ("adversarial", "feature_matching") if config.uses(name)]
+    first = min(loss.first_step(config.steps) for loss in used)
+    return max(0, first - in_steps(config.adversary.lead, config.steps))
+
+
+def _judged(
+    state: TrainState, target: Tensor, estimate: Tensor, weights: Mapping[str, float], share: float
+) -> dict[str, Tensor]:
+    """The discriminators' turn, and the codec's adversarial losses once they count.
+
+    The discriminators' own gradients are added here; from the codec's losses they take none.
+    """
+    config, judges = state.config, state.others["discriminators"].module
+    assert isinstance(judges, Discriminators)
+    start, length = _adversarial_crop(state, target)
+    real, fake = target[:, start : start + length], estimate[:, start : start + length]
     with autocast(config, real.device):
-        with torch.no_grad():
-            wanted = discriminators(real)
-        got = discriminators(fake)
-    discriminators.requires_grad_(True)
-    return {"adversarial": adversarial_loss(got), "feature_matching": feature_matching_loss(wanted, got)}
+        both = judges(torch.cat((real, fake.detach())))
+    halves = [[features.chunk(2) for features in part] for part in both]
+    own = discriminator_loss(
+        [[h[0] for h in part] for part in halves], [[h[1] for h in part] for part in halves], config.adversary.loss
+    )
+    values = {"discriminator": own}
+    lazy = lazy_weight(state.step, config.adversary.r1_every)
+    if lazy:
+        values["r1"] = r1_penalty(judges, real, config.adversary.r1_gamma)
+        own = own + lazy * values["r1"]
+    (own * share).backward()
+    if any(weights.get(name, 0.0) > 0 for name in ("adversarial", "feature_matching")):
+        judges.requires_grad_(False)
+        with autocast(config, real.device):
+            with torch.no_grad():
+                wanted = judges(real)
+            got = judges(fake)
+        judges.requires_grad_(True)
+        values["adversarial"] = adversarial_loss(got, config.adversary.loss)
+        values["feature_matching"] = feature_matching_loss(wanted, got)
+    return values
 
 
 def _adversarial_crop(state: TrainState, target: Tensor) -> tuple[int, int]:
     """(start, length): a stretch of the batch that follows from the step alone."""
-    length = min(target.shape[1], int(state.config.adversarial_segment_s * state.config.codec_config.sample_rate))
-    generator = torch.Generator().manual_seed(state.config.seed * 1_000_003 + state.step)
-    return int(torch.randint(0, target.shape[1] - length + 1, (1,), generator=generator)), length
+    config = state.config
+    length = min(target.shape[1], int(config.adversary.segment_s * config.codec_config.sample_rate))
+    drawn = generator_of(config.seed, state.step, 1)
+    return int(torch.randint(0, target.shape[1] - length + 1, (1,), generator=drawn)), length
 
 
-def _discriminator_step(state: TrainState, adversary: Adversary, real: Tensor, fake: Tensor) -> Tensor:
-    """The discriminators' turn: update them on waves (B, S) and return their loss."""
-    config, discriminators, optimizer = state.config, adversary.discriminators, adversary.optimizer
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate_at(state.step, config, config.discriminator_learning_rate)
-    with autocast(config, real.device):
-        both = discriminators(torch.cat((real, fake)))
-    halves = [[f.chunk(2) for f in features] for features in both]
-    loss = discriminator_loss([[h[0] for h in part] for part in halves], [[h[1] for h in part] for part in halves])
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(discriminators.parameters(), config.gradient_clip)
-    optimizer.step()
-    return loss
+def _clipped_norms(state: TrainState) -> dict[str, Tensor]:
+    """The gradient norm of each part of the codec and of what trains beside it; gradients are clipped after that."""
+    tokenizer = state.model.tokenizer
+    parts: dict[str, list[nn.Parameter]] = {
+        "encoder": [*tokenizer.stft_head.parameters(), *tokenizer.conformer.parameters()],
+        "quantizer": list(tokenizer.vq.parameters()),
+        "decoder": list(state.model.token2wav.parameters()),
+        **{name: list(part.module.parameters()) for name, part in state.others.items()},
+    }
+    norms = {f"gradient/{name}": _norm(parameters) for name, parameters in parts.items()}
+    for _, module, rates in state.modules():
+        nn.utils.clip_grad_norm_(module.parameters(), rates.gradient_clip)
+    return norms
+
+
+def _norm(parameters: list[nn.Parameter]) -> Tensor:
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if not gradients:
+        return torch.zeros(())
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))

@@ -4,57 +4,80 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.train.config import TrainConfig, TrainConfigError
-from soundcodec_llmcodec.train.data import Corpus, change_speed, crops, open_corpus, speed_of
+from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfig, TrainConfigError
+from soundcodec_llmcodec.train.data import Corpus, Cropping, change_speed, crops, open_corpus, speed_of
+from soundcodec_llmcodec.train.distributed import World
+from soundcodec_llmcodec.train.errors import TrainingError
+from soundcodec_llmcodec.train.monitor import Monitor
+from soundcodec_llmcodec.train.objectives import FrozenLM, Start
+from soundcodec_llmcodec.train.reconstruction import ReconstructionLosses
 from soundcodec_llmcodec.train.state import TrainState, checkpoints_in, prune
-from soundcodec_llmcodec.train.steps import ReconstructionLosses, train_step
+from soundcodec_llmcodec.train.steps import Batch, StepResult, Tools, train_step
+from soundcodec_llmcodec.train.stopping import Stopping
 from soundcodec_llmcodec.train.validation import Validation, validate
-
-LOG = "log.jsonl"
-
-
-class TrainingError(RuntimeError):
-    """A run that cannot go on, with the step and the loss that broke it."""
 
 
 class Trainer:
-    """A run in a folder: `log.jsonl`, `checkpoints/step-N`, `cache/`, and `export/` when it is done."""
+    """A run in a folder: `log.jsonl`, `metrics.csv`, `checkpoints/step-N`, `cache/`, and `nonfinite/` where it broke.
+
+    `skip_nonfinite` steps whose loss is not finite are passed over, and counted, before the run stops.
+    """
 
     def __init__(
-        self, config: TrainConfig, folder: Path, device: str = "cpu", cache: Path | None = None, progress: bool = True
+        self,
+        config: TrainConfig,
+        folder: Path,
+        device: str = "cpu",
+        cache: Path | None = None,
+        progress: bool = True,
+        skip_nonfinite: int = 0,
+        lm: tuple[FrozenLM, Start, str] | None = None,
     ) -> None:
+        """`lm` is a frozen LLM, the rows that audio tokens begin with, and what identifies it; by default it is loaded
+        by the config's name where the losses need one."""
         if not config.data:
             raise TrainConfigError("no training data: give data sources, such as --data FOLDER:train")
-        self.config, self.folder, self.device = config, folder, torch.device(device)
+        self.config, self.folder, self.skip_nonfinite = config, folder, skip_nonfinite
+        self.world = World.join(device)
+        self.device = self.world.device
+        self.world.rows(config.batch_size)
         self.codec: CodecConfig = config.codec_config
-        self.progress = progress
+        self.progress = progress and self.world.is_main
         frames = max(1, round(config.segment_s * self.codec.frame_rate))
         self.segment = frames * self.codec.hop_length
-        cache = cache or folder / "cache"
-        self.corpus = open_corpus(config.data, self.codec.sample_rate, cache, progress)
-        self.held_out: Corpus | None = None
-        if config.validation:
-            self.held_out = open_corpus(config.validation, self.codec.sample_rate, cache, progress)
-        self.state = TrainState.create(config, self.device)
+        self.corpus, self.held_out = self._corpora(cache or folder / "cache")
+        if config.uses(*LANGUAGE) and lm is None:
+            lm = _loaded_lm(config, str(self.device))
+        self.facts = {"data": self.corpus.fingerprint, "language_model": None if lm is None else lm[2]}
+        self.state = TrainState.create(config, self.device, None if lm is None else lm[1])
+        losses = ReconstructionLosses(self.codec.sample_rate, config.losses).to(self.device)
+        self.tools = Tools(losses, self.world, None if lm is None else lm[0])
         if config.compile:
             self.state.model.tokenizer.conformer.compile()
             self.state.model.token2wav.conformer.compile()
-        self.losses = ReconstructionLosses(self.codec.sample_rate).to(self.device)
         folder.mkdir(parents=True, exist_ok=True)
         saved = checkpoints_in(self.checkpoints)
         if saved:
-            self.state.load(saved[-1])
+            self.state.load(saved[-1], self.facts)
+        self.monitor = Monitor(
+            folder,
+            step=self.state.step,
+            tensorboard=config.tensorboard,
+            progress=self.progress,
+            enabled=self.world.is_main,
+        )
 
     @property
     def checkpoints(self) -> Path:
@@ -62,96 +85,166 @@ class Trainer:
         return self.folder / "checkpoints"
 
     def run(self, max_seconds: float | None = None) -> TrainState:
-        """Train to `config.steps`, or for about `max_seconds`; the last state is saved either way."""
-        began, marked, marked_step = time.monotonic(), time.monotonic(), self.state.step
-        self._log({"event": "start", "step": self.state.step, "device": str(self.device), **self._data_facts()})
-        values: dict[str, Tensor] = {}
+        """Train to `config.steps`, or for about `max_seconds`, or until Ctrl-C or SIGTERM, which end the step under
+        way.
+
+        The last state is saved in each case.
+        """
+        facts = {"device": str(self.device), "processes": self.world.size, **self.data_facts()}
+        self.monitor.event("start", self.state.step, **facts)
+        with Stopping() as stopping:
+            self._loop(stopping, math.inf if max_seconds is None else max_seconds)
+        if self.state.folder_name not in [path.name for path in checkpoints_in(self.checkpoints)]:
+            self.save()
+        if stopping.asked:
+            self.monitor.event("stopped", self.state.step)
+        return self.state
+
+    def _loop(self, stopping: Stopping, max_seconds: float) -> None:
+        began = time.monotonic()
+        marked, marked_step = began, self.state.step
+        sums: dict[str, list[Tensor]] = {}
         bar = tqdm(total=self.config.steps, initial=self.state.step, disable=not self.progress, unit="step")
-        sums: dict[str, Tensor] = {}
         while self.state.step < self.config.steps:
-            values = self.step()
-            for name, value in values.items():
-                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
+            for name, value in self.step().values.items():
+                sums.setdefault(name, []).append(value)
             bar.update()
             step = self.state.step
-            if step % self.config.checkpoint_every == 0:
-                self._check_finite(values)
             if step % self.config.log_every == 0:
                 now = time.monotonic()
-                means = {name: float(value) / (step - marked_step) for name, value in sums.items()}
-                self._check_finite(means)
+                means = {name: float(torch.stack([v.float() for v in values]).mean()) for name, values in sums.items()}
                 pace = (now - marked) / (step - marked_step)
-                self._log({"event": "step", "step": step, "seconds_per_step": round(pace, 4), **means})
+                self.monitor.step(step, self._watched(means), seconds_per_step=pace, total_steps=self.config.steps)
                 sums, marked, marked_step = {}, now, step
             if step % self.config.validate_every == 0:
                 self.validate()
             if step % self.config.checkpoint_every == 0:
                 self.save()
-            if max_seconds is not None and time.monotonic() - began > max_seconds:
+            if self._agreed(stopping.asked or time.monotonic() - began > max_seconds):
                 break
         bar.close()
-        if self.state.folder_name not in [path.name for path in checkpoints_in(self.checkpoints)]:
-            self._check_finite(values)
-            self.save()
-        return self.state
 
-    def step(self) -> dict[str, Tensor]:
-        """One step on the batch that belongs to the state's step."""
-        padded, target, _ = self.batch(self.state.step)
-        self.state.model.train()
-        return train_step(self.state, self.losses, padded, target)
+    def step(self) -> StepResult:
+        """One step on the batch that belongs to the state's step. Raises TrainingError for one that is not finite."""
+        batch = self.batch(self.state.step)
+        result = train_step(self.state, self.tools, batch)
+        if not result.applied:
+            self._passed_over(batch, result)
+        return result
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor, list[str]]:
-        """(padded (B, (F - 1) * hop + n_fft), target (B, F * hop), clip ids) of a step."""
+    def batch(self, step: int) -> Batch:
+        """The whole batch of a step; every process makes the same and takes its rows."""
         config = self.config
         speed = speed_of(config.speeds, config.seed, step)
         length = 2 * round(self.segment * speed / 2)
-        waves, ids = crops(self.corpus, config.seed, step, config.batch_size, length, config.gain_db)
-        target = change_speed(waves.to(self.device, non_blocking=True), self.segment)
+        how = Cropping(length, config.gain_db, config.phase_jitter, config.language.text_coverage)
+        made = crops(self.corpus, config.seed, step, config.batch_size, how)
+        target = change_speed(made.waves.to(self.device, non_blocking=True), self.segment)
         padded = torch.nn.functional.pad(target, (self.codec.stft_padding,) * 2, mode="reflect")
-        return padded, target, ids
+        return Batch(padded, target, made.ids, made.texts)
 
     def validate(self) -> Validation | None:
-        """Validate the averaged model and log it; None without validation data."""
+        """Validate the averaged model and log it; None without validation data. The main process does it alone."""
         if self.held_out is None:
             return None
-        result = validate(self.state.average, self.held_out, self.config.validation_clips)
-        self._log({"event": "validation", "step": self.state.step, **result.to_dict()})
+        result = None
+        if self.world.is_main:
+            result = validate(self.state.average, self.held_out, self.config.validation_clips)
+            self.monitor.event("validation", self.state.step, **result.to_dict())
+            self._show(self.held_out)
+        self.world.wait()
         return result
 
     def save(self) -> Path:
-        """Save the state, keeping the newest few."""
-        path = self.state.save(self.checkpoints)
-        prune(self.checkpoints, self.config.keep_checkpoints)
+        """Save the state, keeping the newest few. The main process writes."""
+        path = self.checkpoints / self.state.folder_name
+        if self.world.is_main:
+            self.state.save(self.checkpoints, self.facts)
+            prune(self.checkpoints, self.config.keep_checkpoints)
+        self.world.wait()
         return path
 
-    def export(self, folder: Path, info: dict[str, Any], dtype: torch.dtype = torch.float16) -> Path:
-        """Write the averaged model as a codec checkpoint, with what it was trained on and for how long."""
-        recipe = self.config.to_dict()
-        for key in ("data", "validation", "init"):
-            recipe.pop(key)  # where files lie on this machine is nobody else's business
-        trained = {"steps": self.state.step, "recipe": recipe, **self._data_facts()}
-        return checkpoints.save(folder, self.codec, self.state.average, {**info, "trained": trained}, dtype)
+    def data_facts(self) -> dict[str, Any]:
+        """What was trained on: clips, hours, clips that could not be read, and how many have texts."""
+        return {
+            "clips": len(self.corpus.ids),
+            "hours": round(self.corpus.hours, 3),
+            "unreadable": len(self.corpus.bad),
+            "texts": sum(text is not None for text in self.corpus.texts),
+        }
 
-    def _data_facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {"clips": len(self.corpus.ids), "hours": round(self.corpus.hours, 3)}
-        facts["unreadable"] = len(self.corpus.bad)
-        return facts
+    def _corpora(self, cache: Path) -> tuple[Corpus, Corpus | None]:
+        """The training and the held-out clips; the main process decodes them for all."""
+        if not self.world.is_main:
+            self.world.wait()
+        corpus = open_corpus(self.config.data, self.codec.sample_rate, cache, self.progress)
+        held_out = None
+        if self.config.validation:
+            held_out = open_corpus(self.config.validation, self.codec.sample_rate, cache, self.progress)
+        if self.world.is_main:
+            self.world.wait()
+        return corpus, held_out
 
-    def _check_finite(self, values: Mapping[str, float | Tensor]) -> None:
-        """Stop the run where a loss is not finite, before any of it is saved."""
-        broken = [name for name, value in values.items() if not math.isfinite(float(value))]
-        if broken:
-            clips = self.batch(self.state.step - 1)[2]
-            self._log({"event": "not finite", "step": self.state.step, "losses": broken, "last_clips": clips})
+    def _watched(self, means: Mapping[str, float]) -> dict[str, float]:
+        """A logged row: losses, norms, the learning rate, and how the codebook is used."""
+        usage = self.state.usage
+        return {
+            **means,
+            "learning_rate/codec": float(self.state.optimizer.param_groups[0]["lr"]),
+            "codes_in_use": float(usage.in_use(self.config.revival.threshold)),
+            "code_entropy_bits": float(usage.entropy_bits()),
+            "skipped": float(self.state.skipped),
+        }
+
+    def _show(self, corpus: Corpus) -> None:
+        """The longest held-out clip among the first few, as it is and as the averaged model gives it back."""
+        from soundcodec_llmcodec import coding
+
+        index = max(range(min(8, len(corpus.ids))), key=lambda i: corpus.offsets[i + 1] - corpus.offsets[i])
+        clip = corpus.clip(index)[: 8 * self.codec.sample_rate]
+        model = self.state.average
+        codes = coding.encode_batch(model, [clip], None, coding.CHUNK_FRAMES)
+        (back,) = coding.decode_batch(model, codes, coding.CHUNK_FRAMES)
+        for name, samples in (("original", clip), ("reconstruction", back[: clip.shape[0]])):
+            self.monitor.audio(self.state.step, name, samples.cpu().numpy(), self.codec.sample_rate)
+            self.monitor.spectrogram(self.state.step, name, samples.cpu().numpy(), self.codec.sample_rate)
+
+    def _agreed(self, over: bool) -> bool:
+        """Whether to stop: the main process decides for all."""
+        decided = torch.tensor(float(over), device=self.device)
+        self.world.share([decided])
+        return bool(decided)
+
+    def _passed_over(self, batch: Batch, result: StepResult) -> None:
+        """Keep what a step that was not finite saw, count it, and stop the run where too many were."""
+        broken = [name for name, value in result.values.items() if not math.isfinite(float(value))]
+        step = self.state.step - 1
+        self.state.skipped += 1
+        where = self.folder / "nonfinite"
+        if self.world.is_main:
+            where.mkdir(parents=True, exist_ok=True)
+            tensors = {"padded": batch.padded.cpu().contiguous(), "target": batch.target.cpu().contiguous()}
+            partial = where / f".step-{step:08d}.{os.getpid()}.safetensors"
+            save_file(tensors, partial)
+            os.replace(partial, where / f"step-{step:08d}.safetensors")
+            values = {name: str(float(value)) for name, value in result.values.items()}
+            facts = {"step": step, "broken": broken, "clips": list(batch.ids), "values": values}
+            (where / f"step-{step:08d}.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+            self.monitor.event("skipped", step, broken=broken, clips=list(batch.ids))
+        if self.state.skipped > self.skip_nonfinite:
             raise TrainingError(
-                f"{', '.join(broken)} became NaN or infinite by step {self.state.step} (its clips: "
-                f"{', '.join(clips[:8])}); the newest checkpoint in {self.checkpoints} is from before. Lower the "
-                "learning rate or the loss's weight and resume"
+                f"{', '.join(broken)} became NaN or infinite at step {step} (its clips: {', '.join(batch.ids[:8])}); "
+                f"what it saw is in {where}, and nothing was updated. Lower the learning rate or the loss's weight and "
+                f"resume, or pass over such steps: --skip-nonfinite N (passed over so far: {self.state.skipped - 1})"
             )
 
-    def _log(self, row: dict[str, Any]) -> None:
-        with (self.folder / LOG).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(row) + "\n")
-        if self.progress and row["event"] != "step":
-            tqdm.write(json.dumps(row))
+
+def _loaded_lm(config: TrainConfig, device: str) -> tuple[FrozenLM, Start, str]:
+    from soundcodec_llmcodec.lm.backbone import load_backbone
+    from soundcodec_llmcodec.lm.extend import initial_audio_embeddings, initial_audio_head
+
+    lm = load_backbone(config.language.model, device=device, dtype=config.language.precision)
+    size = config.codec_config.codebook_size
+    rows = initial_audio_embeddings(lm.model, size, config.seed)
+    head = initial_audio_head(lm.model, size, config.seed)
+    return lm, Start(rows, head, lm.n_layers), lm.weights_hash

@@ -13,6 +13,7 @@ from soundcodec_llmcodec import coding
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.train.data import Corpus
 from soundcodec_llmcodec.train.losses import magnitude, spectra
+from soundcodec_llmcodec.train.predictability import Predictability, predictability
 
 # Codec-SUPERB's mel distance: (n_mels, window) pairs, summed.
 SCALES = ((150, 2048), (80, 512))
@@ -41,16 +42,20 @@ class CodebookUse:
 
 @dataclass(frozen=True)
 class Validation:
-    """Mean mel distance over n clips (lower is better) and codebook use."""
+    """Mean mel distance over n clips (lower is better), codebook use, and how well n-grams predict the tokens."""
 
     n: int
     mel: float
     use: CodebookUse
+    codebook_size: int
+    tokens: Predictability | None = None
 
     def to_dict(self) -> dict[str, float]:
         """Plain numbers for a log."""
         use = {"tokens": self.use.tokens, "codes": self.use.codes, "entropy_bits": self.use.entropy_bits}
-        return {"n": self.n, "mel": self.mel, **use}
+        use["codebook_size"] = self.codebook_size
+        predicted = {} if self.tokens is None else self.tokens.to_dict()
+        return {**predicted, "n": self.n, "mel": self.mel, **use}
 
 
 def mel_distance(target: Tensor, estimate: Tensor, sample_rate: int) -> float:
@@ -79,4 +84,7 @@ def validate(model: CodecModel, corpus: Corpus, clips: int) -> Validation:
         if clip.shape[0] > max(window for _, window in SCALES)
     ]
     use = CodebookUse.of(torch.cat([item.flatten() for item in codes]), model.config.codebook_size)
-    return Validation(len(distances), float(np.mean(distances)) if distances else math.nan, use)
+    mel = float(np.mean(distances)) if distances else math.nan
+    first = [item.reshape(-1, item.shape[-1])[0].cpu().numpy() for item in codes]
+    size = model.config.codebook_size
+    return Validation(len(distances), mel, use, size, predictability(first, size))

@@ -53,6 +53,31 @@ def test_losses_are_mean_squares_and_gradients_go_where_they_should(features):
     assert straight.abs().sum() > 0
 
 
+def test_losses_of_vectors_by_hand():
+    """Latents (3, 4) and (0, 2) against codes (1, 1) and (0, 1): squares 4, 9, 0 and 1, a mean of 3.5."""
+    torch.manual_seed(0)
+    config = dataclasses.replace(CONFIG, codebook_dim=2)
+    level = ResidualQuantizer(config).levels[0]
+    with torch.no_grad():
+        level.in_proj.weight = torch.eye(2, config.hidden_size)[..., None]
+        level.in_proj.bias.zero_()
+        level.codebook.copy_(torch.tensor([-1.0, -1.0]))
+        level.codebook[5], level.codebook[9] = torch.tensor([1.0, 1.0]), torch.tensor([0.0, 1.0])
+    features = torch.zeros(1, 2, config.hidden_size)
+    features[0, :, :2] = torch.tensor([[3.0, 4.0], [0.0, 2.0]])
+    features.requires_grad_(True)
+    result = level(features, 0, config.codebook_size)
+    assert result.codes.tolist() == [[[5, 9]]]
+    assert result.commitment_loss.item() == pytest.approx(3.5)
+    assert result.codebook_loss.item() == pytest.approx(3.5)
+    # A mean square's slope is 2 / 4 times the difference: latents are drawn to codes, codes to latents.
+    (drawn,) = torch.autograd.grad(result.commitment_loss, features, retain_graph=True)
+    torch.testing.assert_close(drawn[0, :, :2], 0.5 * torch.tensor([[2.0, 3.0], [0.0, 1.0]]))
+    (book,) = torch.autograd.grad(result.codebook_loss, level.codebook)
+    torch.testing.assert_close(book[[5, 9]], -0.5 * torch.tensor([[2.0, 3.0], [0.0, 1.0]]))
+    assert book.abs().sum() == book[[5, 9]].abs().sum()
+
+
 @torch.no_grad()
 def test_levels_code_what_is_left_over_and_embed_to_the_same_features(features):
     levels = quantizer(3)

@@ -1,0 +1,111 @@
+"""Milliseconds a step of each reconstruction loss and discriminator kind, forward and backward, on one core.
+
+    OMP_NUM_THREADS=1 python benchmarks/train_losses.py --clips 8 --seconds 2
+
+A loss's time is with its own spectra; "all" shares them. A discriminator's turn is its loss on real and fake waves, the
+codec's turn is the adversarial and feature losses down to the waves, and R1 is one penalty. Medians over the repeats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from soundcodec_llmcodec.train import discriminators as gan
+from soundcodec_llmcodec.train import losses
+
+RATE = 16_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--channels", type=int, default=32)
+    parser.add_argument("--stft-channels", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    shape = (arguments.clips, int(arguments.seconds * RATE))
+    target, estimate = (0.1 * torch.randn(shape, device=arguments.device) for _ in range(2))
+    time_losses(target, estimate, arguments.repeats)
+    print()
+    time_discriminators(target, estimate, arguments.channels, arguments.stft_channels, arguments.repeats)
+
+
+def time_losses(target: Tensor, estimate: Tensor, repeats: int) -> None:
+    parts: list[nn.Module] = [
+        losses.MultiScaleMelLoss(RATE),
+        losses.LogMelLoss(RATE),
+        losses.PublishedMelLoss(RATE),
+        losses.LoudnessLoss(RATE),
+        losses.MultiResolutionSTFTLoss(),
+        losses.ComplexSTFTLoss(),
+        losses.PhaseLoss(),
+    ]
+    parts = [part.to(target.device) for part in parts]
+    print("| loss | ms |\n| --- | --- |")
+    for chosen, name in [*(([part], type(part).__name__) for part in parts), (parts, "all")]:
+        print(
+            f"| {name} | {milliseconds(lambda c=chosen: reconstruct(c, target, estimate), repeats):.0f} |", flush=True
+        )
+
+
+def reconstruct(parts: list[nn.Module], target: Tensor, estimate: Tensor) -> None:
+    estimate = estimate.detach().requires_grad_(True)
+    windows = sorted({key for part in parts for key in part.windows})
+    wanted, got = losses.spectra(target, windows), losses.spectra(estimate, windows)
+    torch.stack([part(wanted, got) for part in parts]).sum().backward()
+
+
+def time_discriminators(real: Tensor, fake: Tensor, channels: int, stft_channels: int, repeats: int) -> None:
+    print("| kind | parameters | its turn ms | the codec's turn ms | R1 ms |\n| --- | --- | --- | --- | --- |")
+    for kind in gan.KINDS:
+        config = gan.DiscriminatorConfig(kinds=(kind,), channels=channels, stft_channels=stft_channels)
+        judges = gan.Discriminators(config).to(real.device)
+        turns = (
+            lambda j=judges: gan.discriminator_loss(j(real), j(fake)).backward(),
+            lambda j=judges: codec_turn(j, real, fake),
+            lambda j=judges: gan.r1_penalty(j, real, 2.0).backward(),
+        )
+        size = sum(parameter.numel() for parameter in judges.parameters())
+        times = " | ".join(f"{milliseconds(turn, repeats):.0f}" for turn in turns)
+        print(f"| {kind} | {size:,} | {times} |", flush=True)
+
+
+def codec_turn(judges: gan.Discriminators, real: Tensor, fake: Tensor) -> None:
+    judges.requires_grad_(False)
+    with torch.no_grad():
+        wanted = judges(real)
+    got = judges(fake.detach().requires_grad_(True))
+    (gan.adversarial_loss(got) + gan.feature_matching_loss(wanted, got)).backward()
+    judges.requires_grad_(True)
+
+
+def milliseconds(work: Callable[[], None], repeats: int) -> float:
+    work()
+    times = []
+    for _ in range(repeats):
+        wait()
+        began = time.perf_counter()
+        work()
+        wait()
+        times.append(time.perf_counter() - began)
+    return 1000 * statistics.median(times)
+
+
+def wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""What a run's folder gives away: the codec, the published-style file, the language model, a bundle to go on from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from soundcodec_llmcodec.train.card import changes, model_card, run_facts
+from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfig, TrainConfigError, make_config
+from soundcodec_llmcodec.train.export import export_bundle, export_codec, export_lm, export_published
+from soundcodec_llmcodec.train.objectives import Start
+from soundcodec_llmcodec.train.state import FACTS, TrainState, checkpoints_in
+
+KINDS = ("codec", "published", "lm", "bundle")
+PUBLISHED_FILE = "llm-codec.pt"
+# Where files lie on this machine is nobody else's business.
+_PLACES = ("data", "validation", "init")
+
+
+def export_run(run: Path, kinds: tuple[str, ...], out: Path, dtype: torch.dtype = torch.float16) -> list[Path]:
+    """Export a run's newest checkpoint: each of `kinds` (of KINDS) into a folder of its name below `out`.
+
+    Raises TrainConfigError where there is no checkpoint, or nothing of a kind.
+    """
+    state = load_state(run)
+    made = []
+    for kind in kinds:
+        if kind == "codec":
+            made.append(export_trained_codec(run, state, out / kind, {}, dtype))
+        elif kind == "published":
+            (out / kind).mkdir(parents=True, exist_ok=True)
+            made.append(export_published(out / kind / PUBLISHED_FILE, state.average))
+        elif kind == "lm":
+            made.append(_export_lm(state, out / kind, _card(run, state, f"{run.resolve().name} language model")))
+        elif kind == "bundle":
+            facts = {"step": state.step, "config": _recipe(state.config)}
+            card = _card(run, state, f"{run.resolve().name} to go on from")
+            made.append(export_bundle(out / kind, dict(state.parts()), facts, card))
+        else:
+            raise TrainConfigError(f"unknown export {kind!r}; there are {', '.join(KINDS)}")
+    return made
+
+
+def load_state(run: Path) -> TrainState:
+    """The state of a run's newest checkpoint, on the CPU, without its data. Raises TrainConfigError without one."""
+    saved = checkpoints_in(run / "checkpoints")
+    if not saved:
+        raise TrainConfigError(f"nothing to export: no checkpoint is in {run / 'checkpoints'}")
+    kept = json.loads((saved[-1] / FACTS).read_text(encoding="utf-8"))
+    config = make_config({**kept["config"], "init": None, "compile": False})
+    state = TrainState.create(config, torch.device("cpu"), _shapes_of(config, kept))
+    state.load(saved[-1])
+    return state
+
+
+def export_trained_codec(
+    run: Path, state: TrainState, folder: Path, info: Mapping[str, Any], dtype: torch.dtype = torch.float16
+) -> Path:
+    """Write the averaged model as a codec checkpoint, with its card and what it was trained on and for how long."""
+    facts = run_facts(run)
+    known = {key: facts[key] for key in ("clips", "hours", "unreadable") if key in facts}
+    trained: dict[str, Any] = {"steps": state.step, "recipe": _recipe(state.config), **known}
+    name = run.resolve().name
+    codec = state.config.codec_config
+    return export_codec(folder, codec, state.average, {**info, "trained": trained}, dtype, _card(run, state, name))
+
+
+def _card(run: Path, state: TrainState, name: str) -> str:
+    config = state.config
+    losses: dict[str, Any] = {
+        loss: {key: value for key, value in vars(schedule).items() if value not in (0, None)}
+        for loss, schedule in config.losses.items()
+        if not schedule.is_off
+    }
+    facts: dict[str, Any] = {
+        **run_facts(run),
+        "name": name,
+        "codec": config.codec_config.to_dict(),
+        "parameters": sum(parameter.numel() for parameter in state.average.parameters()),
+        "batch": f"{config.batch_size} x {config.segment_s:g} s",
+        "losses": losses,
+        "base": "the defaults",
+        "changes": changes(_recipe(TrainConfig()), _recipe(config)),
+    }
+    return model_card(facts)
+
+
+def _recipe(config: TrainConfig) -> dict[str, Any]:
+    return {key: value for key, value in config.to_dict().items() if key not in _PLACES}
+
+
+def _shapes_of(config: TrainConfig, kept: Mapping[str, Any]) -> Start | None:
+    """Rows of the right shapes for the language part, which loading fills."""
+    if not config.uses(*LANGUAGE):
+        return None
+    shapes = kept["language_shapes"]
+    rows = torch.zeros(shapes["codes"], shapes["width"])
+    return Start(rows, rows.clone(), shapes["depth"])
+
+
+def _export_lm(state: TrainState, folder: Path, card: str) -> Path:
+    language = state.language
+    if language is None:
+        raise TrainConfigError("this run trained no language part, so there is no language model to export")
+    from soundcodec_llmcodec.lm.backbone import load_causal_lm
+    from soundcodec_llmcodec.lm.extend import extend_lm
+
+    model, tokenizer = load_causal_lm(state.config.language.model)
+    extended = extend_lm(model, tokenizer, state.config.codec_config.codebook_size, seed=state.config.seed)
+    rows = language.audio_embeddings.detach()
+    # The first head has learnt to say the next token, which is what an LLM's own head does.
+    head = None if extended.is_tied else language.heads.rows[0].detach()
+    return export_lm(folder, extended, rows, head, card)

@@ -1,0 +1,146 @@
+"""A causal prior over codes, trained with the codec: what is surprising given the past costs the encoder.
+
+The encoder's choice is a softmax over the cosines its quantizer compares; the prior's log-probabilities weight it, so
+the loss is the cross-entropy of the two, an estimate of the rate. It falls as the prior learns and as the encoder
+prefers, among codes that fit about as well, the one that follows from those before.
+
+Letters: B batch, F frames, K codebook dimensions, V codes, W prior width, N rows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.nn.conformer import rotary_tables, rotate
+from soundcodec_llmcodec.nn.quantizer import FactorizedQuantizer, Quantized
+from soundcodec_llmcodec.train.chunked import chunked_sum
+from soundcodec_llmcodec.train.errors import TrainConfigError
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """The prior's size; `temperature` of the encoder's softmax over cosines.
+
+    With `context_gradient` the encoder also learns to be a good past (straight-through); without, only to follow it.
+    """
+
+    layers: int = 3
+    width: int = 192
+    heads: int = 4
+    temperature: float = 0.03
+    dropout: float = 0.0
+    context_gradient: bool = False
+
+    def __post_init__(self) -> None:
+        if self.layers < 1 or self.heads < 1 or self.width < 1 or self.width % (2 * self.heads):
+            raise TrainConfigError(
+                f"the prior's width must be a multiple of twice its heads, got width {self.width}, heads {self.heads}, "
+                f"layers {self.layers}"
+            )
+        if not self.temperature > 0:
+            raise TrainConfigError(f"the prior's temperature must be above zero, got {self.temperature!r}")
+        if not 0 <= self.dropout < 1:
+            raise TrainConfigError(f"the prior's dropout lies in [0, 1), got {self.dropout!r}")
+
+
+@dataclass(frozen=True)
+class PriorLoss:
+    """loss: nats a frame, of the encoder's softmax. nll_bits: bits a frame of the codes themselves, no gradient."""
+
+    loss: Tensor
+    nll_bits: Tensor
+
+
+class _Block(nn.Module):
+    """Causal attention with rotary positions, then a feed-forward, each on a normed residual."""
+
+    def __init__(self, config: PriorConfig) -> None:
+        super().__init__()
+        self.heads, self.dropout = config.heads, config.dropout
+        self.norm = nn.LayerNorm(config.width)
+        self.to_qkv = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.to_out = nn.Linear(config.width, config.width)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(config.width),
+            nn.Linear(config.width, 4 * config.width),
+            nn.GELU(),
+            nn.Linear(4 * config.width, config.width),
+        )
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """(B, F, W) to (B, F, W)."""
+        q, k, v = self.to_qkv(self.norm(x)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = functional.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, is_causal=True)
+        x = x + functional.dropout(self.to_out(mixed.transpose(1, 2).flatten(2)), self.dropout, self.training)
+        return x + functional.dropout(self.feed_forward(x), self.dropout, self.training)
+
+
+class CausalPrior(nn.Module):
+    """A small causal transformer over code vectors."""
+
+    def __init__(self, config: PriorConfig, codec: CodecConfig) -> None:
+        super().__init__()
+        if codec.num_quantizers != 1:
+            raise TrainConfigError(f"the prior takes one codebook, this codec has {codec.num_quantizers}")
+        self.config = config
+        self.start = nn.Parameter(0.02 * torch.randn(config.width))
+        self.to_width = nn.Linear(codec.codebook_dim, config.width)
+        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.to_codes = nn.Linear(config.width, codec.codebook_size)
+        # Nearly uniform at first: nothing is made dearer before the prior has seen anything.
+        nn.init.normal_(self.to_codes.weight, std=0.02)
+        nn.init.zeros_(self.to_codes.bias)
+
+    def states(self, vectors: Tensor) -> Tensor:
+        """(B, F, W): entry l has seen the code vectors (B, F, K) before frame l, and nothing else."""
+        start = self.start.expand(len(vectors), 1, -1)
+        x = torch.cat((start.to(vectors.dtype), self.to_width(vectors[:, :-1]).to(vectors.dtype)), dim=1)
+        positions = torch.arange(x.shape[1], device=x.device)
+        cos, sin = rotary_tables(positions, self.config.width // self.config.heads)
+        for block in self.blocks:
+            x = block(x, cos, sin)
+        return self.norm(x)
+
+    def log_probabilities(self, vectors: Tensor) -> Tensor:
+        """(B, F, V): entry l is of the code at frame l given those before it; from unit code vectors (B, F, K)."""
+        return self.to_codes(self.states(vectors)).float().log_softmax(dim=-1)
+
+    def forward(
+        self, quantized: Quantized, quantizer: FactorizedQuantizer, frame_mask: Tensor | None = None
+    ) -> PriorLoss:
+        """The loss of what `quantizer` gave, a mean over the frames of `frame_mask` (B, F), which come first in a clip.
+
+        Gradients go to the prior and, through the latents, to the encoder; the codebook takes none.
+        """
+        codes = quantized.codes[:, 0]
+        directions = functional.normalize(quantizer.codebook.detach().float(), dim=-1)
+        latents = functional.normalize(quantized.latents[:, 0].float(), dim=-1)
+        vectors = functional.embedding(codes, directions)
+        if self.config.context_gradient:
+            vectors = latents + (vectors - latents).detach()
+        kept = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask.bool()
+        shares = kept.float() / kept.sum().clamp_min(1)
+        rows = (self.states(vectors), latents, codes, shares)
+        shared = (self.to_codes.weight, self.to_codes.bias, directions)
+        loss, nats = chunked_sum(self._rate, tuple(r.flatten(0, 1) for r in rows), shared, directions.shape[0])
+        return PriorLoss(loss, nats / math.log(2))
+
+    def _rate(
+        self, states: Tensor, latents: Tensor, codes: Tensor, shares: Tensor, weight: Tensor, bias: Tensor, unit: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(weighted sum of -q . log p, that of -log p of the codes) over rows (N, W), (N, K), (N,), (N,)."""
+        with torch.autocast(latents.device.type, enabled=False):
+            chosen = (latents @ unit.t() / self.config.temperature).softmax(dim=1)
+        logits = functional.linear(states, weight, bias).float()
+        normaliser = logits.logsumexp(dim=1)
+        # The weights q sum to one, so -q . log p is the normaliser minus q . logits.
+        rates = normaliser - torch.linalg.vecdot(chosen, logits)
+        nats = normaliser.detach() - logits.detach().gather(1, codes[:, None])[:, 0]
+        return (rates * shares).sum(), (nats * shares).sum()

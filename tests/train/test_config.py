@@ -1,0 +1,104 @@
+"""Training configs: from YAML, bases and the command line, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from soundcodec_llmcodec.train.config import CONFIGS, TrainConfigError, load_config, make_config, parse_override
+from soundcodec_llmcodec.train.parsing import merged
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+def test_every_bundled_config_is_one_and_survives_being_written(name):
+    config = load_config(name)
+    assert make_config(config.to_dict()) == config
+
+
+def test_the_published_recipe():
+    """FACTS: LLM-Codec's training recipe."""
+    config = load_config("published")
+    assert (config.steps, config.batch_size, config.accumulation, config.segment_s) == (25_000, 10, 10, 4.0)
+    assert (config.optimizer.kind, config.optimizer.momentum) == ("sgd", 0.9)
+    assert config.optimizer.learning_rate == config.optimizer.final_learning_rate == 5e-6
+    assert (config.language.optimizer.kind, config.language.optimizer.betas) == ("adamw", (0.9, 0.99))
+    assert config.language.optimizer.learning_rate == 1e-4
+    clips = {config.optimizer.gradient_clip, config.language.optimizer.gradient_clip}
+    assert clips == {15.0}
+    assert (config.batch_norm, config.phase_jitter) == ("frozen", 24)
+    assert config.weight("log_mel", 0) == 1.5
+    assert config.weight("log_mel", 50_000) == 0.75
+    weights = {name: config.weight(name, 24_999) for name in ("scale_mel", "stft", "complex_stft")}
+    assert weights == {"scale_mel": 0.5, "stft": 0.5, "complex_stft": 0.8}
+    assert config.weight("adversarial", 9_999) == 0
+    assert (config.weight("adversarial", 10_000), config.weight("feature_matching", 10_000)) == (1.0, 1.5)
+    assert config.adversary.discriminators.kinds == ("period", "scale")
+    assert config.adversary.discriminators.periods == (2, 3, 5, 7, 11)
+    assert config.adversary.discriminators.scales == 3
+    assert (config.adversary.loss, config.adversary.lead) == ("hinge", 10_000)
+    assert (config.adversary.r1_gamma, config.adversary.r1_every) == (2.0, 16)
+    rates = config.adversary.optimizer
+    assert (rates.kind, rates.learning_rate, rates.betas) == ("adamw", 1e-4, (0.8, 0.99))
+    bridge = config.language.bridge
+    assert (bridge.mode, bridge.logits, bridge.temperature_steps) == ("gumbel", "linear", 20_000)
+    assert (bridge.temperature_at(0), bridge.temperature_at(20_000)) == (1.0, 0.3)
+    assert config.language.future_heads == 5
+    assert [config.weight("future_tokens", step) for step in (9_999, 10_999, 12_000)] == [0, 0.1, 0.2]
+    assert [config.weight("alignment", step) for step in (11_999, 14_000)] == [0, 0.1]
+    assert [config.weight("contrast", step) for step in (11_999, 14_000)] == [0, 0.05]
+    alignment = config.language.alignment
+    assert (alignment.bank, alignment.logit_scale, alignment.label_smoothing) == (512, 5.0, 0.1)
+    assert alignment.layers(36) == tuple(range(13, 29))
+    assert config.language.model == "Qwen/Qwen3-4B-Instruct-2507"
+
+
+def test_command_line_over_yaml_over_base_over_default(tmp_path):
+    (tmp_path / "below.yaml").write_text("codec: tiny\nsteps: 10\nbatch_size: 3\nlosses: {mel: 1.0, stft: 2.0}\n")
+    (tmp_path / "mine.yaml").write_text("base: below\nsteps: 11\nlosses: {stft: {weight: 3.0, start: 5}}\n")
+    over = merged(parse_override("steps=12"), parse_override("losses.mel.weight=4"))
+    config = load_config(str(tmp_path / "mine.yaml"), merged(over, parse_override("optimizer.learning_rate=1e-3")))
+    assert (config.steps, config.batch_size, config.seed) == (12, 3, 0)
+    assert config.losses["stft"].start == 5
+    assert config.losses["mel"].weight == 4.0
+    assert config.optimizer.learning_rate == 0.001  # YAML 1.1 takes 1e-3 for text
+    with pytest.raises(TrainConfigError, match="compact"):
+        load_config("no-such-config")
+
+
+def test_a_base_that_goes_round_is_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text("base: b\n")
+    (tmp_path / "b.yaml").write_text("base: a\n")
+    with pytest.raises(TrainConfigError, match="its own base"):
+        load_config(str(tmp_path / "a.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stepz=3", r"unknown key 'stepz'; did you mean 'steps'\?"),
+        ("optimizer.learning_rat=1", r"'optimizer.learning_rat'; did you mean 'learning_rate'\?"),
+        ("losses.mell=1", r"unknown losses \['mell'\]"),
+        ("losses.mel.begin=1", "'losses.mel.begin'"),
+        ("losses.mel=-1", "losses.mel: a loss's weight cannot be negative"),
+        ("losses=3", "losses takes key: value lines"),
+        ("steps=0", "steps must be a positive whole number"),
+        ("steps=2.5", "steps must be a whole number"),
+        ("steps=[", "not YAML"),
+        ("steps", "expected key=value"),
+        ("precision=float16", "precision is one of float32, bfloat16, got 'float16'"),
+        ("batch_norm=maybe", "batch_norm is one of train, frozen"),
+        ("speeds=[3.0]", "speeds must be factors"),
+        ("ema_decay=1.0", "ema_decay"),
+        ("optimizer.learning_rate=fast", "optimizer.learning_rate must be a number"),
+        ("optimizer.learning_rate=0", "optimizer: learning_rate must be above zero"),
+        ("gain_db=3", "gain_db takes 2 values"),
+        ("segment_s=0.02", "at least 0.1 s"),
+        ("compile=1", "compile must be true or false"),
+        ("accumulation=3", "accumulation 3 does not divide batch_size 16"),
+        ("language.bridge.mode=magic", "language.bridge"),
+        ("prior.width=7", "prior"),
+        ("noise.share=2", "noise"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_by_name(text, message):
+    with pytest.raises(TrainConfigError, match=message):
+        make_config(parse_override(text))
