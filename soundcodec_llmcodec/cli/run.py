@@ -19,16 +19,14 @@ def train(argv: Sequence[str]) -> int:
     """`llmcodec train`: the training package's own command, loaded only now. Raises CommandError for its errors."""
     try:
         from soundcodec_llmcodec.train.__main__ import main
-        from soundcodec_llmcodec.train.config import TrainConfigError
-        from soundcodec_llmcodec.train.sources import DataError
-        from soundcodec_llmcodec.train.trainer import TrainingError
+        from soundcodec_llmcodec.train.errors import TrainingError
     except ModuleNotFoundError as error:
         raise CommandError(
             f"training needs the package {error.name}; install the extra: pip install 'soundcodec-llmcodec[train]'"
         ) from error
     try:
         return main(argv)
-    except (TrainConfigError, DataError, TrainingError) as error:
+    except (ValueError, TrainingError, ImportError) as error:  # all of the training package's own are ValueErrors
         raise CommandError(one_line(error)) from error
 
 

@@ -62,7 +62,7 @@ def export_trained_codec(
 ) -> Path:
     """Write the averaged model as a codec checkpoint, with its card and what it was trained on and for how long."""
     facts = run_facts(run)
-    known = {key: facts[key] for key in ("clips", "hours", "unreadable") if key in facts}
+    known: dict[str, Any] = {key: facts[key] for key in ("clips", "hours", "unreadable") if key in facts}
     trained: dict[str, Any] = {"steps": state.step, "recipe": _recipe(state.config), **known}
     name = run.resolve().name
     codec = state.config.codec_config
@@ -110,7 +110,9 @@ def _export_lm(state: TrainState, folder: Path, card: str) -> Path:
     from soundcodec_llmcodec.lm.extend import extend_lm
 
     model, tokenizer = load_causal_lm(state.config.language.model)
-    extended = extend_lm(model, tokenizer, state.config.codec_config.codebook_size, seed=state.config.seed)
+    extended = extend_lm(
+        model, tokenizer, state.config.codec_config.codebook_size, seed=state.config.seed, in_place=True
+    )
     rows = language.audio_embeddings.detach()
     # The first head has learnt to say the next token, which is what an LLM's own head does.
     head = None if extended.is_tied else language.heads.rows[0].detach()

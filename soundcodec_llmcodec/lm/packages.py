@@ -1,0 +1,32 @@
+"""The optional packages of the extra `lm`, imported when they are first needed."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from types import ModuleType
+
+INSTALL = "pip install 'soundcodec-llmcodec[lm]'"
+
+
+def lm_package(name: str, purpose: str) -> ModuleType:
+    """The package of that name. Raises ImportError, naming the extra, where it is missing."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"{purpose} needs the package {error.name or name}: {INSTALL}") from error
+
+
+@contextlib.contextmanager
+def no_bars() -> Iterator[None]:
+    """Transformers' own progress bars off within the block: a quiet run is quiet."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
