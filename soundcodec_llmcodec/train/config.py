@@ -84,7 +84,8 @@ class LanguageConfig:
     """The frozen LLM and what trains beside it: audio embeddings, bridge, heads.
 
     `model` is "smollm2", a folder, a GGUF file or a hub id. A crop's text takes part in alignment where the crop holds
-    at least `text_coverage` of its clip.
+    at least `text_coverage` of its clip. `head_spread` of 1 lets the heads' rows differ as much as the LLM's words do
+    at the start, 0 makes them equal.
     """
 
     model: str = "smollm2"
@@ -95,6 +96,7 @@ class LanguageConfig:
     bridge: BridgeConfig = field(default_factory=BridgeConfig)
     alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
     future_heads: int = 5
+    head_spread: float = 0.1
     text_coverage: float = 0.9
     longest_text: int = 64
 

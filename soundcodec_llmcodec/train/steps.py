@@ -108,6 +108,9 @@ def train_step(state: TrainState, tools: Tools, batch: Batch) -> StepResult:
         for optimizer, _ in state.optimizers():
             optimizer.step()
         state.usage.update(torch.cat(codes), config.revival.window, world)
+        if state.language is not None:
+            # One bank for all, so that every process goes on from what the main one saves.
+            world.share(state.language.alignment.buffers())
         if config.batch_norm == "train":
             world.average_buffers(state.model)
         if config.revival.every and (state.step + 1) % config.revival.every == 0:
@@ -120,10 +123,12 @@ def train_step(state: TrainState, tools: Tools, batch: Batch) -> StepResult:
     return StepResult({**values, "total": total, **norms}, applied)
 
 
-def generator_of(seed: int, step: int, purpose: int, row: int = 0) -> torch.Generator:
-    """Random numbers that follow from the step, what they are for, and a batch's row, on the CPU."""
+def generator_of(
+    seed: int, step: int, purpose: int, row: int = 0, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """Random numbers that follow from the step, what they are for, and a batch's row."""
     mixed = np.random.SeedSequence([seed, step, purpose, row]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
+    return torch.Generator(device).manual_seed(int(mixed >> np.uint64(1)))
 
 
 def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
@@ -161,7 +166,8 @@ def _backward(
     language = state.others.get("language")
     if language is not None and tools.lm is not None and any(weights.get(name, 0.0) > 0 for name in LANGUAGE):
         asked = Asked(quantized, part.texts, state.step)
-        drawn = generator_of(config.seed, state.step, 4, part.first_row)
+        # On the device itself: noise for every code of every frame is too much to move there.
+        drawn = generator_of(config.seed, state.step, 4, part.first_row, device)
         with autocast(config, device):
             found = language.module(tools.lm, level, asked, weights, drawn)
         for name in ("alignment", "contrast"):

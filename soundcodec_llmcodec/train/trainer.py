@@ -247,4 +247,6 @@ def _loaded_lm(config: TrainConfig, device: str) -> tuple[FrozenLM, Start, str]:
     size = config.codec_config.codebook_size
     rows = initial_audio_embeddings(lm.model, size, config.seed)
     head = initial_audio_head(lm.model, size, config.seed)
+    # Rows that spread as words do make random logits of several nats; nearer to their mean, heads begin with a guess.
+    head = torch.lerp(head.mean(dim=0, keepdim=True), head, config.language.head_spread)
     return lm, Start(rows, head, lm.n_layers), lm.weights_hash

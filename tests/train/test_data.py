@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from soundcodec_llmcodec.train.data import change_speed, crops, open_corpus, speed_of
+from soundcodec_llmcodec.train.data import Cropping, change_speed, crops, open_corpus, speed_of
 from soundcodec_llmcodec.train.sources import DataError, Source
 
 
@@ -41,25 +42,60 @@ def test_a_cache_is_read_back_and_made_anew_when_files_change(audio_folder, tmp_
 
 
 def test_a_batch_follows_from_seed_and_step(corpus):
-    first, ids = crops(corpus, 0, 7, 6, 4_000, (-6, 3))
-    again, same_ids = crops(corpus, 0, 7, 6, 4_000, (-6, 3))
-    assert torch.equal(first, again)
-    assert ids == same_ids
-    assert not torch.equal(first, crops(corpus, 0, 8, 6, 4_000, (-6, 3))[0])
-    assert not torch.equal(first, crops(corpus, 1, 7, 6, 4_000, (-6, 3))[0])
+    how = Cropping(4_000, (-6, 3), jitter=24)
+    first, again = crops(corpus, 0, 7, 6, how), crops(corpus, 0, 7, 6, how)
+    assert torch.equal(first.waves, again.waves)
+    assert (first.ids, first.texts) == (again.ids, again.texts)
+    assert not torch.equal(first.waves, crops(corpus, 0, 8, 6, how).waves)
+    assert not torch.equal(first.waves, crops(corpus, 1, 7, 6, how).waves)
 
 
 def test_crops_stay_inside_their_clip_and_full_scale(corpus):
     seen = set()
     for step in range(30):
-        batch, ids = crops(corpus, 0, step, 4, 8_000, (0, 40))
-        assert batch.abs().max() <= 1.0
-        for wave, name in zip(batch, ids, strict=True):
+        made = crops(corpus, 0, step, 4, Cropping(8_000, (0, 40)))
+        assert made.waves.abs().max() <= 1.0
+        for wave, name in zip(made.waves, made.ids, strict=True):
             seen.add(name)
             if name == "clip1.wav":  # 3,200 samples, then silence
                 assert wave[:3_200].abs().max() > 0.1
                 assert (wave[3_200:] == 0).all()
     assert seen == set(corpus.ids)
+
+
+def test_short_clips_begin_up_to_the_jitter_late_and_stay_whole(corpus):
+    starts = set()
+    for step in range(40):
+        made = crops(corpus, 0, step, 4, Cropping(8_000, jitter=5))
+        for wave, name in zip(made.waves, made.ids, strict=True):
+            if name == "clip1.wav":
+                sounding = wave.nonzero().flatten()
+                starts.add(int(sounding[0]))
+                assert 3_190 <= int(sounding[-1]) - int(sounding[0]) <= 3_200
+    assert len(starts) > 2
+    assert max(starts) <= 5 + 2  # the clip itself begins with a zero or two
+
+
+def test_a_text_goes_with_a_crop_that_holds_its_words(text_folder, tmp_path):
+    corpus = open_corpus([str(text_folder)], 16_000, tmp_path / "cache")
+    assert corpus.texts == ("one two", "three", None, "four five six")
+    lengths = np.diff(corpus.offsets)
+    for coverage, least in ((1.0, 8_000), (0.5, 16_000), (0.3, 26_000)):
+        for step in range(10):
+            made = crops(corpus, 0, step, 4, Cropping(8_000, text_coverage=coverage))
+            for name, text in zip(made.ids, made.texts, strict=True):
+                index = corpus.ids.index(name)
+                assert text == (corpus.texts[index] if lengths[index] <= least else None)
+
+
+def test_the_fingerprint_is_of_what_is_heard_and_said_wherever_it_lies(audio_folder, text_folder, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(audio_folder, moved)
+    here, there = (open_corpus([str(path)], 16_000, tmp_path / "cache") for path in (audio_folder, moved))
+    assert here.fingerprint == there.fingerprint
+    assert here.fingerprint != open_corpus([str(text_folder)], 16_000, tmp_path / "cache").fingerprint
+    (moved / "clip1.wav").unlink()
+    assert here.fingerprint != open_corpus([str(moved)], 16_000, tmp_path / "cache").fingerprint
 
 
 def test_speed_moves_pitch_and_keeps_level():
@@ -85,7 +121,7 @@ def _parquet(path, names):
 def test_parquet_splits_are_told_apart_by_file_name(tmp_path):
     _parquet(tmp_path / "train-00000-of-00001.parquet", ["a", "b"])
     _parquet(tmp_path / "validation-00000-of-00001.parquet", ["c"])
-    names = [name for name, _ in Source.parse(f"{tmp_path}:validation").items()]
+    names = [item.clip_id for item in Source.parse(f"{tmp_path}:validation").items()]
     assert [name.split("/")[-1] for name in names] == ["c"]
     assert len(list(Source.parse(str(tmp_path)).items())) == 3
     with pytest.raises(DataError, match=r"'test'.*train.*validation"):
