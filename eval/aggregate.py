@@ -109,8 +109,10 @@ def column(scores: Mapping[str, Mapping[str, Score]], baseline: str | None = Non
     }
     trusted = {model: clips for model, clips in scores.items() if model not in refused}
     paired = _paired_ids(list(trusted.values()))
-    if not paired:
-        refused |= dict.fromkeys(trusted, "no clip has a value from every model")
+    n_clips = max((len(clips) for clips in scores.values()), default=0)
+    if not paired or len(paired) < (1 - MAX_FAILED_SHARE) * n_clips:
+        few = f"only {len(paired)} of {n_clips} clips have" if paired else "no clip has"
+        refused |= dict.fromkeys(trusted, f"{few} a value from every model")
         trusted = {}
     values = {model: np.array([clips[i].value for i in paired], dtype=np.float64) for model, clips in trusted.items()}
     weights = {model: np.array([clips[i].weight for i in paired], dtype=np.float64) for model, clips in trusted.items()}

@@ -6,11 +6,12 @@ packages and source files that compute it. A codec whose identity is not known i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -50,7 +51,7 @@ class Cache:
     def __init__(self, folder: Path, environment: str) -> None:
         """Open the folder's cache, or begin one. Raises CacheError."""
         self._environment = environment
-        path = folder / NAME
+        self._path = path = folder / NAME
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=60)
@@ -75,13 +76,14 @@ class Cache:
         """The clip's outcome, where it was put with all of these metrics; None otherwise."""
         if codec.identity is None or not clip.digest:
             return None
-        keys = (_codec_key(codec, self._environment), _clip_key(clip))
-        coded = self._database.execute(
-            "select n_tokens, n_bits, codes from coded where codec = ? and clip = ?", keys
-        ).fetchone()
-        rows = self._database.execute(
-            "select metric, value, reason, weight from scores where codec = ? and clip = ?", keys
-        ).fetchall()
+        keys = (_codec_key(codec, self._environment), clip.key)
+        with self._failing():
+            coded = self._database.execute(
+                "select n_tokens, n_bits, codes from coded where codec = ? and clip = ?", keys
+            ).fetchone()
+            rows = self._database.execute(
+                "select metric, value, reason, weight from scores where codec = ? and clip = ?", keys
+            ).fetchall()
         found = {name: Score(value, reason, weight) for name, value, reason, weight in rows}
         if coded is None or any(_metric_key(metric) not in found for metric in metrics):
             return None
@@ -89,39 +91,45 @@ class Cache:
         return Cached(coded[0], coded[1], codes, {metric.name: found[_metric_key(metric)] for metric in metrics})
 
     def put(self, codec: CodecInfo, clip: Clip, metrics: Sequence[Metric], outcome: Cached) -> None:
-        """Keep a clip's outcome; nothing for a codec without an identity."""
+        """Keep a clip's outcome from the next `commit` on; nothing for a codec without an identity."""
         if codec.identity is None or not clip.digest:
             return
-        keys = (_codec_key(codec, self._environment), _clip_key(clip))
-        with self._database:
+        keys = (_codec_key(codec, self._environment), clip.key)
+        scores = ((_metric_key(metric), outcome.scores[metric.name]) for metric in metrics)
+        rows = [(*keys, name, score.value, score.reason, score.weight) for name, score in scores]
+        with self._failing():
             self._database.execute(
                 "insert or replace into coded values (?, ?, ?, ?, ?)",
                 (*keys, outcome.n_tokens, outcome.n_bits, json.dumps(outcome.codes)),
             )
-            rows = [
-                (*keys, _metric_key(metric), score.value, score.reason, score.weight)
-                for metric in metrics
-                for score in (outcome.scores[metric.name],)
-            ]
             self._database.executemany("insert or replace into scores values (?, ?, ?, ?, ?, ?)", rows)
 
+    def commit(self) -> None:
+        """Make what was put stay. Raises CacheError."""
+        with self._failing():
+            self._database.commit()
 
-def environment(packages: dict[str, str | None], source: Path) -> str:
-    """A digest of package versions and of the Python files below `source`."""
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise CacheError(f"cannot use the cache {self._path}: {error}") from error
+
+
+def environment(packages: dict[str, str | None], folder: Path, parts: Sequence[str]) -> str:
+    """A digest of package versions and of Python sources: `parts` of the folder, files or folders with all below."""
     digest = hashlib.sha256(json.dumps(packages, sort_keys=True).encode())
-    for file in sorted(source.rglob("*.py")):
-        digest.update(file.relative_to(source).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    files = (
+        file for part in parts for file in ([folder / part] if part.endswith(".py") else (folder / part).rglob("*.py"))
+    )
+    for file in sorted(files):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
 def _codec_key(codec: CodecInfo, environment: str) -> str:
     return hashlib.sha256(f"{codec.identity}\n{codec.device}\n{environment}".encode()).hexdigest()
-
-
-def _clip_key(clip: Clip) -> str:
-    # Text belongs to it, because word errors depend on it; the id does, because a codec may find its audio by it.
-    told = json.dumps([clip.digest, clip.rate, clip.clip_id, clip.split, clip.source, clip.text, clip.lang])
-    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _metric_key(metric: Metric) -> str:

@@ -19,6 +19,7 @@ from eval.records import ClipResult, Usage
 
 NAME = "journal.jsonl"
 VERSION = 1
+LONGEST_SHOWN = 80
 
 
 class JournalError(ValueError):
@@ -90,10 +91,10 @@ class Journal:
 
     def _read(self, identity: Mapping[str, Any]) -> int:
         """Read what stands there, cut a torn last line off, and return the number of bytes kept."""
-        self._file.seek(0)
-        content = self._file.read().encode()
+        # Bytes, because a kill may have cut a character; and lines end with "\n" only, whatever an id may hold.
+        content = self.path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
-        lines = whole.decode().splitlines()
+        lines = whole.decode().split("\n")[:-1]
         if lines:
             self._check(lines[0], identity)
             self.batches = [self._batch(line, number) for number, line in enumerate(lines[1:], 2)]
@@ -149,7 +150,12 @@ def _differences(found: Any, wanted: Any, where: str = "") -> Iterator[str]:
         for key in sorted({*found, *wanted}):
             yield from _differences(found.get(key), wanted.get(key), f"{where}.{key}" if where else str(key))
     elif found != wanted:
-        yield f"{where} was {json.dumps(found)}, is {json.dumps(wanted)}"
+        yield f"{where} was {_short(found)}, is {_short(wanted)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def _lock(file: IO[str], folder: Path) -> None:

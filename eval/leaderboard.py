@@ -16,6 +16,8 @@ OVERALL = "Overall"
 NOT_FOR_REPORTING = "NOT FOR REPORTING"
 SHORT_HASH = 8
 ALPHA = 0.05
+# Beyond so many sources a table of them says nothing (they are speakers, or single recordings).
+MOST_SOURCES = 50
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def tables(run: Run, baseline: str | None) -> list[SplitTable]:
     """A table for each split, and one over all clips where there is more than one split."""
     splits = list(run.models[0].splits)
     made = [_table(split, run, [one.splits[split] for one in run.models], baseline) for split in splits]
-    if len(splits) > 1:
+    if len(splits) > 1 and OVERALL not in splits:
         made.append(_table(OVERALL, run, [one.overall for one in run.models], baseline))
     return made
 
@@ -55,6 +57,8 @@ def markdown(table: SplitTable, label: str, mark: str | None) -> str:
 
 def sources_markdown(table: SplitTable, models: Sequence[ModelRun], metrics: Sequence[Metric]) -> str:
     """A split's means by source: a row for each source and model."""
+    if not table.sources:
+        return f"### {table.split} by source\n\n- left out: there are more than {MOST_SOURCES} sources"
     rows = []
     for source, columns in table.sources.items():
         for model in models:
@@ -130,12 +134,13 @@ def _columns(clips: dict[str, list[ClipResult]], metrics: Sequence[Metric], base
 def _by_source(
     clips: dict[str, list[ClipResult]], metrics: Sequence[Metric], baseline: str | None
 ) -> dict[str, dict[str, Column]]:
-    sources = sorted({clip.source for results in clips.values() for clip in results})
-    parts = {
-        source: {name: [clip for clip in results if clip.source == source] for name, results in clips.items()}
-        for source in sources
-    }
-    return {source: _columns(part, metrics, baseline) for source, part in parts.items()}
+    parts: dict[str, dict[str, list[ClipResult]]] = {}
+    for name, results in clips.items():
+        for clip in results:
+            parts.setdefault(clip.source, {each: [] for each in clips})[name].append(clip)
+    if len(parts) > MOST_SOURCES:
+        return {}
+    return {source: _columns(parts[source], metrics, baseline) for source in sorted(parts)}
 
 
 def _codec_columns(model: ModelRun, split_run: SplitRun) -> dict[str, str]:
@@ -162,8 +167,8 @@ def _codec_columns(model: ModelRun, split_run: SplitRun) -> dict[str, str]:
 def _cost_columns(split_run: SplitRun) -> dict[str, str]:
     usage = split_run.usage
     return {
-        "enc": "-" if usage.encode_rtf is None else f"{usage.encode_rtf:.3f}",
-        "dec": "-" if usage.decode_rtf is None else f"{usage.decode_rtf:.3f}",
+        "enc": "-" if split_run.encode_rtf is None else f"{split_run.encode_rtf:.3f}",
+        "dec": "-" if split_run.decode_rtf is None else f"{split_run.decode_rtf:.3f}",
         "MiB": "-" if usage.peak_mib is None else f"{usage.peak_mib:.0f}",
     }
 

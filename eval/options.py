@@ -24,6 +24,19 @@ _EXIT_CODES = """exit codes:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments. Exits with 2 and a message for what cannot be meant."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    for name in ("resume", "overwrite"):
+        if getattr(arguments, name) and not arguments.output:
+            parser.error(f"--{name} goes with --output FOLDER, where the run is kept")
+    if arguments.published and not arguments.compat:
+        parser.error(f"--published goes with --compat {COMPATIBLE}: its numbers are by those rules and fit no others")
+    if arguments.compat and arguments.metrics:
+        parser.error("--compat has its own six metrics; leave --metrics out")
+    return arguments
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="superb_tiny",
         description=_ABOUT,
@@ -80,13 +93,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--report-clips", type=not_negative, default=2, help="clips a split to listen to in report.html (default: 2)"
     )
     where.add_argument("--quiet", action="store_true", help="no progress bar")
-    arguments = parser.parse_args(argv)
-    for name in ("resume", "overwrite"):
-        if getattr(arguments, name) and not arguments.output:
-            parser.error(f"--{name} goes with --output FOLDER, where the run is kept")
-    if arguments.compat and arguments.metrics:
-        parser.error("--compat has its own six metrics; leave --metrics out")
-    return arguments
+    return parser
 
 
 def positive(text: str) -> int:

@@ -8,22 +8,27 @@ from typing import Any
 
 import pandas as pd
 
+PREFIX = "superb:"  # they are by Codec-SUPERB's rules, and so its metrics' numbers
 FILE = Path(__file__).with_name("published.json")
 MARK = "published, not measured here"
 
 
 def rows() -> list[dict[str, Any]]:
-    """A row for each codec: name, kbps, token_rate, splits {split: {metric: value}} and source. Missing values are left
-    out."""
+    """A row for each codec: name, kbps, token_rate, splits {split: {metric: value}} and source.
+
+    Missing values are left out. The metrics are Codec-SUPERB's own ("superb:mel", ...).
+    """
     document = json.loads(FILE.read_text(encoding="utf-8"))
     made = []
     for row in document["rows"]:
         splits = {
-            split: {name: value for name, value in zip(names, row[split], strict=True) if value is not None}
+            split: {
+                f"{PREFIX}{name}": value for name, value in zip(names, row[split], strict=True) if value is not None
+            }
             for split, names in document["columns"].items()
         }
         told = {key: row[key] for key in ("name", "kbps", "token_rate")}
-        made.append({**told, "splits": splits, "source": document["source"]})
+        made.append({**told, "splits": splits, "source": f"{document['source']}. {document['rates']}"})
     return made
 
 

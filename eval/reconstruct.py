@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.codec_models import CodecModel, ReconstructionError
+from eval.codec_models import FOREIGN_ERRORS, CodecModel, ReconstructionError
 from eval.corpora import Clip
 
 MIB = 2**20
@@ -43,7 +43,7 @@ def reconstruct_each(model: CodecModel, clips: Sequence[Clip]) -> BatchOutcome:
     """Encode and decode a batch; where it fails as a whole, clip by clip, so that one bad clip costs only itself."""
     try:
         return _reconstruct(model, clips)
-    except (ValueError, RuntimeError, OSError) as error:
+    except FOREIGN_ERRORS as error:
         if len(clips) == 1:
             return BatchOutcome([_described(error)], 0.0, 0.0, None)
     singles = [reconstruct_each(model, [clip]) for clip in clips]

@@ -19,7 +19,8 @@ from eval.metrics import Metric, Score
 class ClipResult:
     """What one codec did on one clip, the `index`-th of its split; `failure` is why there is no reconstruction.
 
-    `digest` is the SHA-256 of the stored audio; n_bits is the coded size where it was counted rather than configured.
+    `digest` is the SHA-256 of the stored audio, `key` the clip's (corpora.Clip); n_bits is the coded size where it was
+    counted rather than configured.
     """
 
     model: str
@@ -30,6 +31,7 @@ class ClipResult:
     seconds: float
     rate: int
     digest: str
+    key: str
     n_tokens: int | None
     n_bits: int | None
     failure: str | None
@@ -80,16 +82,6 @@ class Usage:
             dict(zip(*(part.tolist() for part in np.unique(codes + levels, return_counts=True)), strict=True))
         )
 
-    @property
-    def encode_rtf(self) -> float | None:
-        """Seconds of encoding per second of audio; None where nothing was timed."""
-        return self.encode_s / self.timed_s if self.timed_s else None
-
-    @property
-    def decode_rtf(self) -> float | None:
-        """Seconds of decoding per second of audio; None where nothing was timed."""
-        return self.decode_s / self.timed_s if self.timed_s else None
-
     def entropy_bits(self, codebook_size: int) -> float | None:
         """Entropy in bits of one code by its frequencies here, the mean over levels; None without codes."""
         by_level: dict[int, list[int]] = {}
@@ -130,6 +122,20 @@ class SplitRun:
     def audio_s(self) -> float:
         """Seconds of audio that were reconstructed."""
         return math.fsum(clip.seconds for clip in self.clips if clip.failure is None)
+
+    @property
+    def encode_rtf(self) -> float | None:
+        """Seconds of encoding per second of audio; None where a part of the audio was not timed (cached, not coded)."""
+        return self.usage.encode_s / self.usage.timed_s if self._all_timed else None
+
+    @property
+    def decode_rtf(self) -> float | None:
+        """Seconds of decoding per second of audio; None as for `encode_rtf`."""
+        return self.usage.decode_s / self.usage.timed_s if self._all_timed else None
+
+    @property
+    def _all_timed(self) -> bool:
+        return self.usage.timed_s > 0 and math.isclose(self.usage.timed_s, self.audio_s, rel_tol=1e-6)
 
     @property
     def counted_bps(self) -> float | None:

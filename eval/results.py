@@ -11,8 +11,10 @@ import importlib.metadata
 import json
 import os
 import platform
+import shutil
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from eval.aggregate import Column
 from eval.corpora import Corpus
 from eval.leaderboard import OVERALL, SplitTable
 from eval.records import ModelRun, Run, SplitRun
+from eval.samples import FOLDER as SAMPLES
 from eval.samples import Samples
 from soundcodec_llmcodec.files import written_whole
 
@@ -111,6 +114,16 @@ def clip_rows(run: Run) -> Iterator[dict[str, Any]]:
             yield {**clip.row(), "checkpoint_hash": model.info.checkpoint_hash}
 
 
+def discard(folder: Path) -> None:
+    """Remove what a run left in the folder, so that nothing of it is taken for the next one's."""
+    for name in ("results.json", "clips.jsonl", "table.md", "report.html"):
+        (folder / name).unlink(missing_ok=True)
+    for path in folder.glob("*_evaluation_results.json"):
+        path.unlink()
+    if (folder / SAMPLES).is_dir():
+        shutil.rmtree(folder / SAMPLES)
+
+
 def check_folder(folder: Path) -> None:
     """Raise OSError where `write` could not write into this folder, or not make it. Nothing is left behind."""
     there = folder.absolute()
@@ -177,6 +190,7 @@ def _unloaded(name: str, reason: str) -> dict[str, Any]:
 def _split(table: SplitTable, model: ModelRun, split_run: SplitRun) -> dict[str, Any]:
     info, usage = model.info, split_run.usage
     size = info.codebook_size
+    n_by_source = Counter(clip.source for clip in split_run.clips)
     return {
         "n": len(split_run.clips),
         "failures": [{"split": c.split, "id": c.clip_id, "reason": c.failure} for c in split_run.failures],
@@ -190,15 +204,12 @@ def _split(table: SplitTable, model: ModelRun, split_run: SplitRun) -> dict[str,
         "timed_s": usage.timed_s,
         "encode_s": usage.encode_s,
         "decode_s": usage.decode_s,
-        "encode_rtf": usage.encode_rtf,
-        "decode_rtf": usage.decode_rtf,
+        "encode_rtf": split_run.encode_rtf,
+        "decode_rtf": split_run.decode_rtf,
         "peak_memory_mib": usage.peak_mib,
         "metrics": _summaries(table.columns, info.name),
         "sources": {
-            source: {
-                "n": sum(clip.source == source for clip in split_run.clips),
-                "metrics": _summaries(columns, info.name),
-            }
+            source: {"n": n_by_source[source], "metrics": _summaries(columns, info.name)}
             for source, columns in table.sources.items()
         },
         "against_baseline": {
@@ -216,10 +227,13 @@ def _summaries(columns: Mapping[str, Column], model: str) -> dict[str, Any]:
 def _samples(run: Run, samples: Samples | None) -> list[dict[str, Any]]:
     if samples is None:
         return []
-    names = [model.info.name for model in run.models]
+    failed = {(c.model, c.split, c.clip_id) for model in run.models for c in model.overall.failures}
     kept = []
     for clip in run.models[0].overall.clips:
-        found = samples.found(clip.split, clip.index, names) if samples.wants(clip.index) else None
+        if not samples.wants(clip.index):
+            continue
+        names = [m.info.name for m in run.models if (m.info.name, clip.split, clip.clip_id) not in failed]
+        found = samples.found(clip.split, clip.index, names)
         if found is not None:
             told = {key: getattr(clip, key) for key in ("split", "clip_id", "source", "rate", "seconds")}
             kept.append({**told, **found})

@@ -18,7 +18,7 @@ from eval.metrics import Metric, Score
 from eval.reconstruct import Reconstruction, reconstruct_each
 from eval.records import ClipResult, ModelRun, Run, SplitRun, Unloaded, Usage, no_scores
 from eval.samples import Samples
-from eval.scoring import Job, Scorer
+from eval.scoring import DIED, Job, Scorer
 
 # Clips are sorted by length among this many batches, so that a batch's clips are about equally long.
 BUCKETS = 4
@@ -65,7 +65,7 @@ def run(
     Raises corpora.CorpusError for repeated ids, JournalError for clips that are not those of the journal.
     """
     batches = list(journal.batches) if journal else []
-    done = {(result.split, result.clip_id): result.digest for batch in batches for result in batch.results}
+    done = {(result.split, result.clip_id): (result.key, result.index) for batch in batches for result in batch.results}
     identities: list[tuple[str, str, str]] = []
     with tqdm(total=plan.total, unit="clip", desc="clips", disable=not progress, leave=False) as bar:
         bar.update(len(done))
@@ -74,7 +74,7 @@ def run(
             clips = enumerate(plan.corpus.clips(split, plan.limit))
             for window in _windows(clips, plan.batch_size * BUCKETS):
                 identities.extend((clip.split, clip.clip_id, clip.digest) for _, clip in window)
-                new = [(index, clip) for index, clip in window if not _is_done(clip, done)]
+                new = [(index, clip) for index, clip in window if not _is_done(clip, index, done)]
                 for part in _by_length(new, plan.batch_size):
                     if not warm:
                         _warm_up(plan.models)
@@ -162,10 +162,13 @@ class _Round:
             if self.cache is not None:
                 for model in self.plan.models:
                     result = new.get(model.info.name)
-                    if result is not None:
+                    # A process that died may have had too little memory: the next time it may not.
+                    if result is not None and DIED not in scores[clip.clip_id][model.info.name].values():
                         codes = _codes(result, model.info)
                         outcome = Cached(_n_tokens(result), result.n_bits, codes, scores[clip.clip_id][model.info.name])
                         self.cache.put(model.info, clip, self.plan.metrics, outcome)
+        if self.cache is not None:
+            self.cache.commit()
 
     def _result(
         self,
@@ -187,7 +190,7 @@ class _Round:
             else:
                 n_tokens, n_bits, by_metric = _n_tokens(result), result.n_bits, scores[clip.clip_id][info.name]
         seconds = 0.0 if clip.problem else clip.seconds
-        place = (info.name, clip.split, index, clip.clip_id, clip.source, seconds, clip.rate, clip.digest)
+        place = (info.name, clip.split, index, clip.clip_id, clip.source, seconds, clip.rate, clip.digest, clip.key)
         return ClipResult(*place, n_tokens, n_bits, failure, by_metric)
 
 
@@ -232,13 +235,12 @@ def _gathered(plan: Plan, batches: Iterable[Batch]) -> list[ModelRun]:
     return list(models.values())
 
 
-def _is_done(clip: Clip, done: Mapping[tuple[str, str], str]) -> bool:
-    digest = done.get((clip.split, clip.clip_id))
-    if digest is not None and digest != clip.digest:
-        raise JournalError(
-            f"{clip.clip_id!r} of {clip.split} is no longer the audio that this run began with; begin a new run"
-        )
-    return digest is not None
+def _is_done(clip: Clip, index: int, done: Mapping[tuple[str, str], tuple[str, int]]) -> bool:
+    before = done.get((clip.split, clip.clip_id))
+    if before is not None and before != (clip.key, index):
+        what = "in another place" if before[0] == clip.key else "another one (its audio, text or source)"
+        raise JournalError(f"{clip.clip_id!r} of {clip.split} is {what} than when this run began; begin a new run")
+    return before is not None
 
 
 def _warm_up(models: Sequence[CodecModel]) -> None:

@@ -15,7 +15,6 @@ from eval.corpora import Clip
 from soundcodec_llmcodec.files import written_whole
 
 FOLDER = "samples"
-ORIGINAL = "original"
 LONGEST_S = 8.0
 
 
@@ -32,7 +31,7 @@ class Samples:
 
     def keep(self, clip: Clip, clip_index: int, made: Mapping[str, np.ndarray]) -> None:
         """Write the clip, and what each model made of it."""
-        for name, samples in ((ORIGINAL, clip.samples), *made.items()):
+        for name, samples in ((None, clip.samples), *made.items()):
             path = self._folder / _path(clip.split, clip_index, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             excerpt = samples[: round(LONGEST_S * clip.rate)]
@@ -41,14 +40,18 @@ class Samples:
 
     def found(self, split: str, clip_index: int, models: list[str]) -> dict[str, Any] | None:
         """The files of a clip, relative to the run's folder; None where it was not kept."""
-        paths = {name: _path(split, clip_index, name) for name in (ORIGINAL, *models)}
+        original = _path(split, clip_index, None)
+        if not (self._folder / original).is_file():
+            return None
+        paths = {name: _path(split, clip_index, name) for name in models}
         there = {name: path for name, path in paths.items() if (self._folder / path).is_file()}
-        original = there.pop(ORIGINAL, None)
-        return None if original is None else {"original": original, "models": there}
+        return {"original": original, "models": there}
 
 
-def _path(split: str, clip_index: int, name: str) -> str:
-    return f"{FOLDER}/{_safe(split)}-{clip_index:04d}-{_safe(name)}.flac"
+def _path(split: str, clip_index: int, model: str | None) -> str:
+    """Where a clip is kept, as a model made it, or as it was."""
+    made = "" if model is None else f"-{_safe(model)}"
+    return f"{FOLDER}/{_safe(split)}-{clip_index:04d}{made}.flac"
 
 
 def _safe(text: str) -> str:

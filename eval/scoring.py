@@ -19,6 +19,7 @@ import numpy as np
 from eval.metrics import METRICS, Score, Signal
 
 ClipScores = dict[str, dict[str, Score]]  # model -> metric -> score
+DIED = Score(reason="the process that computed it died")
 # Every worker has one core: more threads in each would only get in each other's way.
 _ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
 
@@ -72,7 +73,7 @@ class Scorer:
             # Forking a process that has torch's threads can hang the child; a fresh one cannot.
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_prepare)
-            with _environment(_ONE_THREAD):
+            with _environment(_ONE_THREAD), _without_interrupts():
                 for _ in range(self.workers):
                     self._pool.submit(_ready)
 
@@ -115,7 +116,7 @@ class Scorer:
                     part = self._once(replace(job, estimates={model: samples}, metrics=(name,)))
                     scores[model][name] = part[model][name]
                 except BrokenProcessPool:
-                    scores[model][name] = Score(reason="the process that computed it died")
+                    scores[model][name] = DIED
         return scores
 
     def _once(self, job: Job) -> ClipScores:
@@ -142,6 +143,19 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in ours:
             del os.environ[name]
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes that are started meanwhile never hear of Ctrl-C, not even while they import; this one does, after."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare() -> None:

@@ -61,6 +61,7 @@ def _plan(arguments: argparse.Namespace, scorer: Scorer) -> Plan:
     metric_registry.require(metrics)
     corpus = corpora.load(arguments.dataset)
     splits = corpus.chosen(arguments.splits)
+    corpus.check(splits)
     usable_device(arguments.device)
     try:
         specs = codec_models.check(arguments.models, checkpoint=arguments.checkpoint)
@@ -95,7 +96,7 @@ def _load(specs: Sequence[ModelSpec], arguments: argparse.Namespace) -> tuple[li
 
 
 def _run(plan: Plan, arguments: argparse.Namespace, scorer: Scorer, command_line: Sequence[str]) -> int:
-    from eval import journal, leaderboard, runner
+    from eval import journal, leaderboard, results, runner
     from eval.samples import Samples
 
     baseline = arguments.baseline
@@ -106,6 +107,7 @@ def _run(plan: Plan, arguments: argparse.Namespace, scorer: Scorer, command_line
     samples = Samples(output, arguments.report_clips) if output else None
     if output and arguments.overwrite:
         journal.discard(output)
+        results.discard(output)
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(_journal(output, plan, arguments)) if output else None
         cache = stack.enter_context(_cache(arguments.cache)) if arguments.cache else None
@@ -128,14 +130,26 @@ def _journal(output: Path, plan: Plan, arguments: argparse.Namespace) -> Journal
         "batch_size": plan.batch_size,
         "report_clips": arguments.report_clips,
         "versions": results.versions(),
+        "sources": _sources(),
     }
+    untold = [model.info.name for model in plan.models if model.info.identity is None]
+    if arguments.resume and journal.exists(output) and untold:
+        print(f"superb_tiny: nothing tells whether these are still the same: {', '.join(untold)}", file=sys.stderr)
     return journal.Journal(output, identity, resume=arguments.resume)
 
 
 def _cache(folder: str) -> Cache:
+    from eval import cache
+
+    return cache.Cache(Path(folder), _sources())
+
+
+def _sources() -> str:
+    """A digest of all that computes a score, a codec apart: packages, and the harness's own files."""
     from eval import cache, results
 
-    return cache.Cache(Path(folder), cache.environment(results.versions(), Path(__file__).parent / "metrics"))
+    parts = ("metrics", "corpora", "scoring.py", "reconstruct.py")
+    return cache.environment(results.versions(), Path(__file__).parent, parts)
 
 
 def _report(

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from eval.codec_models.base import (
+    FOREIGN_ERRORS,
     CodecInfo,
     CodecLoadError,
     CodecModel,
@@ -22,6 +23,7 @@ from eval.codec_models.registered import Registered
 from eval.codec_models.specs import FORMS, KnownModel, ModelSpec, check, known_names, parse
 
 __all__ = [
+    "FOREIGN_ERRORS",
     "FORMS",
     "CodecInfo",
     "CodecLoadError",

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from eval.codec_models import fingerprints, hf_families
-from eval.codec_models.base import CodecInfo, CodecLoadError, Coded, ReconstructionError, UnknownModelError
+from eval.codec_models.base import (
+    FOREIGN_ERRORS,
+    CodecInfo,
+    CodecLoadError,
+    Coded,
+    ReconstructionError,
+    UnknownModelError,
+)
 from eval.codec_models.hf_families import FAMILIES, Family
 from eval.codec_models.shaping import to_clip, to_rate
 from eval.corpora import Clip
@@ -119,6 +126,8 @@ def _model(source: str, revision: str | None, device: str) -> Any:
 
     folder = Path(source).expanduser()
     where = str(folder) if folder.is_dir() else source
+    from safetensors import SafetensorError
+
     try:
         config = AutoConfig.from_pretrained(where, revision=revision)
         if config.model_type not in FAMILIES:
@@ -129,7 +138,9 @@ def _model(source: str, revision: str | None, device: str) -> Any:
         model, report = AutoModel.from_pretrained(
             where, config=config, revision=revision, use_safetensors=True, dtype="float32", output_loading_info=True
         )
-    except (OSError, ValueError, ImportError) as error:
+    except CodecLoadError:
+        raise
+    except (*FOREIGN_ERRORS, SafetensorError) as error:
         why = " ".join(str(error).split()).rstrip(".")
         raise CodecLoadError(
             f"hf:{source} could not be had: {why}. Check the name and the network, or download the repository "

@@ -93,6 +93,9 @@ def check(texts: Sequence[str], *, checkpoint: object = None) -> tuple[ModelSpec
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise ValueError(f"two codecs are called {', '.join(twice)}; give one another name: LABEL=SPEC")
+    odd = next((label for label in labels if "|" in label or not label.isprintable()), None)
+    if odd is not None:
+        raise ValueError(f"the label {odd!r} cannot stand in a table; give another name: LABEL=SPEC")
     taking = [spec.text for spec in specs if spec.takes_checkpoint]
     if checkpoint is not None and len(taking) != 1:
         raise ValueError(f"a checkpoint goes with exactly one named codec of soundcodec_llmcodec, got {taking}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from eval.corpora.base import DOMAINS, Corpus, Split, in_order
+from eval.corpora.base import DOMAINS, Corpus, Split, in_order, require_text
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
 WHOLE = "all"
@@ -23,6 +24,8 @@ def audio_folder(folder: Path, files: list[Path]) -> Corpus:
 
     Where every file is in a folder Speech, Music or Audio, these are the splits; else there is one, `all`.
     """
+    for path in files:
+        require_text(str(path), "a sound file's path")
     tops = {path.relative_to(folder).parts[0] for path in files}
     by_split = {top: folder / top for top in tops} if tops <= set(DOMAINS) else {WHOLE: folder}
     splits = {}
@@ -35,12 +38,13 @@ def audio_folder(folder: Path, files: list[Path]) -> Corpus:
 
 def _rows(root: Path, files: list[Path]) -> Callable[[], Iterator[dict[str, Any]]]:
     stems = [path.relative_to(root).with_suffix("").as_posix() for path in files]
+    number = Counter(stems)
 
     def rows() -> Iterator[dict[str, Any]]:
         for path, stem in zip(files, stems, strict=True):
             relative = path.relative_to(root)
             # a.wav and a.flac are two clips
-            clip_id = stem if stems.count(stem) == 1 else relative.as_posix()
+            clip_id = stem if number[stem] == 1 else relative.as_posix()
             source = relative.parent.as_posix() if len(relative.parts) > 1 else root.name
             yield {"id": clip_id, "source": source, "audio": {"path": str(path), "bytes": path.read_bytes()}}
 

@@ -5,8 +5,11 @@ Audio is read as bytes and decoded by soundfile.
 
 from __future__ import annotations
 
+import difflib
+import functools
 import hashlib
 import io
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -47,13 +50,21 @@ class Clip:
         """Duration in s."""
         return len(self.samples) / self.rate
 
+    @functools.cached_property
+    def key(self) -> str:
+        """SHA-256 (hex) of all that a score of this clip may depend on: audio, rate, names, text and language."""
+        told = [self.digest, self.rate, self.clip_id, self.split, self.source, self.text, self.lang]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
 
 @dataclass(frozen=True)
 class Split:
-    """The number of rows, and a function that starts over them."""
+    """The number of rows, a function that starts over them, and one over their own ids where these are quick to
+    read."""
 
     size: int
     rows: Callable[[], Iterable[Mapping[str, Any]]]
+    ids: Callable[[], Iterable[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,8 +84,20 @@ class Corpus:
         by_name = {split.lower(): split for split in self.splits}
         unknown = [name for name in names if name.lower() not in by_name]
         if unknown:
-            raise CorpusError(f"{self.label} has no split {unknown}; it has {list(self.splits)}")
+            near = difflib.get_close_matches(unknown[0], self.splits, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ";"
+            raise CorpusError(f"{self.label} has no split {unknown}{hint} It has {list(self.splits)}")
         return tuple(dict.fromkeys(by_name[name.lower()] for name in names))
+
+    def check(self, splits: Sequence[str]) -> None:
+        """Raise CorpusError for two rows of a split with one `id`, before any work is done."""
+        for split in splits:
+            ids = self.splits[split].ids
+            seen: set[str] = set()
+            for clip_id in ids() if ids is not None else ():
+                if clip_id in seen:
+                    raise CorpusError(f"two clips of {self.label} {split} have the id {clip_id!r}; ids pair the clips")
+                seen.add(clip_id)
 
     def clips(self, split: str, limit: int | None = None) -> Iterator[Clip]:
         """The split's clips in order, at most `limit`. Raises CorpusError for two rows with one `id`.
@@ -86,10 +109,11 @@ class Corpus:
             if limit is not None and index >= limit:
                 return
             clip = clip_of(row, split, index)
-            if clip.clip_id in seen and not row.get("id"):
+            if clip.clip_id in seen and declared_id(row) is None:
                 clip = replace(clip, clip_id=f"{clip.clip_id}#{index}")
             if clip.clip_id in seen:
                 raise CorpusError(f"two clips of {self.label} {split} have the id {clip.clip_id!r}; ids pair the clips")
+            require_text(clip.clip_id, f"an id of {self.label} {split}")
             seen.add(clip.clip_id)
             yield clip
 
@@ -98,6 +122,22 @@ def require_audio(columns: Sequence[str], where: str) -> None:
     """Raise CorpusError where there is no column of audio."""
     if "audio" not in columns:
         raise CorpusError(f"{where} has no column 'audio'; it has {list(columns)}")
+
+
+def declared_id(row: Mapping[str, Any]) -> str | None:
+    """The row's own id as text; None where it has none."""
+    given = row.get("id")
+    return None if given is None or given == "" else str(given)
+
+
+def require_text(name: str, what: str) -> None:
+    """Raise CorpusError for a name that is not text, such as a file's name in another encoding."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise CorpusError(
+            f"{what} is no valid Unicode text, so it cannot be written down: {name!r}; rename it"
+        ) from error
 
 
 def in_order(splits: Iterable[str]) -> list[str]:
@@ -119,8 +159,8 @@ def clip_of(row: Mapping[str, Any], split: str, index: int) -> Clip:
     stored = audio.get("bytes") if isinstance(audio, Mapping) else None
     # Codec-SUPERB-tiny has no ids; its paths name the clip, its `source` the corpus.
     stem = PurePosixPath(path).stem if path else None
-    clip_id = str(row.get("id") or stem or f"{index:05d}")
-    source = str(row.get("source") or row.get("corpus") or split)
+    clip_id = declared_id(row) or stem or f"{index:05d}"
+    source = next((str(row[key]) for key in ("source", "corpus") if row.get(key) not in (None, "")), split)
     text, lang = (str(row[key]) if row.get(key) else None for key in ("text", "lang"))
     empty = np.zeros(0, np.float32)
     if stored is None and path and Path(path).is_file():
@@ -131,6 +171,15 @@ def clip_of(row: Mapping[str, Any], split: str, index: int) -> Clip:
     try:
         samples, rate = soundfile.read(io.BytesIO(stored), dtype="float32", always_2d=True)
     except soundfile.SoundFileError as error:
-        return Clip(clip_id, split, source, empty, 1, digest, problem=f"unreadable audio: {error}")
+        return Clip(
+            clip_id,
+            split,
+            source,
+            empty,
+            1,
+            digest,
+            problem=f"unreadable audio: {getattr(error, 'error_string', error)}",
+        )
     mono = np.ascontiguousarray(samples.mean(axis=1))
+    mono.setflags(write=False)  # it is the reference of every codec, whatever one of them does to its input
     return Clip(clip_id, split, source, mono, int(rate), digest, text=text, lang=lang)

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eval.corpora.base import COLUMNS, Corpus, CorpusError, Split, in_order, require_audio
+from eval.corpora.base import COLUMNS, Corpus, CorpusError, Split, declared_id, in_order, require_audio
 
 ROWS_AT_ONCE = 32
 
@@ -32,7 +32,10 @@ def parquet(files: Sequence[Path], name: str, label: str, *, synthetic: bool = F
         with _naming(file):
             names = pq.read_schema(file).names
         require_audio(names, str(file))
-    splits = {split: Split(sum(map(_size, shards[split])), _rows(shards[split])) for split in in_order(shards)}
+    splits = {
+        split: Split(sum(map(_size, shards[split])), _rows(shards[split]), _ids(shards[split]))
+        for split in in_order(shards)
+    }
     return Corpus(name, label, synthetic, splits)
 
 
@@ -48,6 +51,17 @@ def _naming(file: Path) -> Iterator[None]:
 def _size(file: Path) -> int:
     with _naming(file):
         return int(pq.read_metadata(file).num_rows)
+
+
+def _ids(files: Sequence[Path]) -> Callable[[], Iterator[str]]:
+    def ids() -> Iterator[str]:
+        for file in files:
+            with _naming(file):
+                if "id" in pq.read_schema(file).names:
+                    rows = pq.read_table(file, columns=["id"]).to_pylist()
+                    yield from (given for row in rows if (given := declared_id(row)) is not None)
+
+    return ids
 
 
 def _rows(files: Sequence[Path]) -> Callable[[], Iterator[dict[str, Any]]]:

@@ -15,6 +15,10 @@ COMPARISON = (
 )
 
 
+# Its memory grows with the square of the length: 170 MiB at this one, if all of it is voiced.
+LONGEST_S = 120.0
+
+
 def _contour(signal: Signal, declared_rate: int | None) -> np.ndarray | None:
     """Cents above the median, float64 (voiced frames,), kept with the signal; None for a clip too short for pitch."""
     hertz = pitch.track(signal, declared_rate)
@@ -51,6 +55,8 @@ def correlation(reference: Signal, estimate: Signal, declared_rate: int | None =
 
 
 def _compute(reference: Signal, estimate: Signal) -> Score:
+    if reference.seconds > LONGEST_S:
+        return Score(reason=f"{reference.seconds:.4g} s: the warping path is sought for clips of up to {LONGEST_S:g} s")
     return silence(reference, estimate) or correlation(reference, estimate)
 
 

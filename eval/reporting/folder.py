@@ -39,7 +39,10 @@ def read(path: Path) -> RunFolder:
     _check(results, path / "results.json")
     clips = {}
     name = path / "clips.jsonl"
-    for number, line in enumerate(_text(name).splitlines(), start=1):
+    # Not splitlines, which also splits where an id holds one of Unicode's other separators.
+    for number, line in enumerate(_text(name).split("\n"), start=1):
+        if not line:
+            continue
         row = _json(line, f"{name}, line {number}")
         missing = [key for key in ("model", "split", "clip_id", "scores") if key not in row]
         if missing:

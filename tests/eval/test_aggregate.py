@@ -22,12 +22,15 @@ def summaries(by_model):
 
 def test_means_are_over_the_clips_that_every_model_has():
     made = summaries(
-        {"x": scores(a=1.0, b=2.0, c=3.0, d=4.0, e=None), "y": scores(a=10.0, b=None, c=30.0, d=50.0, e=1.0)}
+        {
+            "x": scores(a=1.0, b=2.0, c=3.0, d=4.0, e=None, f=0.0, g=0.0, h=0.0),
+            "y": scores(a=10.0, b=None, c=30.0, d=50.0, e=1.0, f=0.0, g=0.0, h=0.0),
+        }
     )
-    assert made["x"].mean == pytest.approx((1 + 3 + 4) / 3)
-    assert made["y"].mean == pytest.approx((10 + 30 + 50) / 3)
-    assert (made["x"].n, made["x"].failed) == (3, 1)
-    assert (made["y"].n, made["y"].failed) == (3, 1)
+    assert made["x"].mean == pytest.approx((1 + 3 + 4) / 6)
+    assert made["y"].mean == pytest.approx((10 + 30 + 50) / 6)
+    assert (made["x"].n, made["x"].failed) == (6, 1)
+    assert (made["y"].n, made["y"].failed) == (6, 1)
 
 
 def test_pairing_is_by_id_and_not_by_position():
@@ -41,6 +44,16 @@ def test_a_model_that_fails_often_gets_no_mean_and_takes_no_clips_from_others():
     assert made["y"].refused == "2 of 3 clips have no value"
     assert made["x"].mean == pytest.approx(3.0)
     assert made["x"].n == 3
+
+
+def test_a_small_remainder_is_refused():
+    """Each of five models fails on a fifth of the clips, and hardly any clip is left that all have."""
+    models = {
+        str(m): {str(i): Score(reason="no") if i // 20 == m and i != 99 else Score(1.0) for i in range(100)}
+        for m in range(5)
+    }
+    made = summaries(models)
+    assert {summary.refused for summary in made.values()} == {"only 1 of 100 clips have a value from every model"}
 
 
 def test_no_common_clip_is_refused():

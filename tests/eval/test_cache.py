@@ -25,6 +25,7 @@ OUTCOME = Cached(62, 480, Counter({3: 60, 20_479: 2}), {"mel": Score(0.123456789
 def filled(tmp_path):
     with Cache(tmp_path, "environment") as opened:
         opened.put(CODEC, CLIP, METRICS, OUTCOME)
+        opened.commit()
         yield opened
 
 
@@ -66,6 +67,7 @@ def test_what_has_no_identity_is_not_put(tmp_path):
     with Cache(tmp_path, "environment") as opened:
         opened.put(replace(CODEC, identity=None), CLIP, METRICS, OUTCOME)
         opened.put(CODEC, replace(CLIP, digest=""), METRICS, OUTCOME)
+        opened.commit()
     with sqlite3.connect(tmp_path / cache.NAME) as database:
         assert database.execute("select count(*) from coded").fetchone() == (0,)
 
@@ -87,9 +89,17 @@ def test_another_version_is_an_error(tmp_path):
 
 
 def test_the_environment_follows_packages_and_sources(tmp_path):
-    (tmp_path / "metric.py").write_text("x = 1")
-    before = cache.environment({"numpy": "1"}, tmp_path)
-    assert before == cache.environment({"numpy": "1"}, tmp_path)
-    assert before != cache.environment({"numpy": "2"}, tmp_path)
-    (tmp_path / "metric.py").write_text("x = 2")
-    assert before != cache.environment({"numpy": "1"}, tmp_path)
+    (tmp_path / "metrics").mkdir()
+    for name in ("metrics/mel.py", "scoring.py", "other.py"):
+        (tmp_path / name).write_text("x = 1")
+
+    def now(version: str = "1") -> str:
+        return cache.environment({"numpy": version}, tmp_path, ("metrics", "scoring.py"))
+
+    before = now()
+    assert before == now() != now("2")
+    (tmp_path / "other.py").write_text("x = 2")
+    assert before == now()
+    for name in ("metrics/mel.py", "scoring.py"):
+        (tmp_path / name).write_text("x = 2")
+        assert before != (before := now())

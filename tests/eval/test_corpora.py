@@ -74,6 +74,41 @@ def test_repeated_ids_are_refused():
         list(corpus([row("a.flac", id="mine"), row("b.flac", 1, id="mine")]).clips("Speech"))
 
 
+def test_repeated_ids_are_found_before_any_work(tmp_path):
+    parquet(
+        tmp_path / "Speech.parquet", [row("a.flac", id="one"), row("b.flac", 1, id="two"), row("c.flac", 2, id="one")]
+    )
+    loaded = corpora.load(str(tmp_path))
+    with pytest.raises(CorpusError, match=r"two clips of .* Speech have the id 'one'"):
+        loaded.check(["Speech"])
+
+
+def test_an_id_may_be_zero():
+    clips = corpus([row("a.flac", id=0), row("b.flac", 1, id=1)]).clips("Speech")
+    assert [clip.clip_id for clip in clips] == ["0", "1"]
+
+
+def test_a_clip_is_another_when_anything_that_a_score_hangs_on_is():
+    keys = [
+        next(corpus([change]).clips("Speech")).key
+        for change in (
+            row("a.flac"),
+            row("a.flac", 1),
+            row("b.flac"),
+            row("a.flac", text="x"),
+            row("a.flac", lang="en"),
+        )
+    ]
+    assert len(set(keys)) == 5
+    assert next(corpus([row("a.flac")]).clips("Speech")).key == keys[0]
+
+
+def test_a_name_that_is_no_text_is_refused_by_name(tmp_path):
+    sound(tmp_path / "a\udcff.flac")
+    with pytest.raises(CorpusError, match="no valid Unicode text"):
+        corpora.load(str(tmp_path))
+
+
 def test_files_of_one_name_are_told_apart_where_there_are_no_ids():
     """A data set's rows may come from many corpora, each with a 0001.wav."""
     clips = corpus([row("a.flac"), row("x/a.flac", 1), row("b.flac", 2)]).clips("Speech")
@@ -139,7 +174,7 @@ def test_unreadable_audio_is_a_problem_of_its_clip_alone():
     ]
     a, b, c = corpus(rows).clips("Speech")
     assert a.problem is None
-    assert "unreadable audio" in b.problem
+    assert b.problem == "unreadable audio: Format not recognised."  # the same for each such file
     assert "no audio bytes" in c.problem
 
 
@@ -147,8 +182,8 @@ def test_splits_by_name_without_case():
     loaded = corpus([row("a.flac")])
     assert loaded.chosen(["speech"]) == ("Speech",)
     assert loaded.chosen(None) == ("Speech",)
-    with pytest.raises(CorpusError, match=r"no split \['Musik'\]; it has \['Speech'\]"):
-        loaded.chosen(["Musik"])
+    with pytest.raises(CorpusError, match=r"no split \['Spech'\]; did you mean 'Speech'\? It has \['Speech'\]"):
+        loaded.chosen(["Spech"])
 
 
 @pytest.mark.parametrize("name", ["no/such/folder/here", "nothing"])

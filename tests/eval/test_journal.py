@@ -18,7 +18,7 @@ IDENTITY = {"models": {"x": {"identity": "weights 1", "device": "cpu"}}, "metric
 
 def batch(clip_id: str = "a") -> Batch:
     scores = {"mel": Score(0.1), "pesq": Score(reason="NoUtterances"), "wer": Score(0.5, weight=7.0)}
-    result = ClipResult("x", "Speech", 3, clip_id, "src", 1.25, 44_100, "d" * 64, 62, None, None, scores)
+    result = ClipResult("x", "Speech", 3, clip_id, "src", 1.25, 44_100, "d" * 64, "k" * 64, 62, None, None, scores)
     usage = Usage(0.1, 0.2, 1.25, 12.5)
     usage.codes.update({17: 3, 20_479: 59})
     return Batch("Speech", [result], {"x": usage})
@@ -47,6 +47,22 @@ def test_a_torn_last_line_is_dropped_and_the_journal_goes_on(tmp_path):
             log.add(batch("c"))
         with Journal(tmp_path, IDENTITY, resume=True) as log:
             assert log.batches == [batch("a"), batch("c")]
+
+
+@pytest.mark.parametrize("odd", ["c0ü", "line\u2028sep", "next\x85line", "tab\tnew\nline"])
+def test_any_text_may_be_an_id_wherever_a_kill_cuts_it(tmp_path, odd):
+    with Journal(tmp_path, IDENTITY, resume=False) as log:
+        log.add(batch("a"))
+        log.add(batch(odd))
+    path = tmp_path / journal.NAME
+    with Journal(tmp_path, IDENTITY, resume=True) as log:
+        assert log.batches == [batch("a"), batch(odd)]
+    whole = path.read_bytes()
+    first = whole.find(b"\n", whole.find(b"\n") + 1) + 1
+    for cut in range(first + 1, len(whole), 97):
+        path.write_bytes(whole[:cut])
+        with Journal(tmp_path, IDENTITY, resume=True) as log:
+            assert log.batches == [batch("a")]
 
 
 def test_a_head_that_was_torn_begins_anew(tmp_path):

@@ -28,7 +28,7 @@ def folder(tmp_path, with_codecs, fake_codec):
 
 def test_the_files(folder, capsys):
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    audio = [f"samples/Speech-0000-{name}.flac" for name in ("bad", "fake", "original")]
+    audio = [f"samples/Speech-0000{name}.flac" for name in ("-bad", "-fake", "")]
     assert names == ["clips.jsonl", "journal.jsonl", "report.html", "results.json", *audio, "table.md"]
 
 
@@ -68,6 +68,7 @@ def test_a_codecs_numbers_follow_from_its_clips(folder):
     assert (speech["n"], speech["failures"], speech["codes_used"], speech["codes_total"]) == (4, [], 5, 20_480)
     assert speech["entropy_bits"] == pytest.approx(np.log2(5), abs=1e-3)
     assert speech["encode_rtf"] == pytest.approx(speech["encode_s"] / speech["timed_s"])
+    assert speech["timed_s"] == pytest.approx(speech["audio_s"])
     paired = [clip_id for clip_id, value in bad.items() if value is not None]
     assert speech["metrics"]["stft"]["mean"] == pytest.approx(np.mean([good[clip_id] for clip_id in paired]))
     assert speech["against_baseline"] == {}
@@ -128,6 +129,20 @@ def test_a_run_is_not_overwritten_unless_asked(tmp_path, capsys):
     assert superb_tiny.main([*arguments, "--overwrite", "--models", "resample_16k"]) == 0
     contents = json.loads((tmp_path / "results.json").read_text())
     assert [model["name"] for model in contents["models"]] == ["resample_16k"]
+
+
+def test_nothing_of_an_overwritten_run_is_taken_for_the_new_one(tmp_path, with_codecs, fake_codec):
+    with_codecs(
+        x=lambda: fake_codec("x", lambda x: x),
+        bad=lambda: fake_codec("x", lambda x: x, [f"audio-0{i}" for i in range(9)]),
+    )
+    arguments = ["--splits", "Audio", "--limit", "2", "--output", str(tmp_path), *QUICK]
+    assert superb_tiny.main([*arguments, "--models", "x"]) == 0
+    assert (tmp_path / "samples" / "Audio-0000-x.flac").is_file()
+    assert superb_tiny.main([*arguments, "--models", "bad", "identity", "--overwrite"]) == 1
+    assert not (tmp_path / "samples" / "Audio-0000-x.flac").exists()
+    contents = json.loads((tmp_path / "results.json").read_text())
+    assert [list(sample["models"]) for sample in contents["samples"]] == [["identity"]] * 2
 
 
 @pytest.mark.parametrize("option", ["--resume", "--overwrite"])

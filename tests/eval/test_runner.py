@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from eval import runner
+from eval import runner, scoring
 from eval.cache import Cache
 from eval.codec_models import Identity
+from eval.corpora import Split
 from eval.journal import Journal, JournalError
 from eval.metrics import named
 from eval.samples import Samples
@@ -69,7 +70,7 @@ def test_codes_times_and_tokens(small, plan, fake_codec):
     assert set(speech.usage.codes) == {0, 1, 2, 3, 4}
     assert sum(speech.usage.codes.values()) == tokens == sum(clip.n_tokens for clip in speech.clips)
     assert speech.usage.timed_s == pytest.approx(sum(clip.seconds for clip in speech.clips))
-    assert speech.usage.encode_rtf == pytest.approx(speech.usage.encode_s / speech.usage.timed_s)
+    assert speech.encode_rtf == pytest.approx(speech.usage.encode_s / speech.usage.timed_s)
     assert model.overall.audio_s == pytest.approx(sum(clip.seconds for clip in model.overall.clips))
 
 
@@ -128,10 +129,61 @@ def test_clips_that_changed_or_went_away_are_not_mixed_in(small, mini, plan, tmp
         run(plan([Identity()], small), journal=journal)
     with Journal(tmp_path, {}, resume=True) as journal, pytest.raises(JournalError, match="no longer has 2 clips"):
         run(plan([Identity()], small, splits=("Speech",)), journal=journal)
-    path = tmp_path / "journal.jsonl"
-    path.write_text(path.read_text().replace(next(mini.clips("Speech")).digest, "0" * 64))
-    with Journal(tmp_path, {}, resume=True) as journal, pytest.raises(JournalError, match="'speech-01' of Speech"):
-        run(plan([Identity()], small), journal=journal)
+    # What is said in a clip decides its word errors, so that another text makes another clip.
+    for change, message in (({"text": "other words"}, "another one"), ({"source": "elsewhere"}, "another one")):
+        with Journal(tmp_path, {}, resume=True) as journal, pytest.raises(JournalError, match=message):
+            run(
+                plan([Identity()], changed(small, lambda rows, c=change: [{**rows[0], **c}, *rows[1:]])),
+                journal=journal,
+            )
+    with Journal(tmp_path, {}, resume=True) as journal, pytest.raises(JournalError, match="in another place"):
+        run(plan([Identity()], changed(small, lambda rows: rows[::-1])), journal=journal)
+
+
+def changed(corpus, change):
+    """The corpus with other rows of speech."""
+    rows = change(list(corpus.splits["Speech"].rows()))
+    return type(corpus)(corpus.name, corpus.label, False, {**corpus.splits, "Speech": Split(len(rows), lambda: rows)})
+
+
+@pytest.mark.parametrize("error", [KeyError, TypeError, AttributeError, MemoryError, ZeroDivisionError, AssertionError])
+def test_whatever_a_codec_raises_costs_one_clip(small, plan, fake_codec, error):
+    codec = fake_codec("x", lambda x: x)
+
+    def odd(clips, encode=codec.encode):
+        if any(clip.clip_id == "speech-02" for clip in clips):
+            raise error("oddly")
+        return encode(clips)
+
+    codec.encode = odd
+    (failure,) = run(plan([codec], small)).models[0].overall.failures
+    assert (failure.clip_id, failure.failure[: len(error.__name__)]) == ("speech-02", error.__name__)
+
+
+def test_a_codec_cannot_write_to_its_input(small, plan, fake_codec):
+    """As it would make the reference its own reconstruction, for every other codec too."""
+    codec = fake_codec("x", lambda x: x)
+
+    def writing(coded, clips):
+        clips[0].samples[:] = 0
+        return [item.payload for item in coded]
+
+    codec.decode = writing
+    model = run(plan([codec], small)).models[0]
+    assert len(model.overall.failures) == 5
+    assert "read-only" in model.overall.failures[0].failure
+
+
+def test_what_may_go_better_the_next_time_is_not_cached(small, plan, fake_codec, tmp_path, monkeypatch):
+    died = {"x": {"stft": scoring.DIED}}
+    monkeypatch.setattr(runner.Scorer, "map", lambda self, jobs: [died for _ in jobs])
+    with Cache(tmp_path, "environment") as cache:
+        run(plan([fake_codec("x", lambda x: x)], small), cache=cache)
+        monkeypatch.undo()
+        again = fake_codec("x", lambda x: x)
+        outcome = run(plan([again], small), cache=cache)
+    assert len(coded(again)) == 5
+    assert all(clip.scores["stft"].value == 0.0 for clip in outcome.models[0].overall.clips)
 
 
 def test_a_cache_spares_coding_and_changes_no_score(small, plan, fake_codec, tmp_path):
@@ -144,7 +196,8 @@ def test_a_cache_spares_coding_and_changes_no_score(small, plan, fake_codec, tmp
     assert known.models[0].overall.clips == fresh.models[0].overall.clips
     assert known.models[0].overall.usage.codes == fresh.models[0].overall.usage.codes
     # Nothing was timed, so there is no real-time factor to show.
-    assert known.models[0].overall.usage.encode_rtf is None
+    assert known.models[0].overall.encode_rtf is None
+    assert fresh.models[0].overall.encode_rtf is not None
 
 
 def test_failures_are_not_cached(small, plan, fake_codec, tmp_path):
@@ -165,7 +218,7 @@ def test_clips_to_listen_to_are_kept_even_where_scores_are_known(small, plan, fa
     assert sorted(coded(codec)) == ["music-01", "speech-01"]
     assert samples.found("Speech", 1, ["x"]) is None
     found = samples.found("Speech", 0, ["x", "absent"])
-    assert found == {"original": "samples/Speech-0000-original.flac", "models": {"x": "samples/Speech-0000-x.flac"}}
+    assert found == {"original": "samples/Speech-0000.flac", "models": {"x": "samples/Speech-0000-x.flac"}}
 
 
 def test_unreadable_clips_fail_for_every_model_and_are_never_coded(small, plan, fake_codec):

@@ -38,6 +38,20 @@ def test_the_compatible_file_has_upstreams_keys_and_each_models_own_means(tmp_pa
     assert contents["rules"] == "codec-superb"
 
 
+def test_published_rows_stand_with_the_metrics_whose_rules_made_them(tmp_path, capsys):
+    arguments = ["--models", "identity", "--limit", "1", "--splits", "Speech", "--published"]
+    with pytest.raises(SystemExit):
+        superb_tiny.main(arguments)
+    assert "--published goes with --compat codec-superb" in capsys.readouterr().err
+    arguments += ["--compat", "codec-superb", "--output", str(tmp_path / "run"), *QUICK]
+    assert superb_tiny.main(arguments) == 0
+    assert "| dac_16k" in capsys.readouterr().out
+    contents = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert set(contents["published"][0]["splits"]["Speech"]) < set(contents["metrics"])
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "3.881" in page  # DAC's PESQ, in the table
+
+
 def test_the_files_name_is_upstreams():
     name = superb_json.file_name("voidful/codec-superb-tiny", for_reporting=True)
     assert name == "voidful_codec-superb-tiny_evaluation_results.json"
@@ -55,9 +69,15 @@ def test_compatible_metrics_are_not_chosen_one_by_one(capsys):
 
 def test_published_rows_are_those_of_the_file_and_say_what_they_are():
     by_name = {row["name"]: row for row in published.rows()}
-    assert by_name["llmcodec"]["splits"]["Speech"] == {"mel": 0.713, "pesq": 2.110, "stoi": 0.859, "f0corr": 0.843}
+    assert by_name["llmcodec"]["splits"]["Speech"] == {
+        "superb:mel": 0.713,
+        "superb:pesq": 2.110,
+        "superb:stoi": 0.859,
+        "superb:f0corr": 0.843,
+    }
     assert by_name["llmcodec"]["kbps"] == pytest.approx(50 * np.log2(20_480) / 1000, abs=1e-3)
-    assert "stoi" not in by_name["unicodec_24k"]["splits"]["Audio"]
+    assert "superb:stoi" not in by_name["unicodec_24k"]["splits"]["Audio"]
+    assert by_name["dac_16k"]["token_rate"] * 10 == by_name["dac_16k"]["kbps"] * 1000  # codebooks of 1,024
     text = published.markdown("Audio")
     assert text.startswith("### Audio: published, not measured here")
     assert published.markdown("Overall") is None

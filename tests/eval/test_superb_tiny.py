@@ -105,17 +105,14 @@ def test_a_difference_from_the_baseline_is_marked(capsys, with_codecs, fake_code
     assert not row(out, "bad")["stft ↓"].endswith("*")
 
 
-def test_tables_by_source_and_published_rows_when_asked_for(capsys):
-    assert superb_tiny.main(["--models", "identity", "--splits", "Speech", "--by-source", "--published", *QUICK]) == 0
+def test_tables_by_source_when_asked_for(capsys):
+    assert superb_tiny.main(["--models", "identity", "--splits", "Speech", "--by-source", *QUICK]) == 0
     out = capsys.readouterr().out
     assert "### Speech by source" in out
     assert "| tts/kokoro" in out
-    assert "### Speech: published, not measured here" in out
-    assert "| dac_16k" in out
     assert superb_tiny.main(["--models", "identity", "--splits", "Speech", *QUICK]) == 0
     out = capsys.readouterr().out
     assert "by source" not in out
-    assert "published" not in out
 
 
 def test_the_list_names_codecs_and_metrics(capsys):
