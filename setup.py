@@ -16,7 +16,7 @@ TRAIN_MULTI = ["accelerate>=1.1"]
 TRAIN_PLOT = ["matplotlib>=3.7"]
 TRAIN_TENSORBOARD = ["tensorboard>=2.14"]
 TRAIN = ["datasets>=3.0", "librosa>=0.10", "pyarrow>=14", "pyyaml>=6.0"]
-TEST = [*EVAL, *EVAL_HF, *EVAL_WER, *EVAL_SPEAKER, *EVAL_MOS, *TRAIN, *LM, "auv>=0.1.1", "einops>=0.7", "hypothesis>=6"]
+TEST = [*EVAL, *EVAL_HF, *EVAL_WER, *EVAL_SPEAKER, *EVAL_MOS, *TRAIN, *LM, "einops>=0.7", "hypothesis>=6"]
 TEST += [*TRAIN_MULTI, *TRAIN_PLOT, *TRAIN_TENSORBOARD, "mypy>=1.8", "playwright>=1.40", "pytest>=8", "ruff>=0.5"]
 
 setup(

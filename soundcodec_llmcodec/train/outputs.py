@@ -84,7 +84,8 @@ def _card(run: Path, state: TrainState, name: str) -> str:
         "batch": f"{config.batch_size} x {config.segment_s:g} s",
         "losses": losses,
         "base": "the defaults",
-        "changes": changes(_recipe(TrainConfig()), _recipe(config)),
+        # The losses have a table of their own.
+        "changes": changes({**_recipe(TrainConfig()), "losses": {}}, {**_recipe(config), "losses": {}}),
     }
     return model_card(facts)
 

@@ -40,7 +40,9 @@ class CodeUsage(nn.Module):
 
     def entropy_bits(self) -> Tensor:
         """Entropy of the recent tokens in bits, the mean over levels."""
-        return -(self.shares * self.shares.clamp_min(1e-12).log2()).sum(dim=1).mean()
+        # Revived codes were given a share that no token has, so that shares may add up to more than 1.
+        shares = self.shares / self.shares.sum(dim=1, keepdim=True).clamp_min(1e-12)
+        return -(shares * shares.clamp_min(1e-12).log2()).sum(dim=1).mean()
 
     def in_use(self, threshold: float) -> Tensor:
         """How many codes have at least `threshold` of an even share, all levels together."""

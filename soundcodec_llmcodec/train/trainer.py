@@ -67,6 +67,7 @@ class Trainer:
         if config.compile:
             self.state.model.tokenizer.conformer.compile()
             self.state.model.token2wav.conformer.compile()
+        self._validated: tuple[int, Validation] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         saved = checkpoints_in(self.checkpoints)
         if saved:
@@ -147,11 +148,14 @@ class Trainer:
         """Validate the averaged model and log it; None without validation data. The main process does it alone."""
         if self.held_out is None:
             return None
+        if self._validated is not None and self._validated[0] == self.state.step:
+            return self._validated[1]
         result = None
         if self.world.is_main:
             result = validate(self.state.average, self.held_out, self.config.validation_clips)
             self.monitor.event("validation", self.state.step, **result.to_dict())
             self._show(self.held_out)
+            self._validated = (self.state.step, result)
         self.world.wait()
         return result
 
