@@ -13,7 +13,7 @@ from toy_lm import ToyLM
 
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.train.__main__ import main
-from soundcodec_llmcodec.train.config import TrainConfigError
+from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfigError
 from soundcodec_llmcodec.train.errors import TrainingError
 from soundcodec_llmcodec.train.state import checkpoints_in
 from soundcodec_llmcodec.train.trainer import Trainer
@@ -22,7 +22,7 @@ from soundcodec_llmcodec.train.trainer import Trainer
 def trainer(config, folder, *, skip_nonfinite=0, lm=None, **changes) -> Trainer:
     lm = lm or ToyLM()
     config = dataclasses.replace(config, **changes)
-    given = (lm, lm.start(), "toy") if config.uses("bridge") else None
+    given = (lm, lm.start(), "toy") if config.uses(*LANGUAGE) else None
     return Trainer(config, folder, progress=False, skip_nonfinite=skip_nonfinite, lm=given)
 
 
