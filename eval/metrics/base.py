@@ -155,7 +155,7 @@ class Metric:
         absent = [module for module in self.needs if importlib.util.find_spec(module) is None]
         if not absent:
             return None
-        return f"{self.name} needs {', '.join(absent)}: pip install -e '.[{self.extra}]'"
+        return f"{self.name} needs {', '.join(absent)}: pip install -c constraints.txt -e '.[{self.extra}]'"
 
     @property
     def arrow(self) -> str:

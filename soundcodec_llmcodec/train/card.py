@@ -91,7 +91,7 @@ def model_card(facts: Mapping[str, Any]) -> str:
 
     Folders are shortened to their last part: where data lay on a machine is nobody's business.
     """
-    facts = {key: _without_folders(value) for key, value in facts.items() if value not in (None, "", [], {}, ())}
+    facts = {key: without_folders(value) for key, value in facts.items() if value not in (None, "", [], {}, ())}
     if "name" not in facts:
         raise ValueError("a model card needs the fact 'name'")
     parts = [
@@ -263,12 +263,12 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any
             yield f"{above}{key}", value
 
 
-def _without_folders(value: Any) -> Any:
+def without_folders(value: Any) -> Any:
     """The same with every absolute path, or path in somebody's home, shortened to its last part."""
     if isinstance(value, Mapping):
-        return {key: _without_folders(item) for key, item in value.items()}
+        return {key: without_folders(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_folders(item) for item in value]
+        return [without_folders(item) for item in value]
     if isinstance(value, Path):
         value = str(value)
     if isinstance(value, str) and "\n" not in value:

@@ -84,7 +84,8 @@ class LanguageConfig:
     """The frozen LLM and what trains beside it: audio embeddings, bridge, heads.
 
     `model` is "smollm2", a folder, a GGUF file or a hub id. A crop's text takes part in alignment where the crop holds
-    at least `text_coverage` of its clip. `head_spread` of 1 lets the heads' rows differ as much as the LLM's words do
+    at least `text_coverage` of its clip. With alignment, `text_share` of the clips are
+    drawn among those that fit. `head_spread` of 1 lets the heads' rows differ as much as the LLM's words do
     at the start, 0 makes them equal.
     """
 
@@ -98,6 +99,7 @@ class LanguageConfig:
     future_heads: int = 5
     head_spread: float = 0.1
     text_coverage: float = 0.9
+    text_share: float = 0.5
     longest_text: int = 64
 
 
@@ -146,6 +148,7 @@ class TrainConfig:
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
+    prior_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     revival: RevivalConfig = field(default_factory=RevivalConfig)
     tensorboard: bool = False
@@ -261,3 +264,5 @@ def _check(config: TrainConfig) -> None:
     unknown = sorted(set(config.losses) - set(LOSSES))
     if unknown:
         raise TrainConfigError(f"unknown losses {unknown}; the losses are {', '.join(LOSSES)}")
+    if not any(config.uses(name) for name in config.losses):
+        raise TrainConfigError(f"no loss counts: give losses, such as losses.mel=15; there are {', '.join(LOSSES)}")

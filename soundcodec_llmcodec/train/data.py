@@ -45,6 +45,12 @@ class Corpus:
     sample_rate: int
     fingerprint: str
 
+    def short_texts(self, length: int, coverage: float) -> np.ndarray:
+        """Indices (N,) of the clips with a text of which a crop of `length` samples holds at least `coverage`."""
+        lengths = np.diff(self.offsets)
+        told = np.array([text is not None for text in self.texts], dtype=bool)
+        return np.flatnonzero(told & (lengths * coverage <= length))
+
     @property
     def hours(self) -> float:
         """Hours of audio."""
@@ -94,13 +100,14 @@ class Crops:
 
 @dataclass(frozen=True)
 class Cropping:
-    """How crops are made: their length (samples), gains (dB), the largest shift (samples), and the least share of a
+    """How crops are made: their length (samples), gains (dB), the largest shift (samples), the least share of a
     clip that a crop has to hold for the clip's text to be its text."""
 
     length: int
     gain_db: tuple[float, float] = (0.0, 0.0)
     jitter: int = 0
     text_coverage: float = 1.0
+    text_share: float = 0.0
 
 
 def crops(corpus: Corpus, seed: int, step: int, batch_size: int, how: Cropping) -> Crops:
@@ -113,6 +120,10 @@ def crops(corpus: Corpus, seed: int, step: int, batch_size: int, how: Cropping) 
     draw = np.random.default_rng([seed, step])
     positions = draw.integers(0, len(corpus.samples), batch_size)
     clips = np.searchsorted(corpus.offsets, positions, side="right") - 1
+    if how.text_share > 0:
+        short = corpus.short_texts(how.length, how.text_coverage)
+        told = draw.random(batch_size) < how.text_share
+        clips = np.where(told, draw.choice(short, batch_size), clips) if len(short) else clips
     batch = np.zeros((batch_size, how.length), dtype=np.float32)
     texts: list[str | None] = []
     for row, index in enumerate(clips):

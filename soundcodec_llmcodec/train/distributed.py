@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from soundcodec_llmcodec.train.errors import TrainConfigError
 
 CPU = torch.device("cpu")
+PATIENCE = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class World:
             raise ImportError(
                 "training in several processes needs accelerate: pip install -e '.[train-multi]'"
             ) from error
-        state = PartialState(cpu=torch.device(device).type == "cpu")
+        # The others wait while the main process decodes data or validates, for as long as that takes.
+        state = PartialState(cpu=torch.device(device).type == "cpu", timeout=PATIENCE)
         return cls(state.process_index, state.num_processes, state.device)
 
     @property
@@ -79,6 +82,13 @@ class World:
         parts = [torch.empty_like(value) for _ in range(self.size)]
         torch.distributed.all_gather(parts, value.contiguous())
         return torch.cat(parts)
+
+    def agrees(self, number: int) -> bool:
+        """Whether all processes have the same number."""
+        if self.size == 1:
+            return True
+        numbers = self.gathered(torch.tensor([number], device=self.device))
+        return bool((numbers == number).all())
 
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Make tensors those of the main process, in place."""

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from soundcodec_llmcodec.train.card import changes, model_card, run_facts
+from soundcodec_llmcodec.files import written_whole
+from soundcodec_llmcodec.train.card import changes, model_card, run_facts, without_folders
 from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfig, TrainConfigError, make_config
 from soundcodec_llmcodec.train.export import export_bundle, export_codec, export_lm, export_published
 from soundcodec_llmcodec.train.objectives import Start
+from soundcodec_llmcodec.train.schedules import LossSchedule
 from soundcodec_llmcodec.train.state import FACTS, TrainState, checkpoints_in
 
 KINDS = ("codec", "published", "lm", "bundle")
 PUBLISHED_FILE = "llm-codec.pt"
 # Where files lie on this machine is nobody else's business.
+_DEFAULTS = TrainConfig(losses={"mel": LossSchedule(1.0)})
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _PLACES = ("data", "validation", "init")
 
 
@@ -34,6 +39,8 @@ def export_run(run: Path, kinds: tuple[str, ...], out: Path, dtype: torch.dtype 
         elif kind == "published":
             (out / kind).mkdir(parents=True, exist_ok=True)
             made.append(export_published(out / kind / PUBLISHED_FILE, state.average))
+            with written_whole(out / kind / "README.md") as path:
+                path.write_text(_card(run, state, run.resolve().name), encoding="utf-8")
         elif kind == "lm":
             made.append(_export_lm(state, out / kind, _card(run, state, f"{run.resolve().name} language model")))
         elif kind == "bundle":
@@ -85,13 +92,15 @@ def _card(run: Path, state: TrainState, name: str) -> str:
         "losses": losses,
         "base": "the defaults",
         # The losses have a table of their own.
-        "changes": changes({**_recipe(TrainConfig()), "losses": {}}, {**_recipe(config), "losses": {}}),
+        "changes": changes({**_recipe(_DEFAULTS), "losses": {}}, {**_recipe(config), "losses": {}}),
     }
+    if _HUB_ID.fullmatch(config.language.model) and config.uses(*LANGUAGE):
+        facts["base_model"] = config.language.model
     return model_card(facts)
 
 
 def _recipe(config: TrainConfig) -> dict[str, Any]:
-    return {key: value for key, value in config.to_dict().items() if key not in _PLACES}
+    return without_folders({key: value for key, value in config.to_dict().items() if key not in _PLACES})
 
 
 def _shapes_of(config: TrainConfig, kept: Mapping[str, Any]) -> Start | None:

@@ -34,7 +34,6 @@ class PriorConfig:
     width: int = 192
     heads: int = 4
     temperature: float = 0.03
-    dropout: float = 0.0
     context_gradient: bool = False
 
     def __post_init__(self) -> None:
@@ -45,8 +44,6 @@ class PriorConfig:
             )
         if not self.temperature > 0:
             raise TrainConfigError(f"the prior's temperature must be above zero, got {self.temperature!r}")
-        if not 0 <= self.dropout < 1:
-            raise TrainConfigError(f"the prior's dropout lies in [0, 1), got {self.dropout!r}")
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class _Block(nn.Module):
 
     def __init__(self, config: PriorConfig) -> None:
         super().__init__()
-        self.heads, self.dropout = config.heads, config.dropout
+        self.heads = config.heads
         self.norm = nn.LayerNorm(config.width)
         self.to_qkv = nn.Linear(config.width, 3 * config.width, bias=False)
         self.to_out = nn.Linear(config.width, config.width)
@@ -77,8 +74,8 @@ class _Block(nn.Module):
         """(B, F, W) to (B, F, W)."""
         q, k, v = self.to_qkv(self.norm(x)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, is_causal=True)
-        x = x + functional.dropout(self.to_out(mixed.transpose(1, 2).flatten(2)), self.dropout, self.training)
-        return x + functional.dropout(self.feed_forward(x), self.dropout, self.training)
+        x = x + self.to_out(mixed.transpose(1, 2).flatten(2))
+        return x + self.feed_forward(x)
 
 
 class CausalPrior(nn.Module):

@@ -85,7 +85,7 @@ class Source:
         except (ValueError, OSError) as error:
             raise DataError(f"could not load {self.place!r}, split {self.split!r}, from the hub: {error}") from error
         for index, row in enumerate(rows.cast_column("audio", datasets.Audio(decode=False))):
-            yield Item(str(row.get("id", index)), _bytes_or_path(row["audio"]), row.get("text") or None)
+            yield Item(str(row.get("id", index)), _bytes_or_path(row["audio"]), (row.get("text") or "").strip() or None)
 
 
 def _rows_of(files: list[Path]) -> Iterator[Item]:
@@ -100,7 +100,7 @@ def _rows_of(files: list[Path]) -> Iterator[Item]:
         for batch in table.iter_batches(batch_size=64, columns=names):
             for row in batch.to_pylist():
                 name = row.get("id") or row.get("source") or index
-                yield Item(f"{file.stem}/{name}", _bytes_or_path(row["audio"]), row.get("text") or None)
+                yield Item(f"{file.stem}/{name}", _bytes_or_path(row["audio"]), (row.get("text") or "").strip() or None)
                 index += 1
 
 

@@ -30,7 +30,18 @@ from soundcodec_llmcodec.train.schedules import learning_rate_at
 STATE_VERSION = 2
 TENSORS, FACTS = "state.safetensors", "state.json"
 # What decides the batches and the networks: a resumed run must have the same.
-FIXED = ("codec", "seed", "batch_size", "segment_s", "speeds", "gain_db", "phase_jitter")
+FIXED: tuple[str, ...] = (
+    "codec",
+    "seed",
+    "batch_size",
+    "segment_s",
+    "speeds",
+    "gain_db",
+    "phase_jitter",
+    "optimizer.kind",
+)
+FIXED += ("adversary.optimizer.kind", "language.optimizer.kind", "prior_optimizer.kind", "adversary.discriminators")
+FIXED += ("prior", "language.future_heads", "language.bridge.logits", "language.alignment")
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,11 @@ class TrainState:
         """A fresh, seeded state (from the checkpoint `config.init` if named). Language losses need a `start`."""
         torch.manual_seed(config.seed)
         codec = config.codec_config
-        if config.init is None:
+        bundle = bundled_parts(config.init)
+        if bundle is not None:
+            model = CodecModel(codec)
+            model.load_state_dict(bundle["average"])
+        elif config.init is None:
             model = CodecModel(codec)
         else:
             loaded = checkpoints.load(config.init)
@@ -83,7 +98,10 @@ class TrainState:
             language = LanguageObjectives(config.language, codec, start)
             modules["language"] = (language, config.language.optimizer)
         if config.uses("prior"):
-            modules["prior"] = (CausalPrior(config.prior, codec), config.optimizer)
+            modules["prior"] = (CausalPrior(config.prior, codec), config.prior_optimizer)
+        for name, (module, _) in modules.items():
+            if bundle is not None and name in bundle:
+                module.load_state_dict(bundle[name])
         others = {
             name: Part(module.to(device), optimizer_of(module, rates, device), rates)
             for name, (module, rates) in modules.items()
@@ -137,6 +155,13 @@ class TrainState:
         floats = [name for name, tensor in ours.items() if tensor.is_floating_point()]
         torch._foreach_lerp_([ours[name] for name in floats], [theirs[name] for name in floats], 1 - decay)
 
+    @torch.no_grad()
+    def adopt_codebook(self) -> None:
+        """Make the average's code vectors the model's: between a code's old place and a revived one there is
+        nothing."""
+        for ours, theirs in zip(self.average.tokenizer.vq.levels, self.model.tokenizer.vq.levels, strict=True):
+            ours.codebook.copy_(theirs.codebook)
+
     @property
     def folder_name(self) -> str:
         """The name of this step's checkpoint."""
@@ -173,8 +198,10 @@ class TrainState:
             raise TrainConfigError(f"{folder} has state version {plain.get('version')!r}, expected {STATE_VERSION}")
         now = json.loads(json.dumps({**self.config.to_dict(), **(facts or {})}))
         before = {**plain["config"], **plain["facts"]}
-        keys = (*FIXED, *(facts or {}))
-        changed = [f"{key} was {before.get(key)!r}, now {now[key]!r}" for key in keys if before.get(key) != now[key]]
+        was, new = {}, {}
+        for key in (*FIXED, *(facts or {})):
+            was[key], new[key] = _at(before, key), _at(now, key)
+        changed = [f"{key} was {was[key]!r}, now {new[key]!r}" for key in new if was[key] != new[key]]
         if changed:
             raise TrainConfigError(
                 f"{folder} is of another run: {'; '.join(changed)}. Use the same values, or another --out"
@@ -201,6 +228,23 @@ class TrainState:
             yield f"{name}_optimizer", part.optimizer
 
 
+def bundled_parts(init: str | None) -> Mapping[str, Any] | None:
+    """The parts' state dicts of a fine-tuning bundle; None where `init` is no bundle."""
+    if init is None or not (Path(init) / "bundle.json").is_file():
+        return None
+    from soundcodec_llmcodec.train.export import load_bundle
+
+    return load_bundle(Path(init)).parts
+
+
+def _at(values: Mapping[str, Any], path: str) -> Any:
+    """What a dotted key names in nested values; None where it is not there."""
+    found: Any = values
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
 def checkpoints_in(folder: Path) -> list[Path]:
     """The whole checkpoints of a run, oldest first."""
     return sorted(path for path in folder.glob("step-*") if (path / FACTS).is_file())
@@ -219,7 +263,9 @@ def optimizer_of(module: nn.Module, config: OptimizerConfig, device: torch.devic
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
-        (decayed if parameter.ndim >= 2 and "_codebook" not in name else free).append(parameter)
+        # original0 is the gain of a weight norm, whatever its shape.
+        matrix = parameter.ndim >= 2 and "_codebook" not in name and not name.endswith("original0")
+        (decayed if matrix else free).append(parameter)
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
     if config.kind == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)

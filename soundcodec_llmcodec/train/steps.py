@@ -67,6 +67,7 @@ class Shares:
 
     piece: float
     texts: float
+    n_texts: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def train_step(state: TrainState, tools: Tools, batch: Batch) -> StepResult:
     """Update everything that trains on a batch (that of all processes; each takes its rows), and count the step."""
     config, world = state.config, tools.world
     weights = {name: config.weight(name, state.step) for name in config.losses}
+    # Batch norms and the bank of texts change in the forward pass, before anybody knows whether the step counts.
+    before = [(buffer, buffer.clone()) for _, module, _ in state.modules() for buffer in module.buffers()]
     state.train()
     state.set_rates()
     for optimizer, _ in state.optimizers():
@@ -94,7 +97,7 @@ def train_step(state: TrainState, tools: Tools, batch: Batch) -> StepResult:
     texts = sum(text is not None for text in batch.texts)
     codes = []
     for part in parts:
-        shares = Shares(1 / len(parts), _text_share(part, parts, world, texts))
+        shares = Shares(1 / len(parts), _text_share(part, parts, world, texts), texts)
         values, quantized = _backward(state, tools, part, weights, shares)
         codes.append(quantized.codes)
         for name, value in values.items():
@@ -116,7 +119,12 @@ def train_step(state: TrainState, tools: Tools, batch: Batch) -> StepResult:
         if config.revival.every and (state.step + 1) % config.revival.every == 0:
             drawn = generator_of(config.seed, state.step, 2)
             revived = revive(state.model, state.usage, quantized, state.optimizer, config.revival, drawn, world)
-            values["revived"] = torch.tensor(float(revived))
+            state.adopt_codebook()
+            values["revived"] = torch.tensor(float(revived), device=total.device)
+    else:
+        with torch.no_grad():
+            for buffer, was in before:
+                buffer.copy_(was)
     state.step += 1
     if applied:
         state.update_average()
@@ -173,7 +181,7 @@ def _backward(
         for name in ("alignment", "contrast"):
             if name in found:
                 found[name] = found[name] * shares.texts
-        values |= found
+        values |= found | {"texts_watched": torch.tensor(float(shares.n_texts), device=device)}
     prior = state.others.get("prior")
     if prior is not None and weights.get("prior", 0.0) > 0:
         expected = prior.module(quantized, level)
@@ -187,7 +195,7 @@ def _backward(
 def _total(values: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """The weighted sum of the losses that count."""
     counted = [weight * values[name] for name, weight in weights.items() if name in values and weight > 0]
-    return torch.stack(counted).sum()
+    return torch.stack(counted).sum() if counted else torch.zeros((), device=values["codebook"].device)
 
 
 def _discriminators_begin(config: TrainConfig) -> int:
@@ -258,5 +266,5 @@ def _clipped_norms(state: TrainState) -> dict[str, Tensor]:
 def _norm(parameters: list[nn.Parameter]) -> Tensor:
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
-        return torch.zeros(())
+        return torch.zeros((), device=parameters[0].device)
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))

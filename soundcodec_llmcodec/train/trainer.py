@@ -52,12 +52,17 @@ class Trainer:
         self.config, self.folder, self.skip_nonfinite = config, folder, skip_nonfinite
         self.world = World.join(device)
         self.device = self.world.device
-        self.world.rows(config.batch_size)
+        if config.batch_size % (self.world.size * config.accumulation):
+            raise TrainConfigError(
+                f"batch_size {config.batch_size} cannot be shared evenly by {self.world.size} processes in "
+                f"{config.accumulation} pieces each; take a multiple of {self.world.size * config.accumulation}"
+            )
         self.codec: CodecConfig = config.codec_config
         self.progress = progress and self.world.is_main
         frames = max(1, round(config.segment_s * self.codec.frame_rate))
         self.segment = frames * self.codec.hop_length
         self.corpus, self.held_out = self._corpora(cache or folder / "cache")
+        self._check_texts()
         if config.uses(*LANGUAGE) and lm is None:
             lm = _loaded_lm(config, str(self.device))
         self.facts = {"data": self.corpus.fingerprint, "language_model": None if lm is None else lm[2]}
@@ -68,10 +73,17 @@ class Trainer:
             self.state.model.tokenizer.conformer.compile()
             self.state.model.token2wav.conformer.compile()
         self._validated: tuple[int, Validation] | None = None
+        self._saved: int | None = None
         folder.mkdir(parents=True, exist_ok=True)
         saved = checkpoints_in(self.checkpoints)
         if saved:
             self.state.load(saved[-1], self.facts)
+            self._saved = self.state.step
+        if not self.world.agrees(self.state.step):
+            raise TrainConfigError(
+                f"the processes would go on from different steps, this one from {self.state.step}: all of them have to "
+                f"see the same {self.checkpoints}"
+            )
         self.monitor = Monitor(
             folder,
             step=self.state.step,
@@ -95,7 +107,7 @@ class Trainer:
         self.monitor.event("start", self.state.step, **facts)
         with Stopping() as stopping:
             self._loop(stopping, math.inf if max_seconds is None else max_seconds)
-        if self.state.folder_name not in [path.name for path in checkpoints_in(self.checkpoints)]:
+        if self._saved != self.state.step:
             self.save()
         if stopping.asked:
             self.monitor.event("stopped", self.state.step)
@@ -107,8 +119,10 @@ class Trainer:
         sums: dict[str, list[Tensor]] = {}
         bar = tqdm(total=self.config.steps, initial=self.state.step, disable=not self.progress, unit="step")
         while self.state.step < self.config.steps:
-            for name, value in self.step().values.items():
-                sums.setdefault(name, []).append(value)
+            result = self.step()
+            if result.applied:  # what was passed over would make the means NaN
+                for name, value in result.values.items():
+                    sums.setdefault(name, []).append(value)
             bar.update()
             step = self.state.step
             if step % self.config.log_every == 0:
@@ -138,7 +152,8 @@ class Trainer:
         config = self.config
         speed = speed_of(config.speeds, config.seed, step)
         length = 2 * round(self.segment * speed / 2)
-        how = Cropping(length, config.gain_db, config.phase_jitter, config.language.text_coverage)
+        share = config.language.text_share if config.uses("alignment", "contrast") else 0.0
+        how = Cropping(length, config.gain_db, config.phase_jitter, config.language.text_coverage, share)
         made = crops(self.corpus, config.seed, step, config.batch_size, how)
         target = change_speed(made.waves.to(self.device, non_blocking=True), self.segment)
         padded = torch.nn.functional.pad(target, (self.codec.stft_padding,) * 2, mode="reflect")
@@ -165,6 +180,7 @@ class Trainer:
         if self.world.is_main:
             self.state.save(self.checkpoints, self.facts)
             prune(self.checkpoints, self.config.keep_checkpoints)
+        self._saved = self.state.step
         self.world.wait()
         return path
 
@@ -188,6 +204,17 @@ class Trainer:
         if self.world.is_main:
             self.world.wait()
         return corpus, held_out
+
+    def _check_texts(self) -> None:
+        """Raise TrainConfigError where alignment is asked for and no crop could ever hold the words of a clip."""
+        if not self.config.uses("alignment", "contrast"):
+            return
+        if not len(self.corpus.short_texts(self.segment, self.config.language.text_coverage)):
+            raise TrainConfigError(
+                f"alignment needs texts: of {len(self.corpus.ids)} clips none has one and is short enough for a crop "
+                f"of {self.config.segment_s:g} s to hold {self.config.language.text_coverage:.0%} of it. Use longer "
+                "segments, a lower language.text_coverage, or data with a column 'text'"
+            )
 
     def _watched(self, means: Mapping[str, float]) -> dict[str, float]:
         """A logged row: losses, norms, the learning rate, and how the codebook is used."""
@@ -234,13 +261,18 @@ class Trainer:
             values = {name: str(float(value)) for name, value in result.values.items()}
             facts = {"step": step, "broken": broken, "clips": list(batch.ids), "values": values}
             (where / f"step-{step:08d}.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
-            self.monitor.event("skipped", step, broken=broken, clips=list(batch.ids))
-        if self.state.skipped > self.skip_nonfinite:
-            raise TrainingError(
-                f"{', '.join(broken)} became NaN or infinite at step {step} (its clips: {', '.join(batch.ids[:8])}); "
-                f"what it saw is in {where}, and nothing was updated. Lower the learning rate or the loss's weight and "
-                f"resume, or pass over such steps: --skip-nonfinite N (passed over so far: {self.state.skipped - 1})"
-            )
+        if self.state.skipped <= self.skip_nonfinite:
+            self.monitor.event("skipped", self.state.step, broken=broken, clips=list(batch.ids))
+            return
+        # Nothing was updated, so that the state is still that of before the step: keep it.
+        self.state.step, self.state.skipped = step, self.state.skipped - 1
+        if self._saved != step:
+            self.save()
+        raise TrainingError(
+            f"{', '.join(broken)} became NaN or infinite at step {step} (its clips: {', '.join(batch.ids[:8])}); "
+            f"what it saw is in {where}, and nothing was updated. Lower the learning rate or the loss's weight and "
+            f"resume, or pass over such steps: --skip-nonfinite N (passed over so far: {self.state.skipped})"
+        )
 
 
 def _loaded_lm(config: TrainConfig, device: str) -> tuple[FrozenLM, Start, str]:

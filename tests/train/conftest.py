@@ -74,7 +74,12 @@ def everything(text_folder):
             "r1_every": 2,
         },
         prior={"layers": 1, "width": 16, "heads": 2},
-        language={"text_coverage": 0.5, "bridge": {"logits": "codebook", "temperature_steps": 6}, "future_heads": 2},
+        language={
+            "text_coverage": 0.5,
+            "text_share": 0.5,
+            "bridge": {"logits": "codebook", "temperature_steps": 6},
+            "future_heads": 2,
+        },
     )
 
 

@@ -88,6 +88,16 @@ def test_a_text_goes_with_a_crop_that_holds_its_words(text_folder, tmp_path):
                 assert text == (corpus.texts[index] if lengths[index] <= least else None)
 
 
+def test_a_share_of_the_clips_is_drawn_among_those_with_texts_that_fit(text_folder, tmp_path):
+    corpus = open_corpus([str(text_folder)], 16_000, tmp_path / "cache")
+    assert corpus.short_texts(8_000, 1.0).tolist() == [1]  # 0.2 s; the others are longer, or without a text
+    made = [crops(corpus, 0, step, 8, Cropping(8_000, text_share=0.5)) for step in range(40)]
+    share = sum(text is not None for batch in made for text in batch.texts) / 320
+    assert 0.45 < share < 0.65
+    all_told = crops(corpus, 0, 0, 8, Cropping(8_000, text_share=1.0))
+    assert set(all_told.texts) == {"three"}
+
+
 def test_the_fingerprint_is_of_what_is_heard_and_said_wherever_it_lies(audio_folder, text_folder, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(audio_folder, moved)

@@ -127,7 +127,7 @@ def test_bits_fall_for_a_fixed_codec_and_the_loss_for_both():
 
 
 def test_impossible_priors_are_refused():
-    for values in ({"width": 30}, {"temperature": 0.0}, {"dropout": 1.0}, {"layers": 0}):
+    for values in ({"width": 30}, {"temperature": 0.0}, {"layers": 0}):
         with pytest.raises(TrainConfigError, match=next(iter(values))):
             PriorConfig(**values)
     residual = CodecConfig.from_dict({**CODEC.to_dict(), "num_quantizers": 2})

@@ -96,6 +96,8 @@ def test_a_base_that_goes_round_is_refused(tmp_path):
         ("accumulation=3", "accumulation 3 does not divide batch_size 16"),
         ("language.bridge.mode=magic", "language.bridge"),
         ("prior.width=7", "prior"),
+        ("codec=tiny", "no loss counts: give losses"),
+        ("losses.mel=0", "no loss counts: give losses"),
         ("noise.share=2", "noise"),
     ],
 )
