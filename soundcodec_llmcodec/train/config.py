@@ -91,6 +91,7 @@ class LanguageConfig:
 
     model: str = "smollm2"
     precision: Literal["float32", "bfloat16"] = "float32"
+    gradient_checkpointing: bool = False
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig(learning_rate=1e-4, final_learning_rate=1e-4, betas=(0.9, 0.99))
     )

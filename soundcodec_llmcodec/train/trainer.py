@@ -279,7 +279,10 @@ def _loaded_lm(config: TrainConfig, device: str) -> tuple[FrozenLM, Start, str]:
     from soundcodec_llmcodec.lm.backbone import load_backbone
     from soundcodec_llmcodec.lm.extend import initial_audio_embeddings, initial_audio_head
 
-    lm = load_backbone(config.language.model, device=device, dtype=config.language.precision)
+    language = config.language
+    lm = load_backbone(
+        language.model, device=device, dtype=language.precision, gradient_checkpointing=language.gradient_checkpointing
+    )
     size = config.codec_config.codebook_size
     rows = initial_audio_embeddings(lm.model, size, config.seed)
     head = initial_audio_head(lm.model, size, config.seed)

@@ -49,6 +49,9 @@ def test_the_published_recipe():
     assert (alignment.bank, alignment.logit_scale, alignment.label_smoothing) == (512, 5.0, 0.1)
     assert alignment.layers(36) == tuple(range(13, 29))
     assert config.language.model == "Qwen/Qwen3-4B-Instruct-2507"
+    assert config.language.head_spread == 1.0  # the heads begin as the LLM head's own rows
+    assert (config.weight("commitment", 0), config.weight("codebook", 0), config.gain_db) == (0.25, 1.0, (0.0, 0.0))
+    assert config.data == ("openslr/librispeech_asr/clean:train.100",)
 
 
 def test_command_line_over_yaml_over_base_over_default(tmp_path):
