@@ -208,5 +208,6 @@ def test_what_is_not_installed_is_said_with_the_extra(monkeypatch):
     there = importlib.machinery.ModuleSpec("there", None)
     monkeypatch.setattr(metrics.base.importlib.util, "find_spec", lambda name: None if name == "speechmos" else there)
     require(named(["all", "wer", "speaker_sim"]))
-    with pytest.raises(ValueError, match=r"dnsmos needs speechmos: pip install -c constraints\.txt -e '\.\[eval-mos\]'"):
+    told = r"dnsmos needs speechmos: pip install -c constraints\.txt -e '\.\[eval-mos\]'"
+    with pytest.raises(ValueError, match=told):
         require(named(["mel", "dnsmos"]))
