@@ -6,6 +6,7 @@ disk, so that a kill leaves at most one torn line, the last, which is dropped wh
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -54,16 +55,14 @@ class Journal:
             )
         folder.mkdir(parents=True, exist_ok=True)
         # Opened without truncation and locked before anything is read or written.
-        self._file: IO[str] = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115
-        try:
+        with contextlib.ExitStack() as closing:
+            self._file: IO[str] = closing.enter_context(open(self.path, "a+", encoding="utf-8"))
             _lock(self._file, folder)
             kept = self._read(identity) if exists else 0
             if not kept:
                 self._file.truncate(0)
                 self._append({"journal": VERSION, "identity": identity})
-        except BaseException:
-            self._file.close()
-            raise
+            closing.pop_all()  # it stays open for the run
 
     def __enter__(self) -> Journal:
         return self

@@ -118,8 +118,9 @@ def discard(folder: Path) -> None:
     """Remove what a run left in the folder, so that nothing of it is taken for the next one's."""
     for name in ("results.json", "clips.jsonl", "table.md", "report.html"):
         (folder / name).unlink(missing_ok=True)
-    for path in folder.glob("*_evaluation_results.json"):
-        path.unlink()
+    for pattern in ("*_evaluation_results.json", "*_not_for_reporting.json"):
+        for path in folder.glob(pattern):
+            path.unlink()
     if (folder / SAMPLES).is_dir():
         shutil.rmtree(folder / SAMPLES)
 

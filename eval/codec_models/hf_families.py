@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -24,7 +25,7 @@ class Encoded:
     n_bits: int | None = None
 
 
-class Family:
+class Family(ABC):
     """A type of model: rates in Hz, codebook and levels as configured, and the two halves for one clip.
 
     `options` are the keys that may stand behind the question mark; `chosen` is what was chosen, defaults included.
@@ -45,8 +46,8 @@ class Family:
         self.num_quantizers = 1
         self.configure(options)
 
-    def configure(self, options: Mapping[str, str]) -> None:
-        """Take the options. Raises UnknownModelError for values that the model does not have."""
+    def configure(self, options: Mapping[str, str]) -> None:  # noqa: B027
+        """Take the options; a model without any has none to take. Raises UnknownModelError for values it lacks."""
 
     @property
     def frame_rate(self) -> float:
@@ -58,13 +59,13 @@ class Family:
         """Frame rate times bits of all levels in use; None where more is stored, which is then counted by clip."""
         return self.frame_rate * self.num_quantizers * math.log2(self.codebook_size)
 
+    @abstractmethod
     def encode(self, samples: np.ndarray) -> Encoded:
         """Samples float32 (S,) at `input_rate`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, payload: Any) -> Any:
         """A tensor (S',) at `output_rate`, of `Encoded.payload`."""
-        raise NotImplementedError
 
     def tensor(self, samples: np.ndarray) -> Any:
         """Samples (S,) as (1, 1, S) on the model's device."""

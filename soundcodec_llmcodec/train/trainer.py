@@ -72,7 +72,7 @@ class Trainer:
         if config.compile:
             self.state.model.tokenizer.conformer.compile()
             self.state.model.token2wav.conformer.compile()
-        self._validated: tuple[int, Validation] | None = None
+        self._validated: tuple[int, Validation | None] | None = None
         self._saved: int | None = None
         folder.mkdir(parents=True, exist_ok=True)
         saved = checkpoints_in(self.checkpoints)
@@ -170,7 +170,8 @@ class Trainer:
             result = validate(self.state.average, self.held_out, self.config.validation_clips)
             self.monitor.event("validation", self.state.step, **result.to_dict())
             self._show(self.held_out)
-            self._validated = (self.state.step, result)
+        # In every process, or one would wait for the others the next time.
+        self._validated = (self.state.step, result)
         self.world.wait()
         return result
 

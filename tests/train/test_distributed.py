@@ -87,6 +87,23 @@ def test_two_processes_have_one_codec_which_is_that_of_one_process(shared, tmp_p
     assert [path.name for path in checkpoints_in(two / "run" / "checkpoints")] == [f"step-{STEPS:08d}"]
 
 
+def test_the_command_under_torchrun_validates_saves_and_ends(audio_folder, tmp_path):
+    """Also where the last step was validated just before the end, which one process must not know alone."""
+    out = tmp_path / "run"
+    run = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(free_port())]
+    run += ["-m", "soundcodec_llmcodec", "train", "--config", "tiny", "--device", "cpu", "--quiet", "--out", str(out)]
+    run += ["--data", str(audio_folder), "--validation", str(audio_folder), "--set", "steps=4", "validate_every=2"]
+    run += ["checkpoint_every=2", "log_every=2"]
+    done = subprocess.run(
+        run, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if row["event"] == "validation"] == [2, 4]
+    assert next(row for row in rows if row["event"] == "start")["processes"] == 2
+    assert (out / "export" / "model.safetensors").is_file()
+
+
 def test_rows_are_shared_evenly_or_not_at_all():
     worlds = [World(rank, 3) for rank in range(3)]
     assert [list(range(12))[world.rows(12)] for world in worlds] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
