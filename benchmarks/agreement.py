@@ -15,7 +15,7 @@ import torch
 from soundcodec_llmcodec import CodecConfig, LLMCodec, coding
 from soundcodec_llmcodec.audio import as_clip, mono, resample
 from soundcodec_llmcodec.nn.model import CodecModel
-from soundcodec_llmcodec.train.sources import Source
+from soundcodec_llmcodec.sources import Source
 
 
 def main() -> None:

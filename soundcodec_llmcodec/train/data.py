@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from soundcodec_llmcodec.audio import AudioError, as_clip, mono, resample
-from soundcodec_llmcodec.train.sources import DataError, Item, Source
+from soundcodec_llmcodec.sources import DataError, Item, Source
 
 FULL_SCALE = 32_767.0
 DECODE_BLOCK = 512

@@ -1,13 +1,14 @@
-"""Where training audio comes from: folders of audio files, parquet data sets, hub data sets; bytes in, clips out."""
+"""Where clips to train on or to tokenize come from: folders of audio files, parquet data sets, hub data sets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+_COLUMNS = ("id", "source", "audio", "text", "speaker_id", "speaker")
 
 
 class DataError(ValueError):
@@ -16,12 +17,13 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Item:
-    """A clip to read: its id, a path or bytes that `audio.as_clip` reads, and what is said in it where that is
-    known."""
+    """A clip to read: its id, a path or bytes that `audio.as_clip` reads, and what is said in it and by whom where that
+    is known."""
 
     clip_id: str
     audio: Any
     text: str | None = None
+    speaker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,33 +43,53 @@ class Source:
 
     def items(self) -> Iterator[Item]:
         """The clips in a fixed order."""
-        folder = Path(self.place)
-        if folder.is_dir():
-            parquet = sorted(folder.rglob("*.parquet"))
-            yield from self._parquet_items(parquet) if parquet else self._file_items(folder)
-        elif folder.suffix == ".parquet" and folder.is_file():
-            yield from _rows_of([folder])
+        files, kind = self._files()
+        if kind == "parquet":
+            yield from _rows_of(files)
+        elif kind == "audio":
+            for file in files:
+                yield Item(str(file.relative_to(self.place)), file)
         else:
-            yield from self._hub_items()
+            rows = self._hub_rows()
+            for index, row in enumerate(rows):
+                yield _item(row, str(row.get("id", index)))
 
-    def _parquet_items(self, files: list[Path]) -> Iterator[Item]:
-        if self.split is not None:
-            chosen = [file for file in files if file.name.startswith(f"{self.split}-") or file.stem == self.split]
-            if not chosen:
-                splits = sorted({file.stem.split("-")[0] for file in files})
-                raise DataError(f"{self.place} has no split {self.split!r}; its splits are {splits}")
-            files = chosen
-        yield from _rows_of(files)
+    def count(self) -> int:
+        """The number of clips, without reading them."""
+        files, kind = self._files()
+        if kind == "parquet":
+            import pyarrow.parquet
 
-    def _file_items(self, folder: Path) -> Iterator[Item]:
+            return sum(pyarrow.parquet.ParquetFile(file).metadata.num_rows for file in files)
+        return len(files) if kind == "audio" else len(self._hub_rows())
+
+    def _files(self) -> tuple[list[Path], str]:
+        """The files of this place and whether they are "parquet" or "audio"; ([], "hub") where it is no path."""
+        folder = Path(self.place)
+        if folder.suffix == ".parquet" and folder.is_file():
+            return [folder], "parquet"
+        if not folder.is_dir():
+            return [], "hub"
+        parquet = sorted(folder.rglob("*.parquet"))
+        return (self._chosen(parquet), "parquet") if parquet else (self._sounds(folder), "audio")
+
+    def _chosen(self, files: list[Path]) -> list[Path]:
+        if self.split is None:
+            return files
+        chosen = [file for file in files if file.name.startswith(f"{self.split}-") or file.stem == self.split]
+        if not chosen:
+            splits = sorted({file.stem.split("-")[0] for file in files})
+            raise DataError(f"{self.place} has no split {self.split!r}; its splits are {splits}")
+        return chosen
+
+    def _sounds(self, folder: Path) -> list[Path]:
         base = folder / self.split if self.split else folder
         files = sorted(p for p in base.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
         if not files:
             raise DataError(f"no parquet and no audio files ({', '.join(AUDIO_SUFFIXES)}) below {base}")
-        for file in files:
-            yield Item(str(file.relative_to(folder)), file)
+        return files
 
-    def _hub_items(self) -> Iterator[Item]:
+    def _hub_rows(self) -> Any:
         try:
             import datasets
         except ImportError as error:
@@ -84,8 +106,7 @@ class Source:
             rows = datasets.load_dataset(place, *config, split=self.split)
         except (ValueError, OSError) as error:
             raise DataError(f"could not load {self.place!r}, split {self.split!r}, from the hub: {error}") from error
-        for index, row in enumerate(rows.cast_column("audio", datasets.Audio(decode=False))):
-            yield Item(str(row.get("id", index)), _bytes_or_path(row["audio"]), (row.get("text") or "").strip() or None)
+        return rows.cast_column("audio", datasets.Audio(decode=False))
 
 
 def _rows_of(files: list[Path]) -> Iterator[Item]:
@@ -95,13 +116,23 @@ def _rows_of(files: list[Path]) -> Iterator[Item]:
         table = pyarrow.parquet.ParquetFile(file)
         if "audio" not in table.schema_arrow.names:
             raise DataError(f"{file} has no column 'audio'; its columns are {table.schema_arrow.names}")
-        names = [name for name in ("id", "source", "audio", "text") if name in table.schema_arrow.names]
+        names = [
+            name
+            for name in ("id", "source", "audio", "text", "speaker_id", "speaker")
+            if name in table.schema_arrow.names
+        ]
         index = 0
         for batch in table.iter_batches(batch_size=64, columns=names):
             for row in batch.to_pylist():
                 name = row.get("id") or row.get("source") or index
-                yield Item(f"{file.stem}/{name}", _bytes_or_path(row["audio"]), (row.get("text") or "").strip() or None)
+                yield _item(row, f"{file.stem}/{name}")
                 index += 1
+
+
+def _item(row: Mapping[str, Any], clip_id: str) -> Item:
+    told = row.get("speaker_id") if row.get("speaker_id") is not None else row.get("speaker")
+    speaker = None if told is None or str(told).strip() == "" else str(told).strip()
+    return Item(clip_id, _bytes_or_path(row["audio"]), (row.get("text") or "").strip() or None, speaker)
 
 
 def _bytes_or_path(audio: dict[str, Any] | None) -> Any:
