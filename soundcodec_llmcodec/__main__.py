@@ -1,4 +1,4 @@
-"""The command line: encode, decode, info, superb-run, train."""
+"""The command line: encode, decode, info, tokenize, superb-run, train, lm."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from typing import Any
 
 from soundcodec_llmcodec import __version__
 
+_OWN_COMMANDS = {
+    "train": ("train a codec (needs the extra 'train')", "train"),
+    "lm": ("language models over tokens: train, count, score, continue (needs the extra 'lm')", "token_lm"),
+}
 _EPILOG = "LLMCODEC_CHECKPOINT names another checkpoint for the default codec. Errors of use exit with status 2."
 
 
@@ -22,18 +26,21 @@ def parser() -> argparse.ArgumentParser:
     _add_encode(commands)
     _add_decode(commands)
     _add_info(commands)
+    _add_tokenize(commands)
     _add_superb_run(commands)
-    # Only for the list of commands: main hands everything after the word to the training command.
-    commands.add_parser("train", help="train a codec (needs the extra 'train')", add_help=False)
+    # Only for the list of commands: main hands everything after the word to commands of their own.
+    for name, (about, _) in _OWN_COMMANDS.items():
+        commands.add_parser(name, help=about, add_help=False)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. A user's error is one line on stderr and status 2."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    arguments = parser().parse_args(argv[:1] if argv[:1] == ["train"] else argv)
+    own = bool(argv) and argv[0] in _OWN_COMMANDS
+    arguments = parser().parse_args(argv[:1] if own else argv)
     # Only now: `--help` and `--version` need not wait for torch.
-    from soundcodec_llmcodec.cli import coding, common, info, run
+    from soundcodec_llmcodec.cli import coding, common, info, run, tokenize
 
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
@@ -44,8 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return coding.decode(arguments)
             if arguments.command == "info":
                 return info.info(arguments)
-            if arguments.command == "train":
-                return run.train(argv[1:])
+            if arguments.command == "tokenize":
+                return tokenize.tokenize(arguments)
+            if own:
+                return getattr(run, _OWN_COMMANDS[argv[0]][1])(argv[1:])
             script = run.prepare_script(arguments)
         except common.USER_ERRORS as error:
             print(f"llmcodec: error: {common.one_line(error)}", file=sys.stderr)
@@ -80,6 +89,31 @@ def _add_info(commands: Any) -> None:
     )
     info.add_argument("what", metavar="FILE|CHECKPOINT", help="a file, a folder, a hub id or a codec's name")
     info.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _add_tokenize(commands: Any) -> None:
+    tokenize = commands.add_parser(
+        "tokenize",
+        help="a corpus to tokens (parquet)",
+        description="A corpus to parquet files of tokens that the package datasets reads. The same command goes on "
+        "where it was stopped. Exits with 1 where some clips could not be read; they are listed in OUT/failed.",
+    )
+    tokenize.add_argument(
+        "--dataset", required=True, metavar="PLACE[:SPLIT]", help="a folder of sound files or parquet, or a hub id"
+    )
+    tokenize.add_argument("--codec", help="a name, folder, file or hub id (default: the bundled codec)")
+    tokenize.add_argument("--out", required=True, metavar="DIR", type=Path, help="the folder of tokens")
+    tokenize.add_argument("--split", help="what the split is called in DIR (default: as in --dataset, else train)")
+    tokenize.add_argument("--domain", help="restrict the codes to a domain, where the codec has any")
+    tokenize.add_argument(
+        "--shift", type=int, default=0, metavar="SAMPLES", help="silence before each clip: another view of the audio"
+    )
+    tokenize.add_argument("--shard-clips", type=int, default=512, metavar="N", help="clips a file (default: 512)")
+    tokenize.add_argument(
+        "--part", default="0/1", metavar="I/N", help="every N-th file from the I-th on, to share work"
+    )
+    tokenize.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
+    tokenize.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
 
 
 def _add_superb_run(commands: Any) -> None:

@@ -67,8 +67,9 @@ class TokenSource:
     def from_dict(cls, fields: Mapping[str, Any]) -> TokenSource:
         """The inverse of `to_dict`. Raises TokenCorpusError for missing, unknown or wrong fields."""
         expected = {field.name: field.type for field in dataclasses.fields(cls)}
-        if set(fields) != set(expected):
-            raise TokenCorpusError(f"expected the fields {sorted(expected)} of a codec, got {sorted(fields)}")
+        if not isinstance(fields, Mapping) or set(fields) != set(expected):
+            got = sorted(fields) if isinstance(fields, Mapping) else repr(fields)
+            raise TokenCorpusError(f"expected the fields {sorted(expected)} of a codec, got {got}")
         for name, kind in expected.items():
             right = isinstance(fields[name], str) if kind == "str" else type(fields[name]) is int and fields[name] > 0
             if not right:

@@ -1,4 +1,4 @@
-"""The commands that run something else: train and superb-run."""
+"""The commands that run something else: train, lm and superb-run."""
 
 from __future__ import annotations
 
@@ -27,6 +27,20 @@ def train(argv: Sequence[str]) -> int:
     try:
         return main(argv)
     except (ValueError, TrainingError, ImportError) as error:  # all of the training package's own are ValueErrors
+        raise CommandError(one_line(error)) from error
+
+
+def token_lm(argv: Sequence[str]) -> int:
+    """`llmcodec lm`: the commands of language models over tokens. Raises CommandError for their errors."""
+    try:
+        from soundcodec_llmcodec.cli.lm import main
+    except ModuleNotFoundError as error:
+        raise CommandError(
+            f"language models need the package {error.name}; install the extra: pip install 'soundcodec-llmcodec[lm]'"
+        ) from error
+    try:
+        return main(argv)
+    except (ValueError, ImportError) as error:  # all of these commands' own are ValueErrors
         raise CommandError(one_line(error)) from error
 
 

@@ -1,0 +1,49 @@
+"""The command tokenize."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from soundcodec_llmcodec.cli.common import CommandError, load_codec, one_line
+
+
+def tokenize(arguments: argparse.Namespace) -> int:
+    """`llmcodec tokenize`: returns the exit status, 1 where some clips could not be read."""
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise CommandError(
+            "tokenizing corpora needs the package pyarrow: pip install 'soundcodec-llmcodec[lm]'"
+        ) from error
+    from soundcodec_llmcodec.sources import DataError, Source
+    from soundcodec_llmcodec.token_corpus import FAILED_FOLDER, TokenCorpusError
+    from soundcodec_llmcodec.tokenizing import Plan
+    from soundcodec_llmcodec.tokenizing import tokenize as run
+
+    try:
+        split = arguments.split or Source.parse(arguments.dataset).split or "train"
+        sizes = (arguments.shift, arguments.shard_clips)
+        plan = Plan(arguments.dataset, split, *sizes, arguments.domain, _part(arguments.part))
+        codec = load_codec(arguments.codec, arguments.device)
+        if plan.domain not in (None, *codec.config.domains):
+            known = ", ".join(codec.config.domains) or "none: its codebook is undivided"
+            raise CommandError(f"no domain is called {plan.domain!r}; the domains of {codec.name} are: {known}")
+        done = run(codec, plan, arguments.out, progress=not arguments.quiet)
+    except (DataError, TokenCorpusError, ImportError) as error:
+        raise CommandError(one_line(error)) from error
+    if not arguments.quiet:
+        found = f", {done.found} shards were there" if done.found else ""
+        print(f"{arguments.out}:{plan.split}: {done.clips} clips, {done.tokens} tokens of {done.seconds:.0f} s{found}")
+    if done.failed:
+        place = Path(arguments.out) / FAILED_FOLDER
+        print(f"llmcodec: {done.failed} clips could not be read; {place} lists them with the reasons", file=sys.stderr)
+    return 1 if done.failed else 0
+
+
+def _part(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdigit() and count.isdigit()):
+        raise CommandError(f"expected --part I/N, such as 0/4, got {text!r}")
+    return int(index), int(count)

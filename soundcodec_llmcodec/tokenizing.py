@@ -1,0 +1,193 @@
+"""Corpora to tokens: shard by shard, so that a run that was stopped goes on where it was.
+
+A shard is so many clips of the source in order; within it, clips are coded in batches of similar length. Each clip's
+tokens are those it has alone. A finished shard is a file that is there; nothing else is remembered.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from soundcodec_llmcodec.audio import AudioError, as_clip, mono, resample
+from soundcodec_llmcodec.files import written_whole
+from soundcodec_llmcodec.llmcodec import LLMCodec
+from soundcodec_llmcodec.sources import DataError, Item, Source
+from soundcodec_llmcodec.token_corpus import (
+    DATA_FOLDER,
+    FAILED_FOLDER,
+    TokenClip,
+    TokenCorpusError,
+    TokenSource,
+    shard_name,
+    write_shard,
+    write_source,
+)
+
+SHARD_CLIPS = 512
+SOURCES_FOLDER = "sources"
+# Clips are read ahead of the codec until they are so many seconds: memory is bounded, batches are still full.
+_READ_AHEAD_S = 1_200
+_READ_AHEAD_CLIPS = 64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is tokenized: `dataset` as `Source.parse` reads it, under the name `split`.
+
+    `shift` samples of silence (at the codec's rate) stand before each clip, so that frames fall on it in another way: a
+    second view of the same audio to train on. `part` (i, n) takes every n-th shard from the i-th on, i < n, so that n
+    processes or machines share the work.
+    """
+
+    dataset: str
+    split: str
+    shift: int = 0
+    shard_clips: int = SHARD_CLIPS
+    domain: str | None = None
+    part: tuple[int, int] = (0, 1)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.]*", self.split):
+            raise ValueError(f"a split's name is letters, digits, _ and ., got {self.split!r}")
+        if self.shift < 0 or self.shard_clips < 1:
+            raise ValueError(f"expected shift >= 0 and at least 1 clip a shard, got {self.shift}, {self.shard_clips}")
+        if not 0 <= self.part[0] < self.part[1]:
+            raise ValueError(f"expected part I/N with 0 <= I < N, got {self.part[0]}/{self.part[1]}")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run did: clips and tokens written by it, clips that failed, shards that were there before."""
+
+    clips: int
+    tokens: int
+    seconds: float
+    failed: int
+    shards: int
+    found: int
+
+
+def tokenize(codec: LLMCodec, plan: Plan, folder: Path, *, progress: bool = False) -> Done:
+    """Write the plan's tokens into a folder, as `token_corpus` describes it; go on where an earlier run stopped.
+
+    Raises TokenCorpusError where the folder holds tokens of another codec, or of another source under the same split,
+    and sources.DataError where there is nothing to read. A clip that cannot be read is listed, not an error.
+    """
+    source = Source.parse(plan.dataset)
+    n_clips = source.count()
+    if not n_clips:
+        raise DataError(f"{plan.dataset} has no clips")
+    n_shards = -(-n_clips // plan.shard_clips)
+    write_source(folder, TokenSource.of(codec))
+    _note_source(folder, plan, n_clips)
+    wanted = [index for index in range(n_shards) if index % plan.part[1] == plan.part[0]]
+    names = {index: shard_name(plan.split, index, n_shards) for index in wanted}
+    missing = {i for i, name in names.items() if not (folder / DATA_FOLDER / f"{name}.parquet").exists()}
+    clips = tokens = samples = failed = 0
+    bar = tqdm(total=n_clips, unit="clip", desc=plan.split, disable=not progress, mininterval=1)
+    with bar, ThreadPool() as pool:
+        for index, items in _shards(source, plan.shard_clips, n_shards):
+            if index in missing:
+                coded, bad = _code(codec, plan, items, pool, bar.update)
+                _write_failed(folder, names[index], bad)
+                write_shard(folder, names[index], coded)
+                clips, failed = clips + len(coded), failed + len(bad)
+                tokens += sum(len(clip.codes) for clip in coded)
+                samples += sum(clip.n_samples for clip in coded)
+            else:
+                bar.update(len(items))
+    seconds = samples / codec.config.sample_rate
+    return Done(clips, tokens, seconds, failed, len(missing), len(wanted) - len(missing))
+
+
+def _shards(source: Source, size: int, count: int) -> Iterator[tuple[int, list[Item]]]:
+    items = source.items()
+    for index in range(count):
+        yield index, list(islice(items, size))
+
+
+def _code(
+    codec: LLMCodec, plan: Plan, items: list[Item], pool: ThreadPool, told: Callable[[int], object]
+) -> tuple[list[TokenClip], list[dict[str, str]]]:
+    """The items' clips in order, and those that could not be read with the reason."""
+    coded: dict[int, TokenClip] = {}
+    bad = []
+    waiting: list[tuple[int, torch.Tensor]] = []
+
+    def flush() -> None:
+        codes = codec.encode_samples_batch([samples for _, samples in waiting], domain=plan.domain)
+        for (index, samples), found in zip(waiting, codes, strict=True):
+            item = items[index]
+            flat = np.ascontiguousarray(found.numpy().T.reshape(-1), dtype=np.int32)
+            coded[index] = TokenClip(item.clip_id, flat, len(samples), item.text, item.speaker)
+        told(len(waiting))
+        waiting.clear()
+
+    rate = codec.config.sample_rate
+    for first in range(0, len(items), _READ_AHEAD_CLIPS):
+        block = items[first : first + _READ_AHEAD_CLIPS]
+        for place, (samples, problem) in enumerate(pool.map(lambda item: _read(item, rate, plan.shift), block)):
+            if samples is None:
+                bad.append({"id": items[first + place].clip_id, "reason": problem})
+                told(1)
+                continue
+            waiting.append((first + place, samples))
+        if sum(len(samples) for _, samples in waiting) >= _READ_AHEAD_S * rate:
+            flush()
+    if waiting:
+        flush()
+    return [coded[index] for index in sorted(coded)], bad
+
+
+def _read(item: Item, rate: int, shift: int) -> tuple[torch.Tensor | None, str]:
+    """(samples float32 (S,), "") or (None, why not)."""
+    try:
+        clip = as_clip(item.audio)
+        samples = resample(mono(clip), clip.sampling_rate, rate)
+    except (AudioError, OSError) as error:
+        return None, " ".join(str(error).split())
+    return torch.from_numpy(np.concatenate((np.zeros(shift, np.float32), samples.astype(np.float32, copy=False)))), ""
+
+
+def _note_source(folder: Path, plan: Plan, n_clips: int) -> None:
+    """Write down what a split is made of, or check what is written."""
+    told = {
+        "dataset": plan.dataset,
+        "shift": plan.shift,
+        "domain": plan.domain,
+        "clips": n_clips,
+        "shard_clips": plan.shard_clips,
+    }
+    path = folder / SOURCES_FOLDER / f"{plan.split}.json"
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        different = [f"{key} was {found.get(key)!r}, is {told[key]!r}" for key in told if found.get(key) != told[key]]
+        if different:
+            raise TokenCorpusError(
+                f"{folder} holds a split {plan.split!r} that was made in another way: {'; '.join(different)}. Give "
+                "this one another --split or --out"
+            )
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_failed(folder: Path, name: str, bad: list[dict[str, str]]) -> None:
+    path = folder / FAILED_FOLDER / f"{name}.jsonl"
+    if not bad:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as partial:
+        partial.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in bad), encoding="utf-8")
