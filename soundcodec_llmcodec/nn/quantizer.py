@@ -14,6 +14,10 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from soundcodec_llmcodec.config import CodecConfig
 
+# Similarities at a time: what stays in a core's cache, or what fills another device.
+_SEARCH_ELEMENTS_CPU = 1 << 20
+_SEARCH_ELEMENTS = 1 << 28
+
 
 @dataclass(frozen=True)
 class Quantized:
@@ -54,6 +58,27 @@ class FactorizedQuantizer(nn.Module):
         """Cosine of every latent (..., K) with every code: (..., V)."""
         return functional.normalize(latents, dim=-1) @ functional.normalize(self.codebook, dim=-1).t()
 
+    def nearest(self, latents: Tensor, start: int, end: int, want_margins: bool) -> tuple[Tensor, Tensor | None]:
+        """Codes (B, F) in [start, end) with the largest cosine to latents (B, F, K), and margins (B, 1, F) if wanted.
+
+        Searched a block of frames at a time: all of a batch's similarities would be hundreds of megabytes, which take
+        longer to write and to read than to compute.
+        """
+        rows = functional.normalize(latents, dim=-1).flatten(0, 1)
+        directions = functional.normalize(self.codebook[start:end], dim=-1).t()
+        elements = _SEARCH_ELEMENTS_CPU if latents.device.type == "cpu" else _SEARCH_ELEMENTS
+        codes, margins = [], []
+        for block in rows.split(max(1, elements // (end - start))):
+            similarities = block @ directions
+            if want_margins:
+                best, order = similarities.topk(2, dim=-1)
+                codes.append(order[:, 0])
+                margins.append(best[:, 0] - best[:, 1])
+            else:
+                codes.append(similarities.argmax(dim=-1))
+        found = torch.cat(codes).view(latents.shape[:2]) + start
+        return found, torch.cat(margins).view(latents.shape[:2])[:, None] if want_margins else None
+
     def embed(self, codes: Tensor) -> Tensor:
         """Codes (B, F) to features (B, F, D)."""
         return self._lift(self._codebook(codes))
@@ -65,14 +90,7 @@ class FactorizedQuantizer(nn.Module):
         """Nearest codes in [start, end) for features (B, F, D); one level of `Quantized` (codes (B, 1, F))."""
         latents = self.project(features)
         with torch.no_grad():
-            similarities = self.similarities(latents)[..., start:end]
-            margins = None
-            if want_margins and end - start > 1:
-                best, order = similarities.topk(2, dim=-1)
-                codes, margins = order[..., 0], (best[..., 0] - best[..., 1])[:, None]
-            else:
-                codes = similarities.argmax(dim=-1)
-        codes = codes + start
+            codes, margins = self.nearest(latents, start, end, want_margins and end - start > 1)
         vectors = self._codebook(codes)
         commitment = functional.mse_loss(latents, vectors.detach())
         codebook = functional.mse_loss(vectors, latents.detach())
