@@ -57,6 +57,16 @@ class Column:
     comparisons: dict[str, Comparison]
 
 
+@dataclass(frozen=True)
+class Shared:
+    """The ids for which every model that is not refused has a value, in the first one's order; by model, how many it
+    has no value for, and why it is refused."""
+
+    ids: list[str]
+    failed: dict[str, int]
+    refused: dict[str, str]
+
+
 def bootstrap(values: np.ndarray, weights: np.ndarray | None = None, resamples: int = RESAMPLES) -> tuple[float, float]:
     """The 95% percentile interval of the (weighted) mean of `values` (N,), by seeded resampling of the clips."""
     weights = np.ones(len(values)) if weights is None else weights
@@ -95,25 +105,36 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
+def shared(values: Mapping[str, Mapping[str, float | None]], items: str = "clips") -> Shared:
+    """What models can be compared on, model -> id -> value, or None where the model has none.
+
+    A model without values on more than MAX_FAILED_SHARE of its items is refused, and does not take ids away from the
+    others; where less than the rest of all items is left to the others, all of them are refused.
+    """
+    failed = {model: sum(value is None for value in by_id.values()) for model, by_id in values.items()}
+    refused = {
+        model: f"{failed[model]} of {len(by_id)} {items} have no value"
+        for model, by_id in values.items()
+        if not by_id or failed[model] > MAX_FAILED_SHARE * len(by_id)
+    }
+    trusted = {model: by_id for model, by_id in values.items() if model not in refused}
+    ids = _paired_ids(list(trusted.values()))
+    n_items = max((len(by_id) for by_id in values.values()), default=0)
+    if not ids or len(ids) < (1 - MAX_FAILED_SHARE) * n_items:
+        few = f"only {len(ids)} of {n_items} {items} have" if ids else f"no {items.removesuffix('s')} has"
+        refused |= dict.fromkeys(trusted, f"{few} a value from every model")
+    return Shared(ids, failed, refused)
+
+
 def column(scores: Mapping[str, Mapping[str, Score]], baseline: str | None = None) -> Column:
     """One metric's scores, model -> clip id -> Score, summarized and compared with the `baseline` model.
 
     Every mean is over the clips for which all models have a value, so that the means compare. A model that failed on
     more than MAX_FAILED_SHARE of its clips gets no mean, and does not take clips away from the others.
     """
-    failed = {model: sum(score.value is None for score in clips.values()) for model, clips in scores.items()}
-    refused = {
-        model: f"{failed[model]} of {len(clips)} clips have no value"
-        for model, clips in scores.items()
-        if not clips or failed[model] > MAX_FAILED_SHARE * len(clips)
-    }
+    found = shared({model: {i: score.value for i, score in clips.items()} for model, clips in scores.items()})
+    paired, failed, refused = found.ids, found.failed, found.refused
     trusted = {model: clips for model, clips in scores.items() if model not in refused}
-    paired = _paired_ids(list(trusted.values()))
-    n_clips = max((len(clips) for clips in scores.values()), default=0)
-    if not paired or len(paired) < (1 - MAX_FAILED_SHARE) * n_clips:
-        few = f"only {len(paired)} of {n_clips} clips have" if paired else "no clip has"
-        refused |= dict.fromkeys(trusted, f"{few} a value from every model")
-        trusted = {}
     values = {model: np.array([clips[i].value for i in paired], dtype=np.float64) for model, clips in trusted.items()}
     weights = {model: np.array([clips[i].weight for i in paired], dtype=np.float64) for model, clips in trusted.items()}
     summaries = {
@@ -142,15 +163,13 @@ def _summary(values: np.ndarray, weights: np.ndarray, failed: int) -> Summary:
     return Summary(len(values), failed, float(np.average(values, weights=weights)), low, high)
 
 
-def _paired_ids(models: Sequence[Mapping[str, Score]]) -> list[str]:
+def _paired_ids(models: Sequence[Mapping[str, float | None]]) -> list[str]:
     """The ids with a value from every model, in the first model's order."""
     if not models:
         return []
     first, *others = models
     return [
-        clip_id
-        for clip_id, score in first.items()
-        if score.value is not None and all(clip_id in other and other[clip_id].value is not None for other in others)
+        one for one, value in first.items() if value is not None and all(other.get(one) is not None for other in others)
     ]
 
 

@@ -1,30 +1,17 @@
-"""A run's journal: finished batches, so that a run that was stopped goes on where it was and mixes with no other.
-
-One JSON line says what the run is, and each line after it is a batch. A line is written at once and flushed to the
-disk, so that a kill leaves at most one torn line, the last, which is dropped when the run goes on.
-"""
+"""The journal of a reconstruction run: batches of clips through every codec (see `run_journal`)."""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from eval.records import ClipResult, Usage
+from eval.run_journal import NAME, JournalError, RunJournal, discard, exists, identity_of
 
-NAME = "journal.jsonl"
+__all__ = ["NAME", "VERSION", "Batch", "Journal", "JournalError", "discard", "exists", "identity_of"]
+
 VERSION = 1
-LONGEST_SHOWN = 80
-
-
-class JournalError(ValueError):
-    """A journal that cannot be gone on with: of another run, in use, or damaged."""
 
 
 @dataclass(frozen=True)
@@ -36,133 +23,20 @@ class Batch:
     usage: dict[str, Usage] = field(default_factory=dict)
 
 
-class Journal:
+class Journal(RunJournal[Batch]):
     """The journal in a run's folder, open for writing. A context manager; `batches` are those that stand in it."""
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
-        """Open the folder's journal, or begin one. `identity` is JSON-ready and is all that may change a result.
+    version = VERSION
 
-        Raises JournalError for a journal that exists without `resume`, is another run's, is in use, or is damaged.
-        """
-        self.path = folder / NAME
-        self.batches: list[Batch] = []
-        identity = json.loads(json.dumps(identity, allow_nan=False))
-        exists = self.path.is_file() and self.path.stat().st_size > 0
-        if exists and not resume:
-            raise JournalError(
-                f"{folder} holds a run already; --resume goes on with it, --output takes another folder, and "
-                "--overwrite begins anew"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        # Opened without truncation and locked before anything is read or written.
-        with contextlib.ExitStack() as closing:
-            self._file: IO[str] = closing.enter_context(open(self.path, "a+", encoding="utf-8"))
-            _lock(self._file, folder)
-            kept = self._read(identity) if exists else 0
-            if not kept:
-                self._file.truncate(0)
-                self._append({"journal": VERSION, "identity": identity})
-            closing.pop_all()  # it stays open for the run
+    @staticmethod
+    def row_of(batch: Batch) -> dict[str, Any]:
+        return {
+            "split": batch.split,
+            "results": [result.row() for result in batch.results],
+            "usage": {model: usage.row() for model, usage in batch.usage.items()},
+        }
 
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    def add(self, batch: Batch) -> None:
-        """Write a finished batch; it is on the disk when this returns."""
-        self._append(
-            {
-                "split": batch.split,
-                "results": [result.row() for result in batch.results],
-                "usage": {model: usage.row() for model, usage in batch.usage.items()},
-            }
-        )
-        self.batches.append(batch)
-
-    def _append(self, row: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def _read(self, identity: Mapping[str, Any]) -> int:
-        """Read what stands there, cut a torn last line off, and return the number of bytes kept."""
-        # Bytes, because a kill may have cut a character; and lines end with "\n" only, whatever an id may hold.
-        content = self.path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        lines = whole.decode().split("\n")[:-1]
-        if lines:
-            self._check(lines[0], identity)
-            self.batches = [self._batch(line, number) for number, line in enumerate(lines[1:], 2)]
-        self._file.truncate(len(whole))
-        return len(whole)
-
-    def _check(self, line: str, identity: Mapping[str, Any]) -> None:
-        try:
-            head = json.loads(line)
-            version, found = head["journal"], head["identity"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise JournalError(f"{self.path} is no journal of a run: {error!r}") from error
-        if version != VERSION:
-            raise JournalError(f"{self.path} has version {version!r}, this program writes and reads {VERSION}")
-        different = list(_differences(found, identity))
-        if different:
-            raise JournalError(
-                f"the run in {self.path.parent} is another one, so it cannot be resumed: {'; '.join(different[:4])}. "
-                "Run the command that began it, or take another --output"
-            )
-
-    def _batch(self, line: str, number: int) -> Batch:
-        try:
-            row = json.loads(line)
-            results = [ClipResult.of_row(result) for result in row["results"]]
-            return Batch(row["split"], results, {model: Usage.of_row(usage) for model, usage in row["usage"].items()})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise JournalError(f"{self.path}, line {number}, is damaged: {error!r}") from error
-
-
-def exists(folder: Path) -> bool:
-    """Whether a run was begun in this folder."""
-    return (folder / NAME).is_file()
-
-
-def discard(folder: Path) -> None:
-    """Remove the folder's journal, so that a run begins anew. Raises JournalError while another process writes it."""
-    path = folder / NAME
-    if not path.is_file():
-        return
-    with open(path, "a", encoding="utf-8") as file:
-        _lock(file, folder)
-        path.unlink()
-
-
-def identity_of(value: Any) -> Any:
-    """A frozen dataclass as JSON-ready data."""
-    return dataclasses.asdict(value)
-
-
-def _differences(found: Any, wanted: Any, where: str = "") -> Iterator[str]:
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in sorted({*found, *wanted}):
-            yield from _differences(found.get(key), wanted.get(key), f"{where}.{key}" if where else str(key))
-    elif found != wanted:
-        yield f"{where} was {_short(found)}, is {_short(wanted)}"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
-
-
-def _lock(file: IO[str], folder: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # no such locks on Windows; there two runs in one folder are not noticed
-        return
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise JournalError(f"another process is writing to {folder}; wait for it, or take another --output") from error
+    @staticmethod
+    def batch_of(row: Mapping[str, Any]) -> Batch:
+        results = [ClipResult.of_row(result) for result in row["results"]]
+        return Batch(row["split"], results, {model: Usage.of_row(usage) for model, usage in row["usage"].items()})

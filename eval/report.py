@@ -19,6 +19,9 @@ import argparse
 from collections.abc import Sequence
 
 from eval import reporting
+from eval.coherence import report as coherence_report
+from eval.coherence.report import folder as coherence_folder
+from eval.reporting import folder as reconstruction_folder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,16 +31,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=(__doc__ or "").split("\n\n")[0],
         epilog="Exit codes: 0 written, 2 could not be made.",
     )
-    parser.add_argument("folder", type=Path, help="what superb_tiny.py --output wrote")
+    parser.add_argument("folder", type=Path, help="what superb_tiny.py or salmon.py --output wrote")
     parser.add_argument("--output", type=Path, help=f"the file to write (default: {reporting.REPORT} in the folder)")
     arguments = parser.parse_args(argv)
     try:
-        written = reporting.write(arguments.folder, arguments.output)
+        written = write(arguments.folder, arguments.output)
     except (reporting.ReportError, OSError) as error:
         print(f"report: {error}", file=sys.stderr)
         return 2
     print(f"{written} ({written.stat().st_size / 1e6:.1f} MB)")
     return 0
+
+
+def write(folder: Path, output: Path | None = None) -> Path:
+    """Write the report of a run folder of either kind. Returns where. Raises ReportError."""
+    path = folder / "results.json"
+    schema = None
+    if path.is_file():
+        schema = reconstruction_folder.read_json(reconstruction_folder.read_text(path), str(path)).get("schema")
+    made_by = coherence_report if schema == coherence_folder.SCHEMA else reporting
+    return made_by.write(folder, output)
 
 
 if __name__ == "__main__":

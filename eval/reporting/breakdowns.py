@@ -26,7 +26,7 @@ def comparisons(results: Figures, split: str, key: str) -> Markup:
         for name, metric in results["metrics"].items()
     }
     summary = f"Paired comparisons with {baseline}: differences, intervals and p-values"
-    return _details(summary, tables, results["metrics"], f"comparison-{key}")
+    return _by_metric(summary, tables, results["metrics"], f"comparison-{key}")
 
 
 def sources(results: Figures, split: str, key: str) -> Markup:
@@ -42,7 +42,7 @@ def sources(results: Figures, split: str, key: str) -> Markup:
         name: _by_source(f"{split}, {name} by source", name, metric, models, split, clips)
         for name, metric in results["metrics"].items()
     }
-    return _details(f"By source: {len(clips)} sources", tables, results["metrics"], f"sources-{key}")
+    return _by_metric(f"By source: {len(clips)} sources", tables, results["metrics"], f"sources-{key}")
 
 
 def _comparison(caption: str, name: str, direction: str, models: list[tuple[str, Figures]]) -> Markup:
@@ -109,9 +109,16 @@ def _mean(summary: Figures | None) -> Cell:
     )
 
 
-def _details(summary: str, tables: dict[str, Markup], metrics: Figures, key: str) -> Markup:
-    """A block that opens, with a table a metric and a choice between them."""
-    options = [tag("option", f"{name} {figures.ARROWS[metrics[name]['direction']]}", value=name) for name in tables]
-    choice = tag("p", tag("label", "Metric ", tag("select", options, class_="choose")), class_="choice")
-    panels = [tag("div", made, data_choice=name) for name, made in tables.items()]
-    return tag("details", tag("summary", summary), tag("div", choice, panels, data_choices=True), id=key)
+def details(summary: str, panels: dict[str, tuple[str, Markup]], label: str, key: str) -> Markup:
+    """A block that opens, with one of several panels, (title, content) by value, and a choice between them."""
+    options = [tag("option", title, value=value) for value, (title, _) in panels.items()]
+    choice = tag("p", tag("label", f"{label} ", tag("select", options, class_="choose")), class_="choice")
+    shown = [tag("div", content, data_choice=value) for value, (_, content) in panels.items()]
+    return tag("details", tag("summary", summary), tag("div", choice, shown, data_choices=True), id=key)
+
+
+def _by_metric(summary: str, tables: dict[str, Markup], metrics: Figures, key: str) -> Markup:
+    panels = {
+        name: (f"{name} {figures.ARROWS[metrics[name]['direction']]}", content) for name, content in tables.items()
+    }
+    return details(summary, panels, "Metric", key)

@@ -26,24 +26,28 @@ class RunFolder:
 
     def sample(self, name: str) -> Path | None:
         """The sample file of this name within the folder; None where there is none."""
-        path = (self.path / name).resolve()
-        inside = path.is_relative_to(self.path.resolve())
-        return path if inside and path.is_file() else None
+        return inside(self.path, name)
+
+
+def inside(folder: Path, name: str) -> Path | None:
+    """The file of this name within the folder; None where there is none."""
+    path = (folder / name).resolve()
+    return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
 
 
 def read(path: Path) -> RunFolder:
     """Read a run folder. Raises ReportError."""
     if not path.is_dir():
         raise ReportError(f"{path} is no folder; expected one that superb_tiny.py --output wrote")
-    results = _json(_text(path / "results.json"), str(path / "results.json"))
+    results = read_json(read_text(path / "results.json"), str(path / "results.json"))
     _check(results, path / "results.json")
     clips = {}
     name = path / "clips.jsonl"
     # Not splitlines, which also splits where an id holds one of Unicode's other separators.
-    for number, line in enumerate(_text(name).split("\n"), start=1):
+    for number, line in enumerate(read_text(name).split("\n"), start=1):
         if not line:
             continue
-        row = _json(line, f"{name}, line {number}")
+        row = read_json(line, f"{name}, line {number}")
         missing = [key for key in ("model", "split", "clip_id", "scores") if key not in row]
         if missing:
             raise ReportError(f"{name}, line {number}, has no {missing}; it is not of schema version {SCHEMA_VERSION}")
@@ -63,16 +67,18 @@ def _check(results: dict[str, Any], where: Path) -> None:
         raise ReportError(f"{where} has no {missing}, which schema version {SCHEMA_VERSION} requires")
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path, holds: str = "results.json and clips.jsonl") -> str:
+    """The text of a file of a run folder, which `holds` these. Raises ReportError."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ReportError(f"{path} is missing; a run folder holds results.json and clips.jsonl") from error
+        raise ReportError(f"{path} is missing; a run folder holds {holds}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ReportError(f"cannot read {path}: {error}") from error
 
 
-def _json(text: str, where: str) -> dict[str, Any]:
+def read_json(text: str, where: str) -> dict[str, Any]:
+    """A JSON object. Raises ReportError, which says where it was."""
     try:
         loaded = json.loads(text)
     except json.JSONDecodeError as error:

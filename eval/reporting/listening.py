@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,16 +32,16 @@ class Heard:
 
 def sample(run: RunFolder, clip: Figures, key: str) -> Markup:
     """One clip: a heading, and a card for the original and each codec. The spectrograms share scale and axes."""
-    original = _hear(run, clip["original"])
+    original = hear(clip["original"], run.sample(clip["original"]))
     made = [
         (model["name"], *_made(run, clip, model["name"])) for model in run.results["models"] if not model["failure"]
     ]
     # Without the original, the loudest of the codecs is as good a common scale as there is.
     scale = [original] if original.powers is not None else [heard for _, heard, _ in made]
     loudest = max((float(heard.powers.max()) for heard in scale if heard.powers is not None), default=0.0)
-    axes = _ticks(original.seconds, original.rate) if original.powers is not None else None
-    cards = [_card(ORIGINAL, original, loudest, axes, None, "card original")]
-    cards += [_card(name, heard, loudest, None, scores, "card") for name, heard, scores in made]
+    axes = ticks(original.seconds, original.rate) if original.powers is not None else None
+    cards = [card(ORIGINAL, original, loudest, axes, None, "card original")]
+    cards += [card(name, heard, loudest, None, scores, "card") for name, heard, scores in made]
     length = f"{clip['seconds']:.1f} s"
     if original.seconds and original.seconds < clip["seconds"] - 0.05:
         length = f"the first {original.seconds:.1f} of {length}"
@@ -56,12 +57,12 @@ def _made(run: RunFolder, clip: Figures, model: str) -> tuple[Heard, Markup | No
     failure = row.get("failure") if row else None
     scores = _scores(row, run.results["metrics"]) if row and not failure else None
     if model in clip["models"]:
-        return _hear(run, clip["models"][model]), scores
+        return hear(clip["models"][model], run.sample(clip["models"][model])), scores
     return Heard(problem=f"no reconstruction: {failure}" if failure else "no sample was kept"), scores
 
 
-def _hear(run: RunFolder, name: str) -> Heard:
-    path = run.sample(name)
+def hear(name: str, path: Path | None) -> Heard:
+    """The sample file of this name in a run folder; None where it is not there."""
     if path is None:
         return Heard(problem=f"the file {name} is not in the run folder")
     stored = path.read_bytes()
@@ -74,7 +75,8 @@ def _hear(run: RunFolder, name: str) -> Heard:
     return Heard(stored, len(samples) / rate, int(rate), spectrogram.power(samples.mean(axis=1), int(rate)))
 
 
-def _card(name: str, heard: Heard, loudest: float, axes: Markup | None, scores: Markup | None, class_: str) -> Markup:
+def card(name: str, heard: Heard, loudest: float, axes: Markup | None, scores: Markup | None, class_: str) -> Markup:
+    """A recording: name, spectrogram against the `loudest` power of a common scale, player, and what is said of it."""
     title = tag("h4", name, title=name)
     if heard.powers is None:
         body = tag("p", heard.problem, class_="absent")
@@ -101,7 +103,7 @@ def _scores(row: Figures, metrics: Figures) -> Markup:
     return tag("dl", items, class_="scores")
 
 
-def _ticks(seconds: float, rate: int) -> Markup:
+def ticks(seconds: float, rate: int) -> Markup:
     """Frequencies and times, written over the original's spectrogram: one scale for all cards of a clip."""
     parts = []
     for hertz in spectrogram.frequency_ticks(rate):

@@ -46,5 +46,5 @@ def tag(name: str, *children: Child, **attributes: str | int | float | bool | No
 
 def breakable(name: str) -> Markup:
     """A name that may break after the signs that join its parts, and looks the same where it does not."""
-    first, *others = re.split(r"(?<=[_/:?&=])(?=\w)", name)
+    first, *others = re.split(r"(?<=[_/:?&=@])(?=\w)", name)
     return join([first, *([tag("wbr"), part] for part in others)])

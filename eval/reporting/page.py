@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import string
 from pathlib import Path
 from typing import Any
 
-from eval.reporting import breakdowns, folder, leaderboard_table, listening, plots, sections
+from eval.reporting import breakdowns, folder, leaderboard_table, listening, plots, sections, shell
 from eval.reporting.markup import Markup, tag
-from soundcodec_llmcodec.files import written_whole
+from eval.reporting.shell import REPORT, count
 
-HERE = Path(__file__).parent
-REPORT = "report.html"
 PLOTS_AT_FIRST = 6
 
 Figures = dict[str, Any]
@@ -27,18 +22,14 @@ def build(path: Path) -> str:
     run = folder.read(path)
     results = run.results
     splits = results["splits"]
-    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
-    template = string.Template((HERE / "template.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        policy=_policy(style, script),
-        style=style,
-        script=script,
-        title=tag("title", f"{results['dataset']['label']}: codec reconstruction report"),
-        label=tag("h1", results["dataset"]["label"]),
+    return shell.page(
+        title=f"{results['dataset']['label']}: codec reconstruction report",
+        eyebrow="Codec reconstruction report",
+        label=results["dataset"]["label"],
         summary=_summary(results),
         banners=sections.banners(results),
         provenance=sections.provenance(results),
-        tabs=_tabs(splits),
+        tabs=shell.tab_list(splits, "Split"),
         panels=Markup("".join(_panel(results, split, index) for index, split in enumerate(splits))),
         listening=_listening(run),
         failures=sections.failures(results),
@@ -48,24 +39,7 @@ def build(path: Path) -> str:
 
 def write(path: Path, output: Path | None = None) -> Path:
     """Build the report and write it, whole or not at all, to `output` or report.html in the folder. Returns where."""
-    target = output or path / REPORT
-    text = build(path)
-    with written_whole(target) as unfinished:
-        # newline="": the policy names the hashes of the style and the script as they stand here.
-        unfinished.write_text(text, encoding="utf-8", newline="")
-    return target
-
-
-def _policy(style: str, script: str) -> str:
-    """A Content-Security-Policy: nothing from outside, and no style or script but these two."""
-
-    def hashed(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
-
-    return (
-        f"default-src 'none'; img-src data:; media-src data:; style-src {hashed(style)}; script-src {hashed(script)}; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    return shell.write(build(path), output or path / REPORT)
 
 
 def _summary(results: Figures) -> Markup:
@@ -73,34 +47,11 @@ def _summary(results: Figures) -> Markup:
     unloaded = len(results["models"]) - loaded
     clips = results["dataset"]["clips"]
     n_clips = clips.get("Overall", sum(clips.values()))
-    parts = [_count(loaded, "model"), _count(n_clips, "clip"), _count(len(results["metrics"]), "metric")]
-    missing = [_count(len(results.get("failures") or ()), "failed clip")] if results.get("failures") else []
-    missing += [f"{_count(unloaded, 'codec')} not loaded"] if unloaded else []
+    parts = [count(loaded, "model"), count(n_clips, "clip"), count(len(results["metrics"]), "metric")]
+    missing = [count(len(results.get("failures") or ()), "failed clip")] if results.get("failures") else []
+    missing += [f"{count(unloaded, 'codec')} not loaded"] if unloaded else []
     link = tag("a", " · ".join(missing), href="#failures", class_="warn") if missing else None
     return tag("p", " · ".join(parts), link and Markup(" · "), link, class_="summary")
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def _tabs(splits: list[str]) -> Markup:
-    made = [_tab(split, index) for index, split in enumerate(splits)]
-    return tag("div", made, role="tablist", aria_label="Split", class_="tabs")
-
-
-def _tab(split: str, index: int) -> Markup:
-    return tag(
-        "button",
-        split,
-        type="button",
-        role="tab",
-        id=f"tab-{index}",
-        aria_controls=f"panel-{index}",
-        aria_selected="true" if index == 0 else "false",
-        tabindex=0 if index == 0 else -1,
-        data_split=split,
-    )
 
 
 def _panel(results: Figures, split: str, index: int) -> Markup:

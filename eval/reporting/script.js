@@ -42,7 +42,7 @@
       one.tabIndex = isOn ? 0 : -1;
       document.getElementById(one.getAttribute("aria-controls")).hidden = !isOn;
     }
-    const clips = all(".clip");
+    const clips = all(".clip[data-split]");
     const known = new Set(clips.map((clip) => clip.dataset.split));
     const isWhole = tab.dataset.split === "Overall" && !known.has("Overall");
     clips.forEach((clip) => {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from eval.reporting import figures
@@ -28,8 +29,20 @@ def banners(results: Figures) -> Markup:
 
 def provenance(results: Figures) -> Markup:
     """Where the numbers are from: data set, date, machine, command line, versions."""
-    data, platform, git = results["dataset"], results.get("platform") or {}, results.get("git")
+    data = results["dataset"]
     clips = ", ".join(f"{split} {n}" for split, n in data["clips"].items())
+    return made_with(results, [("Clips", clips), ("Data set", data["name"]), *identified(data)])
+
+
+def identified(data: Figures) -> list[tuple[str, Child]]:
+    """What tells the version of data."""
+    short = data["fingerprint"] and tag("code", data["fingerprint"][:SHORT], title=data["fingerprint"])
+    return [("Revision", data["revision"]), ("Fingerprint", short)]
+
+
+def made_with(results: Figures, data: Sequence[tuple[str, Child]]) -> Markup:
+    """When and how a run was made, its facts about the data among the others."""
+    platform, git = results.get("platform") or {}, results.get("git")
     machine = " · ".join(
         str(part)
         for part in (
@@ -42,10 +55,7 @@ def provenance(results: Figures) -> Markup:
     )
     facts: list[tuple[str, Child]] = [
         ("Made", _moment(results["created"])),
-        ("Clips", clips),
-        ("Data set", data["name"]),
-        ("Revision", data["revision"]),
-        ("Fingerprint", data["fingerprint"] and tag("code", data["fingerprint"][:SHORT], title=data["fingerprint"])),
+        *data,
         ("Machine", machine),
         ("Project", git and [tag("code", git["commit"][:SHORT]), " with changes" if git["dirty"] else ""]),
     ]

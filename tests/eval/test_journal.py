@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -135,7 +136,7 @@ def test_one_process_at_a_time(tmp_path):
             "    try: how(Path(sys.argv[1]))\n"
             "    except ValueError as error: print(error)\n"
         )
-        root = str(journal.Path(journal.__file__).resolve().parents[1])
+        root = str(Path(journal.__file__).resolve().parents[1])
         done = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path)],
             cwd=root,

@@ -1,0 +1,1 @@
+"""How well tokens are predicted: what language models of several orders need for a codec's tokens, in bits."""

