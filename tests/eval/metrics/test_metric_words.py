@@ -103,7 +103,7 @@ def test_the_recogniser_on_synthetic_speech(speech):
     assert METRICS["wer"].score(text, silent).value == 1.0
     german = Signal(clip.samples, clip.rate, text="Guten Tag", lang="de")
     assert "'de'" in METRICS["wer"].score(german, silent).reason
-    assert recogniser._model() is recogniser._model()
+    assert recogniser.model() is recogniser.model()
 
 
 def test_speaker_similarity(speech, hiss):
