@@ -133,6 +133,8 @@ class NeuralTokenLM:
             model = copy.deepcopy(model).to(dtype)
         with no_bars():
             model.save_pretrained(folder)
+        for file in folder.glob("*.safetensors"):
+            file.chmod(0o644)  # safetensors writes for the owner alone
         if self.tokenizer is not None:
             self.tokenizer.save_pretrained(folder)
         placed = {"spec": self.spec.to_dict(), "bos_id": self.bos_id, "eos_id": self.eos_id}
