@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from soundcodec_llmcodec import audio as audio_io
-from soundcodec_llmcodec import checkpoints, coding
+from soundcodec_llmcodec import checkpoints, coding, streaming
 from soundcodec_llmcodec.audio import Clip
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.streaming import StreamDecoder, StreamEncoder
 from soundcodec_llmcodec.tokens import TokenError, Tokens, parse_codes
 
 
@@ -163,6 +164,25 @@ class LLMCodec:
             results.append(self._at_rate(channels[start : start + len(codes)], rate, length))
             start += len(codes)
         return results
+
+    # -- bit by bit ------------------------------------------------------------------------------------------------
+    def stream_decoder(
+        self,
+        *,
+        chunk_frames: int = streaming.CHUNK_FRAMES,
+        sampling_rate: int | None = None,
+        lookahead_frames: int | None = None,
+    ) -> StreamDecoder:
+        """Ids as they come to samples at `sampling_rate` Hz (the codec's own where None): see StreamDecoder."""
+        return StreamDecoder(
+            self.model, chunk_frames=chunk_frames, sampling_rate=sampling_rate, lookahead_frames=lookahead_frames
+        )
+
+    def stream_encoder(
+        self, sampling_rate: int, *, chunk_frames: int = streaming.CHUNK_FRAMES, domain: str | None = None
+    ) -> StreamEncoder:
+        """Samples at `sampling_rate` Hz as they come to ids: see StreamEncoder."""
+        return StreamEncoder(self.model, sampling_rate, chunk_frames=chunk_frames, domain=domain)
 
     # -- the core, at the codec's own rate -------------------------------------------------------------------------
     def encode_samples(self, samples: Tensor, *, domain: str | None = None, progress: bool = False) -> Tensor:

@@ -1,0 +1,154 @@
+"""The conformer over frames that come bit by bit: every frame goes through every layer once, and comes out final.
+
+With a bounded attention window a layer's output at frame k needs its input up to k + window + half the convolution
+kernel. So each layer keeps the keys and values that coming frames look back at and the frames that still wait for those
+ahead of them, and nothing else: memory is bounded, and the work is that of coding the whole clip, however the frames
+are cut. The parameters are the model's own modules.
+
+Letters: F frames, D features, H heads, E head size.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.nn.conformer import (
+    Attention,
+    Conformer,
+    ConformerLayer,
+    ConvolutionModule,
+    rotary_tables,
+    rotate,
+)
+
+
+def layer_lookahead(config: CodecConfig) -> int:
+    """Frames ahead of a frame that one layer looks at; the attention window must be bounded."""
+    if config.attention_window is None:
+        raise ValueError("attention over the whole clip looks at every frame ahead: a stream of it cannot be exact")
+    return config.attention_window + config.conv_kernel_size // 2
+
+
+class AttentionStream:
+    """Windowed attention: a frame comes out once the frames of its window ahead are there."""
+
+    def __init__(self, attention: Attention) -> None:
+        if attention.window is None:
+            raise ValueError("attention over the whole clip cannot run frame by frame")
+        self.attention = attention
+        self.window = attention.window
+        self.queries = attention.to_out.weight.new_zeros(1, attention.num_heads, 0, attention.head_dim)
+        # Keys and values of at most a window of frames before the first query, and of those that wait.
+        self.keys = self.queries
+        self.values = self.queries
+
+    def push(self, x: Tensor, last: bool) -> Tensor:
+        """(1, F, D) new frames to (1, ready, D), ready in order; `last` lets all that wait come out."""
+        qkv = self.attention.to_qkv(x).view(1, x.shape[1], 3, self.attention.num_heads, self.attention.head_dim)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        queries, keys, values = (
+            torch.cat(pair, dim=2) for pair in ((self.queries, q), (self.keys, k), (self.values, v))
+        )
+        waiting, past = queries.shape[2], keys.shape[2] - queries.shape[2]
+        ready = waiting if last else max(0, waiting - self.window)
+        seen = past + min(ready + self.window, waiting)
+        mixed = self._attend(queries[:, :, :ready], keys[:, :, :seen], values[:, :, :seen], past)
+        gone = max(0, past + ready - self.window)
+        self.queries, self.keys, self.values = queries[:, :, ready:], keys[:, :, gone:], values[:, :, gone:]
+        return self.attention.to_out(mixed.transpose(1, 2).flatten(2))
+
+    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, past: int) -> Tensor:
+        """Queries (1, H, ready, E), of which the first stands at key `past`, each to the keys in its window."""
+        if queries.shape[2] == 0:
+            return queries
+        # Rotary angles count from the oldest key: they stay small, and so exact, however long the stream is.
+        positions = torch.arange(keys.shape[2], device=keys.device)
+        cos, sin = rotary_tables(positions, self.attention.head_dim)
+        at = positions[past : past + queries.shape[2]]
+        band = (positions - at[:, None]).abs() <= self.window
+        return functional.scaled_dot_product_attention(
+            rotate(queries, cos[at], sin[at]), rotate(keys, cos, sin), values, attn_mask=band
+        )
+
+
+class ConvolutionStream:
+    """The convolution module: a frame comes out once half a kernel of frames ahead is there."""
+
+    def __init__(self, module: ConvolutionModule) -> None:
+        self.module = module
+        self.side = int(module.depthwise_conv.kernel_size[0]) // 2
+        # Gated inputs (1, D, past + waiting) of at most `side` frames that are out, and of those that wait.
+        self.gated = module.pointwise_conv2.weight.new_zeros(1, module.pointwise_conv2.in_channels, 0)
+        self.past = 0
+
+    def push(self, x: Tensor, last: bool) -> Tensor:
+        """(1, F, D) new frames to (1, ready, D)."""
+        gated = torch.cat((self.gated, self._gate(x)), dim=2) if x.shape[1] else self.gated
+        waiting = gated.shape[2] - self.past
+        ready = waiting if last else max(0, waiting - self.side)
+        out = self._mix(gated[:, :, : self.past + min(ready + self.side, waiting)], ready) if ready else x[:, :0]
+        gone = max(0, self.past + ready - self.side)
+        self.gated, self.past = gated[:, :, gone:], self.past + ready - gone
+        return out
+
+    def _gate(self, x: Tensor) -> Tensor:
+        """(1, F, D) to (1, D, F): what happens before frames are mixed."""
+        return functional.glu(self.module.pointwise_conv1(self.module.layer_norm(x).transpose(1, 2)), dim=1)
+
+    def _mix(self, gated: Tensor, ready: int) -> Tensor:
+        """The `ready` frames after the past ones, (1, ready, D).
+
+        The convolution pads with zeros, as is right at the clip's two ends; elsewhere half a kernel of frames on either
+        side keeps the padding away from what is taken.
+        """
+        module = self.module
+        mixed = module.depthwise_conv(gated)[:, :, self.past : self.past + ready]
+        mixed = functional.gelu(module.conv_norm(mixed), approximate="tanh")
+        return module.pointwise_conv2(mixed).transpose(1, 2)
+
+
+class LayerStream:
+    """One conformer layer."""
+
+    def __init__(self, layer: ConformerLayer) -> None:
+        self.layer = layer
+        self.attention = AttentionStream(layer.attn)
+        self.convolution = ConvolutionStream(layer.conv_module)
+        # Frames (1, waiting, D) that wait for what attention and convolution add to them.
+        self.before_attention = layer.final_layer_norm.weight.new_zeros(1, 0, len(layer.final_layer_norm.weight))
+        self.before_convolution = self.before_attention
+
+    def push(self, x: Tensor, last: bool) -> Tensor:
+        """(1, F, D) new frames to (1, ready, D)."""
+        layer = self.layer
+        x = x + 0.5 * layer.ffn1(layer.ffn1_layer_norm(x))
+        mixed = self.attention.push(layer.attn_layer_norm(x), last)
+        x, self.before_attention = _split(torch.cat((self.before_attention, x), dim=1), mixed.shape[1])
+        x = x + mixed
+        mixed = self.convolution.push(x, last)
+        x, self.before_convolution = _split(torch.cat((self.before_convolution, x), dim=1), mixed.shape[1])
+        x = x + mixed
+        x = x + 0.5 * layer.ffn2(layer.ffn2_layer_norm(x))
+        return layer.final_layer_norm(x)
+
+
+class ConformerStream:
+    """A conformer: the layers one after the other, and the last layer norm."""
+
+    def __init__(self, conformer: Conformer) -> None:
+        self.layers = [LayerStream(layer) for layer in conformer.layers if isinstance(layer, ConformerLayer)]
+        self.layer_norm = conformer.layer_norm
+
+    def push(self, x: Tensor, last: bool = False) -> Tensor:
+        """(1, F, D) new frames to (1, ready, D): what can no longer change, or with `last` all that is left."""
+        for layer in self.layers:
+            x = layer.push(x, last)
+        return self.layer_norm(x)
+
+
+def _split(x: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+    """(1, F, D) into its first frames and the others."""
+    return x[:, :frames], x[:, frames:]
