@@ -40,7 +40,7 @@ setup(
         "safetensors>=0.4",
         "soundfile>=0.12",
         "soxr>=0.3.7",
-        "torch>=2.2",
+        "torch>=2.4",
         "tqdm>=4.60",
     ],
     extras_require={

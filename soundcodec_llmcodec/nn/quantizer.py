@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.nn.linear import linear
 
 # Similarities at a time: what stays in a core's cache, or what fills another device.
 _SEARCH_ELEMENTS_CPU = 1 << 20
@@ -52,7 +53,7 @@ class FactorizedQuantizer(nn.Module):
 
     def project(self, features: Tensor) -> Tensor:
         """(B, F, D) to latents (B, F, K)."""
-        return self.in_proj(features.transpose(1, 2)).transpose(1, 2)
+        return linear(features, self.in_proj.weight[:, :, 0], self.in_proj.bias)
 
     def similarities(self, latents: Tensor) -> Tensor:
         """Cosine of every latent (..., K) with every code: (..., V)."""
@@ -84,7 +85,7 @@ class FactorizedQuantizer(nn.Module):
         return self._lift(self._codebook(codes))
 
     def _lift(self, vectors: Tensor) -> Tensor:
-        return self.out_proj(vectors.transpose(1, 2)).transpose(1, 2)
+        return linear(vectors, self.out_proj.weight[:, :, 0], self.out_proj.bias)
 
     def forward(self, features: Tensor, start: int, end: int, want_margins: bool = False) -> Quantized:
         """Nearest codes in [start, end) for features (B, F, D); one level of `Quantized` (codes (B, 1, F))."""

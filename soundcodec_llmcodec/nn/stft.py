@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from soundcodec_llmcodec.nn.linear import linear
+
 LOG_FLOOR = 1e-5
 MAX_MAGNITUDE = 1e2
 
@@ -45,7 +47,7 @@ class STFTHead(nn.Module):
         """(B, (F - 1) * hop + N) padded samples to (B, F, D)."""
         with torch.autocast(samples.device.type, enabled=False):
             features = self.stft(samples.float())
-        return self.inp(features)
+        return linear(features, self.inp.weight, self.inp.bias)
 
 
 class ISTFT(nn.Module):
@@ -99,7 +101,7 @@ class ISTFTHead(nn.Module):
 
     def forward(self, features: Tensor, frame_mask: Tensor | None = None) -> Tensor:
         """(B, F, D) to (B, F * hop) float32 samples; magnitudes are clipped at 100."""
-        log_magnitude, phase = self.out(features).float().chunk(2, dim=2)
+        log_magnitude, phase = linear(features, self.out.weight, self.out.bias).float().chunk(2, dim=2)
         with torch.autocast(features.device.type, enabled=False):
             magnitude = torch.exp(log_magnitude).clamp(max=MAX_MAGNITUDE)
             return self.istft(torch.polar(magnitude, phase), frame_mask)
