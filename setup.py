@@ -32,6 +32,7 @@ setup(
     package_data={
         "soundcodec_llmcodec": ["assets/*/*"],
         "soundcodec_llmcodec.train": ["configs/*.yaml"],
+        "soundcodec_llmcodec.listening": ["*.html", "*.css", "*.js"],
         "soundcodec_llmcodec.lm.training": ["configs/*.yaml"],
     },
     install_requires=[

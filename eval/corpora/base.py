@@ -166,7 +166,7 @@ def clip_of(row: Mapping[str, Any], split: str, index: int) -> Clip:
     if stored is None and path and Path(path).is_file():
         stored = Path(path).read_bytes()
     if not stored:
-        return Clip(clip_id, split, source, empty, 1, "", problem="the row holds no audio bytes")
+        return Clip(clip_id, split, source, empty, 1, "", problem="it holds no audio (0 bytes)")
     digest = hashlib.sha256(stored).hexdigest()
     try:
         samples, rate = soundfile.read(io.BytesIO(stored), dtype="float32", always_2d=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from eval.reporting import figures
 from eval.reporting.cells import Cell, Column, Row, table
-from eval.reporting.markup import Markup, breakable, tag
+from soundcodec_llmcodec.pages.markup import Markup, breakable, tag
 
 Figures = dict[str, Any]
 

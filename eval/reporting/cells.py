@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.reporting.markup import Child, Markup, tag
+from soundcodec_llmcodec.pages.markup import Child, Markup, tag
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from eval.reporting.markup import Markup, tag
+from soundcodec_llmcodec.pages.markup import Markup, tag
 
 SIGNIFICANT = 0.05
 ARROWS = {"lower": "↓", "higher": "↑"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from eval.reporting import figures
 from eval.reporting.cells import Cell, Column, Row, table
-from eval.reporting.markup import Child, Markup, breakable, tag
+from soundcodec_llmcodec.pages.markup import Child, Markup, breakable, tag
 
 BOUND = "bound"
 SHORT_HASH = 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,12 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from eval.reporting import figures, spectrogram
+from eval.reporting import figures
 from eval.reporting.folder import RunFolder
-from eval.reporting.markup import Markup, tag
+from soundcodec_llmcodec.pages import spectrogram
+from soundcodec_llmcodec.pages.axes import ticks
+from soundcodec_llmcodec.pages.markup import Markup, tag
+from soundcodec_llmcodec.pages.single_file import data_url
 
 ORIGINAL = "original"
 Figures = dict[str, Any]
@@ -81,15 +83,11 @@ def card(name: str, heard: Heard, loudest: float, axes: Markup | None, scores: M
     if heard.powers is None:
         body = tag("p", heard.problem, class_="absent")
     else:
-        picture = _data("image/png", spectrogram.image(heard.powers, loudest))
+        picture = data_url("image/png", spectrogram.image(heard.powers, loudest))
         shown = tag("img", src=picture, alt=f"Spectrogram of {name}", decoding="async")
-        sound = tag("audio", src=_data("audio/flac", heard.stored), controls=True, preload="none", aria_label=name)
+        sound = tag("audio", src=data_url("audio/flac", heard.stored), controls=True, preload="none", aria_label=name)
         body = Markup(tag("div", shown, axes, class_="picture") + sound)
     return tag("article", title, body, scores, class_=class_)
-
-
-def _data(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _scores(row: Figures, metrics: Figures) -> Markup:
@@ -101,20 +99,3 @@ def _scores(row: Figures, metrics: Figures) -> Markup:
         shown = figures.number(value) if value is not None else tag("span", figures.NONE, title=why)
         items.append(tag("div", tag("dt", f"{name} {figures.ARROWS[metric['direction']]}"), tag("dd", shown)))
     return tag("dl", items, class_="scores")
-
-
-def ticks(seconds: float, rate: int) -> Markup:
-    """Frequencies and times, written over the original's spectrogram: one scale for all cards of a clip."""
-    parts = []
-    for hertz in spectrogram.frequency_ticks(rate):
-        y = f"{100 * (1 - spectrogram.height(hertz, rate)):.1f}%"
-        named = f"{hertz / 1000:g} kHz" if hertz >= 1000 else f"{hertz} Hz"
-        parts.append(tag("line", x1="0", x2="6", y1=y, y2=y))
-        parts.append(tag("text", named, x="9", y=y, dy="3.5"))
-    step = next((step for step in (0.2, 0.5, 1, 2, 5, 10, 20) if seconds / step <= 5), 60)
-    for index in range(1, int(seconds / step) + 1):
-        if index * step < 0.97 * seconds:
-            x = f"{100 * index * step / seconds:.1f}%"
-            parts.append(tag("line", x1=x, x2=x, y1="100%", y2="96%"))
-            parts.append(tag("text", f"{index * step:g} s", x=x, y="95%", class_="middle"))
-    return tag("svg", parts, class_="axes", aria_hidden="true")

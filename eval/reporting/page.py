@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from eval.reporting import breakdowns, folder, leaderboard_table, listening, plots, sections, shell
-from eval.reporting.markup import Markup, tag
 from eval.reporting.shell import REPORT, count
+from soundcodec_llmcodec.pages import single_file
+from soundcodec_llmcodec.pages.markup import Markup, tag
 
 PLOTS_AT_FIRST = 6
 
@@ -39,7 +40,7 @@ def build(path: Path) -> str:
 
 def write(path: Path, output: Path | None = None) -> Path:
     """Build the report and write it, whole or not at all, to `output` or report.html in the folder. Returns where."""
-    return shell.write(build(path), output or path / REPORT)
+    return single_file.write(build(path), output or path / REPORT)
 
 
 def _summary(results: Figures) -> Markup:

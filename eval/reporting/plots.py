@@ -8,7 +8,7 @@ from typing import Any
 
 from eval.reporting import figures, labels
 from eval.reporting.leaderboard_table import BOUND
-from eval.reporting.markup import Markup, tag
+from soundcodec_llmcodec.pages.markup import Markup, tag
 
 WIDTH, HEIGHT = 440, 330
 FRAME = labels.Box(46, 10, WIDTH - 8, HEIGHT - 38)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import string
 from pathlib import Path
 
-from eval.reporting.markup import Markup, tag
-from soundcodec_llmcodec.files import written_whole
+from soundcodec_llmcodec.pages.markup import Markup, tag
+from soundcodec_llmcodec.pages.single_file import policy
 
 HERE = Path(__file__).parent
 REPORT = "report.html"
@@ -34,7 +32,7 @@ def page(
     style += more_style
     template = string.Template((HERE / "template.html").read_text(encoding="utf-8"))
     return template.substitute(
-        policy=_policy(style, script),
+        policy=policy(style, script),
         style=style,
         script=script,
         title=tag("title", title),
@@ -49,14 +47,6 @@ def page(
         failures=failures,
         definitions=definitions,
     )
-
-
-def write(text: str, target: Path) -> Path:
-    """Write a report, whole or not at all. Returns where."""
-    with written_whole(target) as unfinished:
-        # newline="": the policy names the hashes of the style and the script as they stand here.
-        unfinished.write_text(text, encoding="utf-8", newline="")
-    return target
 
 
 def tab_list(names: list[str], label: str) -> Markup:
@@ -82,16 +72,4 @@ def _tab(name: str, index: int) -> Markup:
         aria_selected="true" if index == 0 else "false",
         tabindex=0 if index == 0 else -1,
         data_split=name,
-    )
-
-
-def _policy(style: str, script: str) -> str:
-    """A Content-Security-Policy: nothing from outside, and no style or script but these two."""
-
-    def hashed(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
-
-    return (
-        f"default-src 'none'; img-src data:; media-src data:; style-src {hashed(style)}; script-src {hashed(script)}; "
-        "base-uri 'none'; form-action 'none'"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -132,6 +133,10 @@ def _continue(arguments: argparse.Namespace) -> int:
     from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
 
     check_ending(arguments.output)
+    for name in ("seconds", "prompt_seconds"):
+        value = getattr(arguments, name)
+        if value is not None and not 0 < value < math.inf:
+            raise CommandError(f"expected --{name.replace('_', '-')} above 0, got {value}")
     if not arguments.prompt.is_file():
         raise CommandError(f"there is no file {arguments.prompt}")
     codec = load_codec(arguments.codec, arguments.device)
@@ -141,9 +146,7 @@ def _continue(arguments: argparse.Namespace) -> int:
     clip = as_clip(os.fspath(arguments.prompt), None)
     samples = clip.samples
     if arguments.prompt_seconds is not None:
-        samples = samples[:, : round(arguments.prompt_seconds * clip.sampling_rate)]
-        if not samples.size:
-            raise CommandError(f"expected --prompt-seconds above 0, got {arguments.prompt_seconds}")
+        samples = samples[:, : max(1, round(arguments.prompt_seconds * clip.sampling_rate))]
     made = continue_audio(
         codec,
         lm,
@@ -155,9 +158,12 @@ def _continue(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         may_end=not arguments.no_end,
     )
+    if not len(made.tokens):
+        raise CommandError(
+            f"{lm.name} takes the recording for a finished one and adds nothing; take a shorter prompt "
+            "(--prompt-seconds), another --seed, or --no-end"
+        )
     audio = made.audio[made.prompt_samples :] if arguments.continuation_only else made.audio
-    if not audio.size:
-        raise CommandError(f"{lm.name} ended the clip at once; take another --seed, or --no-end")
     write_audio(arguments.output, audio, made.rate)
     if not arguments.quiet:
         ending = "the model ended it" if made.ended else "the time was up"

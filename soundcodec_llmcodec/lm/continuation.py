@@ -75,9 +75,9 @@ def continue_audio(
 ) -> Continuation:
     """A recording, in any form that `LLMCodec.encode` takes, and up to `seconds` more of it at its own rate.
 
-    Without `may_end` the model cannot end the clip before that. A last frame that the prompt does not fill is left out:
-    the silence in it would end what is to go on. Raises CodecMismatchError for another codec's model and ValueError for
-    a prompt and a continuation that are together longer than the model reads.
+    Without `may_end` the model cannot end the clip before that. A last frame that the prompt does not fill is left out,
+    unless it is the only one: the silence in it would end what is to go on. Raises CodecMismatchError for another
+    codec's model and ValueError for a prompt and a continuation that are together longer than the model reads.
     """
     sampling = Sampling(temperature, top_k, top_p, seed)
     source = TokenSource.of(codec)

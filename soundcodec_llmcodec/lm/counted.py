@@ -128,7 +128,7 @@ class NgramLM:
 
     def save(self, folder: str | Path) -> None:
         """Write `ngrams.safetensors` and `token_lm.json`."""
-        folder = folders.begin(folder)
+        folder = folders.begin(folder, NGRAM)
         with written_whole(folder / COUNTS_FILE) as path:
             save_file(_arrays(self.ngrams), path)
         (folder / COUNTS_FILE).chmod(0o644)

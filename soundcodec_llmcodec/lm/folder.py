@@ -39,9 +39,11 @@ class Description:
     model: Mapping[str, Any]
 
 
-def begin(folder: str | Path) -> Path:
-    """Make the folder, which describes no model until `finish`."""
+def begin(folder: str | Path, kind: str) -> Path:
+    """Make the folder, which describes no model until `finish`. Raises TokenLMError where it holds another kind's."""
     folder = Path(folder)
+    if (folder / FILE).is_file() and (held := describe(folder)).kind != kind:
+        raise TokenLMError(f"{folder} holds {held.name}, a {held.kind} model, and would lose it; take another folder")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).unlink(missing_ok=True)
     return folder

@@ -127,7 +127,7 @@ class NeuralTokenLM:
 
     def save(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
         """Write an ordinary transformers folder and `token_lm.json`; floats as `dtype`, where it is given."""
-        folder = folders.begin(folder)
+        folder = folders.begin(folder, NEURAL)
         model = self.model
         if dtype is not None and dtype != model.dtype:
             model = copy.deepcopy(model).to(dtype)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
+
+from soundcodec_llmcodec.pages.png import encode_rgb
 
 # Dark to bright through purple and orange, evenly rising in lightness.
 COLOURS = ((0, 0, 4), (59, 15, 112), (140, 41, 129), (222, 73, 104), (254, 159, 109), (252, 253, 191))
@@ -34,12 +34,4 @@ def spectrogram_picture(samples: np.ndarray, rate: int) -> np.ndarray:
 
 def write_png(path: Path, picture: np.ndarray) -> None:
     """Write a picture (height, width, 3) of uint8."""
-    height, width, _ = picture.shape
-    rows = np.concatenate((np.zeros((height, 1), np.uint8), picture.reshape(height, 3 * width)), axis=1)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b"")]
-    with path.open("wb") as file:
-        file.write(b"\x89PNG\r\n\x1a\n")
-        for kind, content in chunks:
-            file.write(struct.pack(">I", len(content)) + kind + content)
-            file.write(struct.pack(">I", zlib.crc32(kind + content)))
+    path.write_bytes(encode_rgb(picture))

@@ -1,84 +1,10 @@
-"""The report's own pictures: PNG files, spectrograms, ticks and labels."""
+"""The report's own plots: ticks, labels and numbers."""
 
 from __future__ import annotations
 
-import struct
-import zlib
-
-import numpy as np
 import pytest
 
-from eval.reporting import figures, labels, markup, plots, png, spectrogram
-
-
-def decoded(image: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Palette indices (rows, columns) and palette (n, 3) of a PNG of one byte a pixel without filters."""
-    assert image[:8] == b"\x89PNG\r\n\x1a\n"
-    chunks, at = {}, 8
-    while at < len(image):
-        (size,) = struct.unpack(">I", image[at : at + 4])
-        name, data = image[at + 4 : at + 8], image[at + 8 : at + 8 + size]
-        assert struct.unpack(">I", image[at + 8 + size : at + 12 + size])[0] == zlib.crc32(name + data)
-        chunks[name] = data
-        at += 12 + size
-    columns, rows, *kind = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
-    assert kind == [8, 3, 0, 0, 0]
-    lines = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(rows, columns + 1)
-    assert not lines[:, 0].any()
-    return lines[:, 1:], np.frombuffer(chunks[b"PLTE"], np.uint8).reshape(-1, 3)
-
-
-def test_a_png_gives_its_pixels_back():
-    indices = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    pixels, colours = decoded(png.encode(indices, png.palette(12)))
-    np.testing.assert_array_equal(pixels, indices)
-    np.testing.assert_array_equal(colours, png.palette(12))
-    with pytest.raises(ValueError, match="index 11 of 5 colours"):
-        png.encode(indices, png.palette(5))
-
-
-def test_the_palette_gets_brighter():
-    brightness = png.palette(48) @ np.array([0.2126, 0.7152, 0.0722])
-    assert (np.diff(brightness) > 0).all()
-
-
-@pytest.mark.parametrize(("rate", "hertz"), [(16_000, 440.0), (16_000, 5000.0), (44_100, 3000.0)])
-def test_a_tone_is_one_line_at_its_frequency(rate: int, hertz: float):
-    tone = np.sin(2 * np.pi * hertz * np.arange(rate) / rate).astype(np.float32)
-    powers = spectrogram.power(tone, rate)
-    assert powers.shape == (spectrogram.ROWS, spectrogram.COLUMNS)
-    row = spectrogram.height(hertz, rate) * spectrogram.ROWS
-    assert (abs(powers[:, 20:-20].argmax(axis=0) + 0.5 - row) <= 1).all()
-
-
-def test_all_powers_are_kept_by_the_bands():
-    noise = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
-    middle = spectrogram.power(noise, 16_000)[:, 20:-20].mean(axis=1)
-    # White noise has the same power in every band, however narrow; half a bin is all that the lowest one sees of DC.
-    assert middle[3:-1].max() / middle[3:-1].min() < 2
-
-
-def test_images_share_the_originals_scale():
-    powers = np.array([[1.0, 0.1], [1e-4, 1e-20]])
-    pixels, _ = decoded(spectrogram.image(powers, 1.0))
-    top = png.LEVELS - 1
-    np.testing.assert_array_equal(pixels, np.rint([[top / 2, 0], [top, top * 70 / 80]]))
-    louder, _ = decoded(spectrogram.image(powers, 10.0))
-    assert louder[1, 0] == round(top * 70 / 80)
-    silent, _ = decoded(spectrogram.image(np.zeros((2, 2)), 0.0))
-    assert not silent.any()
-
-
-def test_named_frequencies_leave_room_for_each_other():
-    for rate in (8000, 16_000, 44_100, 48_000):
-        heights = [spectrogram.height(tick, rate) for tick in spectrogram.frequency_ticks(rate)]
-        assert len(heights) >= 3
-        assert 0 < max(heights) <= 0.97
-        assert (np.diff(sorted(heights)) >= 0.1).all()
-
-
-def test_a_clip_shorter_than_the_window_has_an_image():
-    assert spectrogram.power(np.ones(10, np.float32), 16_000).shape[0] == spectrogram.ROWS
+from eval.reporting import figures, labels, plots
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-0.66, 9.4), (4.2, 4.3), (-40.0, 12.0), (1e-5, 3e-5)])
@@ -113,10 +39,3 @@ def test_numbers_are_written_for_reading():
     assert figures.half({"mean": 12.0, "low": 11.0, "high": 13.5}) == "±1.25"
     assert figures.p_value(0.0004) == "< 0.001"
     assert figures.signed(1.0) == "+1.000"
-
-
-def test_markup_escapes_text_and_attributes():
-    made = markup.tag("p", "<i>", markup.tag("br"), [1, None, "&"], title='"><i>')
-    assert made == '<p title="&quot;&gt;&lt;i&gt;">&lt;i&gt;<br/>1&amp;</p>'
-    assert markup.breakable("a_<b>") == "a_&lt;b&gt;"
-    assert markup.breakable("hf:a/b") == "hf:<wbr/>a/<wbr/>b"

@@ -156,11 +156,25 @@ def test_a_clip_that_ends_at_once_is_no_empty_file(tiny_codec, codec_folder, tmp
     lm.save(tmp_path / "lm")
     base = ["continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm")]
     # All logits are 0, and the first of the allowed rows is the end.
-    with pytest.raises(CommandError, match="ended the clip at once"):
-        command.main(
-            [*base, "-o", str(tmp_path / "b.wav"), "--temperature", "0", "--seconds", "0.2", "--continuation-only"]
-        )
-    assert not (tmp_path / "b.wav").exists()
+    for only in ([], ["--continuation-only"]):
+        with pytest.raises(CommandError, match="adds nothing; take a shorter prompt"):
+            command.main([*base, "-o", str(tmp_path / "b.wav"), "--temperature", "0", "--seconds", "0.2", *only])
+        assert not (tmp_path / "b.wav").exists()
+
+
+@pytest.mark.parametrize("option", ["--seconds", "--prompt-seconds"])
+@pytest.mark.parametrize("value", ["nan", "0", "-1", "inf"])
+def test_times_that_are_none_are_named(tmp_path, option, value):
+    with pytest.raises(CommandError, match=f"expected {option} above 0"):
+        command.main(["continue", str(tmp_path / "a.wav"), "-o", str(tmp_path / "b.wav"), f"{option}={value}"])
+
+
+def test_a_model_of_another_kind_is_not_overwritten(tmp_path, corpus):
+    lm = make_lm("qwen3_untied", source=make_source())
+    lm.save(tmp_path / "lm")
+    with pytest.raises(TokenLMError, match="would lose it; take another folder"):
+        command.main(["count", f"{corpus}:train", "-o", str(tmp_path / "lm")])
+    assert load_token_lm(tmp_path / "lm").identity == lm.identity
 
 
 def test_train_gets_everything_after_the_word(monkeypatch):

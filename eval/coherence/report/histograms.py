@@ -12,8 +12,8 @@ from eval.coherence.records import PER_TOKEN
 from eval.coherence.report import table
 from eval.coherence.report.folder import RunFolder
 from eval.reporting import labels
-from eval.reporting.markup import Markup, tag
 from eval.reporting.plots import linear_ticks
+from soundcodec_llmcodec.pages.markup import Markup, tag
 
 WIDTH = 440.0
 LEFT, RIGHT = 10.0, WIDTH - 10.0

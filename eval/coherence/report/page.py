@@ -9,8 +9,9 @@ from eval.coherence.leaderboard import HOW
 from eval.coherence.records import NORMALIZATIONS, PER_TOKEN
 from eval.coherence.report import folder, histograms, pairs, table, words
 from eval.reporting import sections, shell
-from eval.reporting.markup import Markup, tag
 from eval.reporting.shell import REPORT, count
+from soundcodec_llmcodec.pages import single_file
+from soundcodec_llmcodec.pages.markup import Markup, tag
 
 STYLE = Path(__file__).with_name("style.css")
 TABS = {PER_TOKEN: "Nats a token", "sum": "Summed"}
@@ -46,7 +47,7 @@ def build(path: Path) -> str:
 
 def write(path: Path, output: Path | None = None) -> Path:
     """Build the report and write it, whole or not at all, to `output` or report.html in the folder. Returns where."""
-    return shell.write(build(path), output or path / REPORT)
+    return single_file.write(build(path), output or path / REPORT)
 
 
 def _summary(results: Figures) -> Markup:

@@ -10,8 +10,9 @@ from eval.coherence.report.folder import RunFolder
 from eval.coherence.report.histograms import UNITS
 from eval.reporting import cells, figures
 from eval.reporting.cells import Cell, Column, Row
-from eval.reporting.listening import Heard, card, hear, ticks
-from eval.reporting.markup import Markup, breakable, tag
+from eval.reporting.listening import Heard, card, hear
+from soundcodec_llmcodec.pages.axes import ticks
+from soundcodec_llmcodec.pages.markup import Markup, breakable, tag
 
 NAMES = {"positive": "coherent", "negative": "not coherent"}
 LONGEST = 120

@@ -7,7 +7,7 @@ from typing import Any
 from eval.coherence.leaderboard import AVERAGE, AVERAGE_TITLE, BY_CHANCE
 from eval.reporting import breakdowns, figures
 from eval.reporting.cells import Cell, Column, Row, table
-from eval.reporting.markup import Markup, breakable, tag
+from soundcodec_llmcodec.pages.markup import Markup, breakable, tag
 
 SHORT_HASH = 8
 Figures = dict[str, Any]

@@ -7,8 +7,8 @@ from typing import Any
 from eval.coherence.leaderboard import HOW
 from eval.reporting import figures
 from eval.reporting.cells import Cell, Column, Row, table
-from eval.reporting.markup import Markup, breakable, tag
 from eval.reporting.sections import identified, made_with
+from soundcodec_llmcodec.pages.markup import Markup, breakable, tag
 
 Figures = dict[str, Any]
 

@@ -58,8 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         trainer.monitor.close()
         if not trainer.world.is_main:
             return 0
-    export_run(arguments.out, target, arguments.export_which, arguments.name, arguments.codec)
-    print(target)
+    step = export_run(arguments.out, target, arguments.export_which, arguments.name, arguments.codec)
+    print(f"{target} (weights of step {step})")
     return 0
 
 

@@ -36,8 +36,9 @@ class Trained:
     info: dict[str, Any]
 
 
-def export_run(run: Path, target: Path, which: str = "best", name: str | None = None, codec: str | None = None) -> Path:
-    """Write the run's best validated weights, or its last, as a token-LM folder of that name (default: the folder's).
+def export_run(run: Path, target: Path, which: str = "best", name: str | None = None, codec: str | None = None) -> int:
+    """Write the run's best validated weights, or its last, as a token-LM folder of that name (default: the folder's);
+    returns their step.
 
     `codec` names the codec whose code vectors the model's rows are made of, where it is not where it was in training.
     A run without validation has no best weights and gives its last. Raises TrainConfigError where there are none.
@@ -56,7 +57,7 @@ def export_run(run: Path, target: Path, which: str = "best", name: str | None = 
     lm.save(target, dtype=getattr(torch, trained.config.export_dtype))
     with written_whole(target / TRAINING_FILE) as path:
         path.write_text(json.dumps(trained.info, indent=2) + "\n", encoding="utf-8")
-    return target
+    return int(trained.info["steps"])
 
 
 def rebuilt(trained: Trained, codec: str | None = None) -> Finished:

@@ -17,7 +17,7 @@ from soundcodec_llmcodec.lm.training.config import LMTrainConfig
 from soundcodec_llmcodec.lm.training.corpus import Clips, open_clips
 from soundcodec_llmcodec.lm.training.models import base_facts, build
 from soundcodec_llmcodec.lm.training.network import Network, seeded
-from soundcodec_llmcodec.lm.training.packing import Batch, Sampler, collate
+from soundcodec_llmcodec.lm.training.packing import Batch, Sampler, clips_to_predict, collate
 from soundcodec_llmcodec.lm.training.state import LMState
 from soundcodec_llmcodec.lm.training.validation import LMValidation, validate
 from soundcodec_llmcodec.train.distributed import World
@@ -55,14 +55,18 @@ class LMTrainer:
         # What a run that goes on must have in common with this one; corpora may move.
         same = {"token_source": self.clips.source.to_dict(), "tokens_hash": self.clips.fingerprint}
         same |= base_facts(config, network)
-        self.facts = {**same, "corpora": list(self.clips.labels)}
+        held_out = None if self.held_out is None else self.held_out.fingerprint
+        self.facts = {**same, "corpora": list(self.clips.labels), "validation_hash": held_out}
         self._saved: int | None = None
         self._validated: tuple[int, LMValidation] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         saved = checkpoints_in(self.checkpoints)
         if saved:
-            self.state.load(saved[-1], same)
+            before = self.state.load(saved[-1], same)
             self._saved = self.state.step
+            if before.get("validation_hash", held_out) != held_out:
+                # The best of other clips, or of none any more, is not to be compared with what comes, nor exported.
+                self.state.forget_best(folder)
         self.sampler.epoch, self.sampler.row = self.state.epoch, self.state.row
         if not self.world.agrees(self.state.step):
             raise TrainConfigError(
@@ -182,7 +186,10 @@ class LMTrainer:
         }
 
     def _check_lengths(self, network: Network) -> None:
-        """Raise TrainConfigError for more positions than the model was made for."""
+        """Raise TrainConfigError for more positions than the model was made for, and for clips without any."""
+        for what, clips in (("training", self.clips), ("validation", self.held_out)):
+            if clips is not None and not clips_to_predict(network.layout, clips):
+                raise TrainConfigError(f"no {what} clip has a token to predict: all of them are of one token")
         most = getattr(network.lm.config.get_text_config(), "max_position_embeddings", None)
         if most is None:
             return

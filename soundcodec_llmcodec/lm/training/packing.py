@@ -37,6 +37,11 @@ class Layout:
         return lengths + (self.bos_id is not None) - (self.eos_id is None)
 
 
+def clips_to_predict(layout: Layout, clips: Clips) -> int:
+    """How many clips have a token that something stands before."""
+    return int((layout.positions(clips.lengths) > 0).sum())
+
+
 @dataclass(frozen=True)
 class Piece:
     """Positions [start, stop) of a clip."""

@@ -70,8 +70,8 @@ class LMState:
         plain |= {"epoch": self.epoch, "row": self.row, "config": self.config.to_dict(), "facts": dict(facts)}
         return _written(folder, self.folder_name, TENSORS, tensors, FACTS, plain)
 
-    def load(self, folder: Path, facts: Mapping[str, Any]) -> None:
-        """Take over a saved step; the config may differ only in what is to come (steps, rates).
+    def load(self, folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Take over a saved step; the config may differ only in what is to come (steps, rates). Returns its facts.
 
         Raises TrainConfigError for another state version, or where a key of FIXED or one of `facts` has another value.
         """
@@ -91,6 +91,12 @@ class LMState:
                 self.optimizer.state[trained[name]][kind] = tensor.to(device)
         self.step, self.epoch, self.row = plain["step"], plain["epoch"], plain["row"]
         self.best = None if plain["best"] is None else (plain["best"][0], plain["best"][1])
+        return dict(plain["facts"])
+
+    def forget_best(self, folder: Path) -> None:
+        """Drop `folder/best`: it was the best of another validation."""
+        self.best = None
+        shutil.rmtree(folder / BEST, ignore_errors=True)
 
     def save_best(self, folder: Path, bits: float, facts: Mapping[str, Any]) -> None:
         """Write the weights that train to `folder/best`."""

@@ -184,7 +184,7 @@ def test_rows_of_one_number_and_without_audio_are_told_apart(tmp_path):
     rows = {PART: [row(PART, 0, wav(0.1), wav(0.2)), row(PART, 0, wav(0.3), b"")]}
     first, second = suites.load(str(hub_copy(tmp_path / "copy", rows))).pairs(PART)
     assert (first.pair_id, second.pair_id) == ("0", "0#1")
-    assert second.negative.problem == "the row holds no audio bytes"
+    assert second.negative.problem == "it holds no audio (0 bytes)"
 
 
 def test_other_columns_are_refused(tmp_path):

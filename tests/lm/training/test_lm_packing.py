@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from soundcodec_llmcodec.lm.training.config import make_config
 from soundcodec_llmcodec.lm.training.corpus import Clips
 from soundcodec_llmcodec.lm.training.models import build
-from soundcodec_llmcodec.lm.training.packing import OPEN_ROWS, UNSCORED, Layout, Piece, Sampler, collate, packed
+from soundcodec_llmcodec.lm.training.packing import (
+    OPEN_ROWS,
+    UNSCORED,
+    Layout,
+    Piece,
+    Sampler,
+    clips_to_predict,
+    collate,
+    packed,
+)
 from soundcodec_llmcodec.token_corpus import TokenSource
 
 SOURCE = TokenSource("toy", "0" * 64, 16000, 320, 50)
@@ -123,3 +132,8 @@ def test_packed_loss_and_gradient_are_those_of_each_clip_alone(architecture):
     plain = network.lm(input_ids=torch.tensor([[50, *clips.clip(2)]])).logits[0].log_softmax(-1)
     last = [*clips.clip(2).tolist(), 51]
     assert alone[2].item() == pytest.approx(-plain[range(18), last].sum().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("layout", "expected"), zip(LAYOUTS, (3, 3, 3, 1), strict=True))
+def test_clips_of_one_token_need_a_token_before_or_after(layout, expected):
+    assert clips_to_predict(layout, clips_of(1, 1, 4)) == expected

@@ -18,6 +18,7 @@ from soundcodec_llmcodec.lm.loading import load_token_lm
 from soundcodec_llmcodec.lm.training.__main__ import main
 from soundcodec_llmcodec.lm.training.config import CONFIGS, TrainConfigError, load_config, make_config
 from soundcodec_llmcodec.lm.training.corpus import open_clips
+from soundcodec_llmcodec.lm.training.export import read_run
 from soundcodec_llmcodec.lm.training.loop import LMTrainer
 from soundcodec_llmcodec.lm.training.validation import validate
 from soundcodec_llmcodec.token_corpus import TokenCorpus
@@ -108,7 +109,7 @@ def test_the_command_trains_exports_and_says_what_was_validated(settings, corpus
     command = ["--config", str(tmp_path / "config.yaml"), "--tokens", f"{corpus}:train", "--out", str(out)]
     command += ["--steps", "6", "--device", "cpu", "--quiet", "--set", "scratch.rows.kind=codebook"]
     assert main(command) == 0
-    assert capsys.readouterr().out.strip() == str(out / "export")
+    assert capsys.readouterr().out.startswith(f"{out / 'export'} (weights of step ")
     lm = load_token_lm(out / "export", TokenCorpus.open(f"{corpus}:train").source)
     scores = lm.score(TokenCorpus.open(f"{corpus}:validation").ids())
     bits = sum(s.audio_nll.sum() for s in scores) / sum(len(s.audio_nll) for s in scores) / math.log(2)
@@ -134,6 +135,17 @@ def test_the_best_validated_weights_are_exported(settings, tmp_path):
     assert run.validate().bits > good[1]
     assert run.state.best == good
     assert json.loads((tmp_path / "run" / "best" / "best.json").read_text())["step"] == good[0]
+
+
+@pytest.mark.parametrize("validation", [[], ["other"]])
+def test_the_best_of_another_validation_is_forgotten(settings, corpus, tmp_path, validation):
+    trainer(settings, tmp_path / "run", steps=4).run()
+    assert read_run(tmp_path / "run").info["steps"] <= 4
+    other = [f"{corpus}:train" for _ in validation]
+    longer = trainer(settings, tmp_path / "run", steps=6, validation=other, validate_every=100)
+    assert longer.state.best is None
+    longer.run()
+    assert read_run(tmp_path / "run").info["steps"] == 6
 
 
 def test_another_run_in_the_folder_is_refused(settings, tmp_path, corpus, source):

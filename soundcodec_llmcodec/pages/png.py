@@ -1,4 +1,4 @@
-"""Images of a few colours as PNG files, without an imaging library."""
+"""Images as PNG files, without an imaging library."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _MAGMA = (
     "fde2a3 fcfdbf"
 )
 LEVELS = 48
+_RGB, _PALETTE = 2, 3
 
 
 def palette(levels: int = LEVELS) -> np.ndarray:
@@ -29,12 +30,23 @@ def encode(indices: np.ndarray, colours: np.ndarray) -> bytes:
         raise ValueError(f"expected uint8 indices of shape (rows, columns), got {indices.dtype} {indices.shape}")
     if indices.max() >= len(colours) or len(colours) > 256:
         raise ValueError(f"index {indices.max()} of {len(colours)} colours; a PNG palette has at most 256")
-    rows, columns = indices.shape
-    header = struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)
-    # Each row starts with the number of its filter: 0, none, which suits palettes.
-    lines = np.concatenate([np.zeros((rows, 1), np.uint8), indices], axis=1)
-    chunks = ((b"IHDR", header), (b"PLTE", colours.tobytes()), (b"IDAT", zlib.compress(lines.tobytes(), 9)))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in (*chunks, (b"IEND", b"")))
+    return _file(indices, indices.shape, _PALETTE, (b"PLTE", colours.tobytes()))
+
+
+def encode_rgb(pixels: np.ndarray) -> bytes:
+    """A PNG file of red, green and blue uint8 (rows, columns, 3), top row first."""
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+        raise ValueError(f"expected uint8 pixels of shape (rows, columns, 3), got {pixels.dtype} {pixels.shape}")
+    return _file(pixels.reshape(len(pixels), -1), pixels.shape, _RGB)
+
+
+def _file(lines: np.ndarray, shape: tuple[int, ...], kind: int, *before: tuple[bytes, bytes]) -> bytes:
+    """A PNG of lines uint8 (rows, bytes of a row) without their filters; the chunks `before` stand before the image."""
+    header = struct.pack(">IIBBBBB", shape[1], shape[0], 8, kind, 0, 0, 0)
+    # Each row starts with the number of its filter: 0, none, which suits palettes and cells.
+    filtered = np.concatenate([np.zeros((len(lines), 1), np.uint8), lines], axis=1)
+    chunks = ((b"IHDR", header), *before, (b"IDAT", zlib.compress(filtered.tobytes(), 9)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 
-from eval.reporting import png
+from soundcodec_llmcodec.pages import png
 
 ROWS = 112
 COLUMNS = 300
@@ -14,23 +13,23 @@ WINDOW_S = 0.04
 FRAMES_AT_ONCE = 512
 
 
-def power(samples: np.ndarray, rate: int) -> np.ndarray:
+def power(samples: np.ndarray, rate: int, most_columns: int = COLUMNS) -> np.ndarray:
     """Mean power float64 (ROWS, columns) of samples (S,): mel-spaced bands from 0 to rate / 2, low first.
 
-    At most COLUMNS columns of equal length; of windows of WINDOW_S, those within a column are averaged.
+    At most `most_columns` columns of equal length; of windows of WINDOW_S, those within a column are averaged.
     """
     window = 1 << round(np.log2(WINDOW_S * rate))
-    hop = max(1, min(window // 4, len(samples) // COLUMNS))
+    hop = max(1, min(window // 4, len(samples) // most_columns))
     padded = np.pad(np.asarray(samples, np.float32), (window // 2, window))
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[: len(samples) + 1 : hop]
     hann = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
     bands = _bands(rate, window)
     parts = [
-        np.abs(scipy.fft.rfft(frames[start : start + FRAMES_AT_ONCE] * hann, axis=1)) ** 2 @ bands
+        np.abs(np.fft.rfft(frames[start : start + FRAMES_AT_ONCE] * hann, axis=1)) ** 2 @ bands
         for start in range(0, len(frames), FRAMES_AT_ONCE)
     ]
     banded = np.concatenate(parts).astype(np.float64)
-    columns = min(COLUMNS, len(banded))
+    columns = min(most_columns, len(banded))
     starts = np.arange(columns) * len(banded) // columns
     counts = np.diff(np.append(starts, len(banded)))
     return (np.add.reduceat(banded, starts, axis=0) / counts[:, None]).T

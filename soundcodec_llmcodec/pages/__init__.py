@@ -1,0 +1,1 @@
+"""What single-file HTML pages are made of: markup, PNG images, spectrograms, axes, the file itself."""
