@@ -1,5 +1,7 @@
 """The conformer: every layer that mixes time is in this file, and every one takes the item's own frames as a mask.
 
+Where frames come bit by bit, streaming/layers.py runs the same parts.
+
 Letters: B batch, F frames, D features, H heads, E head size, W attention window.
 """
 
@@ -44,13 +46,30 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, frame_mask: Tensor | None = None) -> Tensor:
         """(B, F, D) to (B, F, D); frames outside `frame_mask` (B, F) are not looked at."""
-        batch, frames, _ = x.shape
-        qkv = linear(x, self.to_qkv.weight).view(batch, frames, 3, self.num_heads, self.head_dim)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, H, F, E) each
+        q, k, v = self.heads(x)
+        if frame_mask is None or x.device.type != "cpu" or torch.is_grad_enabled():
+            return self.joined(self._mixed(q, k, v, frame_mask))
+        # Item by item, each as it would be alone, number for number: on a CPU a batch gains nothing here.
+        mixed = torch.zeros_like(q)
+        for item, frames in enumerate(frame_mask.sum(dim=1).tolist()):
+            own = (slice(item, item + 1), slice(None), slice(frames))
+            mixed[own] = self._mixed(q[own], k[own], v[own], None)
+        return self.joined(mixed)
+
+    def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, F, D) to queries, keys and values (B, H, F, E)."""
+        qkv = linear(x, self.to_qkv.weight).view(*x.shape[:2], 3, self.num_heads, self.head_dim)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        return q, k, v
+
+    def joined(self, mixed: Tensor) -> Tensor:
+        """(B, H, F, E) to (B, F, D)."""
+        return linear(mixed.transpose(1, 2).flatten(2), self.to_out.weight, self.to_out.bias)
+
+    def _mixed(self, q: Tensor, k: Tensor, v: Tensor, frame_mask: Tensor | None) -> Tensor:
         # Up to four windows, one banded block costs less than blocks of three windows each.
-        whole = self.window is None or frames <= 4 * self.window
-        mixed = self._whole(q, k, v, frame_mask) if whole else self._local(q, k, v, frame_mask)
-        return linear(mixed.transpose(1, 2).reshape(batch, frames, -1), self.to_out.weight, self.to_out.bias)
+        whole = self.window is None or q.shape[2] <= 4 * self.window
+        return self._whole(q, k, v, frame_mask) if whole else self._local(q, k, v, frame_mask)
 
     def _whole(self, q: Tensor, k: Tensor, v: Tensor, frame_mask: Tensor | None) -> Tensor:
         positions = torch.arange(q.shape[2], device=q.device)
@@ -136,16 +155,29 @@ class ConvolutionModule(nn.Module):
 
     def forward(self, x: Tensor, frame_mask: Tensor | None = None) -> Tensor:
         """(B, F, D) to (B, F, D); frames outside the mask count as zero, as past the end of a clip."""
-        gated = functional.glu(linear(self.layer_norm(x), self.pointwise_conv1.weight[:, :, 0]), dim=2)
+        gated = self.gated(x)
         if frame_mask is not None:
             gated = gated.masked_fill(~frame_mask[:, :, None], 0.0)
+        return self.projected(self.mixed(gated))
+
+    def gated(self, x: Tensor) -> Tensor:
+        """(B, F, D) to (B, F, D), frame by frame: what happens before frames are mixed."""
+        return functional.glu(linear(self.layer_norm(x), self.pointwise_conv1.weight[:, :, 0]), dim=2)
+
+    def mixed(self, gated: Tensor) -> Tensor:
+        """(B, F, D) to (B, F, D): the depth-wise convolution, with zeros past either end."""
         # Frames as a picture of one row, channels last in memory as they are: a kernel many times faster than Conv1d's.
         picture = gated.transpose(1, 2)[:, :, None, :]
         convolution = self.depthwise_conv
         kernel, padding = convolution.weight[:, :, None, :], (0, convolution.kernel_size[0] // 2)
-        mixed = functional.conv2d(picture, kernel, padding=padding, groups=convolution.groups)[:, :, 0, :]
-        mixed = functional.gelu(self.conv_norm(mixed), approximate="tanh")
-        return linear(mixed.transpose(1, 2), self.pointwise_conv2.weight[:, :, 0])
+        return functional.conv2d(picture, kernel, padding=padding, groups=convolution.groups)[:, :, 0, :].transpose(
+            1, 2
+        )
+
+    def projected(self, mixed: Tensor) -> Tensor:
+        """(B, F, D) to (B, F, D), frame by frame: what happens after frames are mixed."""
+        normed = self.conv_norm(mixed.transpose(1, 2)).transpose(1, 2)
+        return linear(functional.gelu(normed, approximate="tanh"), self.pointwise_conv2.weight[:, :, 0])
 
 
 class ConformerLayer(nn.Module):
@@ -164,11 +196,18 @@ class ConformerLayer(nn.Module):
 
     def forward(self, x: Tensor, frame_mask: Tensor | None = None) -> Tensor:
         """(B, F, D) to (B, F, D)."""
-        x = torch.add(x, self.ffn1(self.ffn1_layer_norm(x)), alpha=0.5)
+        x = self.begun(x)
         x = x + self.attn(self.attn_layer_norm(x), frame_mask)
         x = x + self.conv_module(x, frame_mask)
-        x = torch.add(x, self.ffn2(self.ffn2_layer_norm(x)), alpha=0.5)
-        return self.final_layer_norm(x)
+        return self.ended(x)
+
+    def begun(self, x: Tensor) -> Tensor:
+        """(B, F, D) to (B, F, D), frame by frame: what happens before frames are mixed."""
+        return torch.add(x, self.ffn1(self.ffn1_layer_norm(x)), alpha=0.5)
+
+    def ended(self, x: Tensor) -> Tensor:
+        """(B, F, D) to (B, F, D), frame by frame: what happens after frames are mixed."""
+        return self.final_layer_norm(torch.add(x, self.ffn2(self.ffn2_layer_norm(x)), alpha=0.5))
 
 
 class Conformer(nn.Module):

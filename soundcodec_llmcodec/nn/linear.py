@@ -17,9 +17,11 @@ from torch.nn import functional
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, gelu: bool = False) -> Tensor:
     """x (..., N) by weight (M, N), plus bias (M,), and then the tanh-GELU where wanted: (..., M).
 
-    By oneDNN for inference in float32 or bfloat16 on a CPU, by PyTorch's own `linear` everywhere else: with gradients,
-    under autocast, on other devices, and where a graph is recorded.
+    x takes the type of a bfloat16 weight. By oneDNN for inference in float32 or bfloat16 on a CPU, by PyTorch's own
+    `linear` everywhere else: with gradients, under autocast, on other devices, and where a graph is recorded.
     """
+    if weight.dtype == torch.bfloat16:
+        x = x.to(torch.bfloat16)
     if not _by_onednn(x, weight):
         product = functional.linear(x, weight, bias)
         return functional.gelu(product, approximate="tanh") if gelu else product

@@ -47,8 +47,7 @@ class AttentionStream:
 
     def push(self, x: Tensor, last: bool) -> Tensor:
         """(1, F, D) new frames to (1, ready, D), ready in order; `last` lets all that wait come out."""
-        qkv = self.attention.to_qkv(x).view(1, x.shape[1], 3, self.attention.num_heads, self.attention.head_dim)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        q, k, v = self.attention.heads(x)
         queries, keys, values = (
             torch.cat(pair, dim=2) for pair in ((self.queries, q), (self.keys, k), (self.values, v))
         )
@@ -58,7 +57,7 @@ class AttentionStream:
         mixed = self._attend(queries[:, :, :ready], keys[:, :, :seen], values[:, :, :seen], past)
         gone = max(0, past + ready - self.window)
         self.queries, self.keys, self.values = queries[:, :, ready:], keys[:, :, gone:], values[:, :, gone:]
-        return self.attention.to_out(mixed.transpose(1, 2).flatten(2))
+        return self.attention.joined(mixed)
 
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, past: int) -> Tensor:
         """Queries (1, H, ready, E), of which the first stands at key `past`, each to the keys in its window."""
@@ -80,23 +79,19 @@ class ConvolutionStream:
     def __init__(self, module: ConvolutionModule) -> None:
         self.module = module
         self.side = int(module.depthwise_conv.kernel_size[0]) // 2
-        # Gated inputs (1, D, past + waiting) of at most `side` frames that are out, and of those that wait.
-        self.gated = module.pointwise_conv2.weight.new_zeros(1, module.pointwise_conv2.in_channels, 0)
+        # Gated inputs (1, past + waiting, D) of at most `side` frames that are out, and of those that wait.
+        self.gated = module.pointwise_conv2.weight.new_zeros(1, 0, module.pointwise_conv2.in_channels)
         self.past = 0
 
     def push(self, x: Tensor, last: bool) -> Tensor:
         """(1, F, D) new frames to (1, ready, D)."""
-        gated = torch.cat((self.gated, self._gate(x)), dim=2) if x.shape[1] else self.gated
-        waiting = gated.shape[2] - self.past
+        gated = torch.cat((self.gated, self.module.gated(x)), dim=1) if x.shape[1] else self.gated
+        waiting = gated.shape[1] - self.past
         ready = waiting if last else max(0, waiting - self.side)
-        out = self._mix(gated[:, :, : self.past + min(ready + self.side, waiting)], ready) if ready else x[:, :0]
+        out = self._mix(gated[:, : self.past + min(ready + self.side, waiting)], ready) if ready else x[:, :0]
         gone = max(0, self.past + ready - self.side)
-        self.gated, self.past = gated[:, :, gone:], self.past + ready - gone
+        self.gated, self.past = gated[:, gone:], self.past + ready - gone
         return out
-
-    def _gate(self, x: Tensor) -> Tensor:
-        """(1, F, D) to (1, D, F): what happens before frames are mixed."""
-        return functional.glu(self.module.pointwise_conv1(self.module.layer_norm(x).transpose(1, 2)), dim=1)
 
     def _mix(self, gated: Tensor, ready: int) -> Tensor:
         """The `ready` frames after the past ones, (1, ready, D).
@@ -104,10 +99,7 @@ class ConvolutionStream:
         The convolution pads with zeros, as is right at the clip's two ends; elsewhere half a kernel of frames on either
         side keeps the padding away from what is taken.
         """
-        module = self.module
-        mixed = module.depthwise_conv(gated)[:, :, self.past : self.past + ready]
-        mixed = functional.gelu(module.conv_norm(mixed), approximate="tanh")
-        return module.pointwise_conv2(mixed).transpose(1, 2)
+        return self.module.projected(self.module.mixed(gated)[:, self.past : self.past + ready])
 
 
 class LayerStream:
@@ -124,15 +116,14 @@ class LayerStream:
     def push(self, x: Tensor, last: bool) -> Tensor:
         """(1, F, D) new frames to (1, ready, D)."""
         layer = self.layer
-        x = x + 0.5 * layer.ffn1(layer.ffn1_layer_norm(x))
+        x = layer.begun(x)
         mixed = self.attention.push(layer.attn_layer_norm(x), last)
         x, self.before_attention = _split(torch.cat((self.before_attention, x), dim=1), mixed.shape[1])
         x = x + mixed
         mixed = self.convolution.push(x, last)
         x, self.before_convolution = _split(torch.cat((self.before_convolution, x), dim=1), mixed.shape[1])
         x = x + mixed
-        x = x + 0.5 * layer.ffn2(layer.ffn2_layer_norm(x))
-        return layer.final_layer_norm(x)
+        return layer.ended(x)
 
 
 class ConformerStream:

@@ -29,12 +29,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def trained(config, folder: Path, processes: int) -> Path:
+def trained(config, folder: Path, processes: int, steps: int = STEPS) -> Path:
     """Run the steps in so many processes, as torchrun would start them."""
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config.to_dict()))
     shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    command = [sys.executable, str(HERE / "distributed_run.py"), str(folder), str(folder / "config.json"), str(STEPS)]
+    command = [sys.executable, str(HERE / "distributed_run.py"), str(folder), str(folder / "config.json"), str(steps)]
     started = [
         subprocess.Popen(
             command,
@@ -74,10 +74,16 @@ def test_two_processes_have_one_codec_which_is_that_of_one_process(shared, tmp_p
     assert any(name.startswith("language.alignment.bank") for name in first)
     for name in first:
         assert torch.equal(first[name], second[name]), name
-    alone = load_file(one / "rank-0.safetensors")
+    alone, start = (
+        load_file(one / "rank-0.safetensors"),
+        load_file(trained(shared, tmp_path / "start", 1, steps=0) / "rank-0.safetensors"),
+    )
     for name in alone:
         if name.startswith(("model.", "usage.")) and alone[name].is_floating_point():
-            torch.testing.assert_close(first[name], alone[name], rtol=1e-4, atol=2e-5, msg=name)
+            # Rounding differs between 8 rows and twice 4, and may give a frame another of two codes that are as near:
+            # a part of what the steps changed. Gradients that are summed wrongly differ by about all of it.
+            update, apart = (alone[name] - start[name]).norm(), (first[name] - alone[name]).norm()
+            assert apart <= 0.15 * update + 1e-5 * alone[name].numel() ** 0.5, f"{name}: {apart} of {update}"
     rows, expected = (json.loads((folder / "rank-0.json").read_text()) for folder in (two, one))
     assert rows == json.loads((two / "rank-1.json").read_text())
     for name in ("mel", "commitment", "future_tokens", "alignment", "prior", "adversarial"):
