@@ -24,6 +24,7 @@ from soundcodec_llmcodec.lm.likelihood import TokenHead
 from soundcodec_llmcodec.lm.packages import lm_package, no_bars
 from soundcodec_llmcodec.lm.scores import BOS, NONE, TokenScores, check_clips
 from soundcodec_llmcodec.lm.weights import input_embedding, weights_hash
+from soundcodec_llmcodec.nn.linear import FasterProducts
 from soundcodec_llmcodec.token_corpus import TokenSource
 from soundcodec_llmcodec.vocabulary import TokenSpec
 
@@ -180,7 +181,7 @@ class NeuralTokenLM:
         training = self.model.training
         self.model.eval()
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), FasterProducts():
                 yield
         finally:
             self.model.train(training)

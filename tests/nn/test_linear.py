@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from soundcodec_llmcodec.nn import linear as linear_file
-from soundcodec_llmcodec.nn.linear import linear
+from soundcodec_llmcodec.nn.linear import FasterProducts, linear
 
 needs_onednn = pytest.mark.skipif(not linear_file._ONEDNN, reason="this PyTorch has no oneDNN")
 
@@ -83,3 +83,18 @@ def test_without_onednn_the_results_are_pytorchs(weights, monkeypatch):
 
 def test_empty_inputs_are_no_error(weights):
     assert linear(torch.zeros(0, 64), *weights).shape == (0, 96)
+
+
+@torch.no_grad()
+def test_any_model_takes_the_faster_products_and_is_left_as_it_was(monkeypatch):
+    calls = []
+    monkeypatch.setattr(linear_file, "linear", lambda *args, **kwargs: calls.append(args) or linear(*args, **kwargs))
+    torch.manual_seed(0)
+    model, x = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.GELU(), torch.nn.Linear(16, 4)), torch.randn(3, 8)
+    expected = model(x)
+    assert not calls
+    with FasterProducts():
+        torch.testing.assert_close(model(x), expected)
+    assert len(calls) == 2
+    assert torch.equal(model(x), expected)
+    assert len(calls) == 2
