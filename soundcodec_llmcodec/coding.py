@@ -80,7 +80,7 @@ def encode(model: CodecModel, samples: Tensor, domain: str | None, chunk_frames:
             return model.encode(padded, None, domain)[0].cpu()
         frames = config.frames(samples.shape[0])
         codes = torch.empty(config.num_quantizers, frames, dtype=torch.int64)
-        for first, last, low, high in _chunks(config, frames, config.encoder_layers, chunk_frames, progress, "encode"):
+        for first, last, low, high in chunks(config, frames, config.encoder_layers, chunk_frames, progress, "encode"):
             padded = framed_samples(samples, config, low, high)[None].to(_device(model))
             codes[:, first:last] = model.encode(padded, None, domain)[0, :, first - low : last - low].cpu()
         return codes
@@ -94,7 +94,7 @@ def encode_batch(model: CodecModel, samples: Sequence[Tensor], domain: str | Non
     config = model.config
     frames = [config.frames(item.shape[0]) for item in samples]
     results: list[Tensor | None] = [None] * len(samples)
-    for group in _groups(frames, chunk_frames):
+    for group in groups(frames, chunk_frames):
         if len(group) > 1:
             codes, settled = _encode_group(model, [samples[i] for i in group], [frames[i] for i in group], domain)
             for position, index in enumerate(group):
@@ -115,7 +115,7 @@ def decode(model: CodecModel, codes: Tensor, chunk_frames: int, progress: bool =
             return model.decode(codes[None].to(_device(model)))[0].cpu()
         hop = config.hop_length
         samples = torch.empty(frames * hop)
-        for first, last, low, high in _chunks(config, frames, config.decoder_layers, chunk_frames, progress, "decode"):
+        for first, last, low, high in chunks(config, frames, config.decoder_layers, chunk_frames, progress, "decode"):
             part = model.decode(codes[None, :, low:high].to(_device(model)))[0]
             samples[first * hop : last * hop] = part[(first - low) * hop : (last - low) * hop].cpu()
         return samples
@@ -128,7 +128,7 @@ def decode_batch(model: CodecModel, codes: Sequence[Tensor], chunk_frames: int) 
             check_codes(item, model.config)
     frames = [item.shape[1] for item in codes]
     results: list[Tensor | None] = [None] * len(codes)
-    for group in _groups(frames, chunk_frames):
+    for group in groups(frames, chunk_frames):
         if len(group) > 1:
             mask = _frame_mask([frames[i] for i in group])
             padded = torch.zeros(len(group), model.config.num_quantizers, mask.shape[1], dtype=torch.int64)
@@ -206,7 +206,7 @@ def _frame_mask(frames: Sequence[int]) -> Tensor:
     return torch.arange(max(frames))[None] < torch.tensor(list(frames))[:, None]
 
 
-def _groups(frames: Sequence[int], chunk_frames: int) -> Iterator[list[int]]:
+def groups(frames: Sequence[int], chunk_frames: int) -> Iterator[list[int]]:
     """Indices in batches of similar length, at most BATCH_FRAMES padded frames each; long clips go alone."""
     group: list[int] = []
     for index in sorted(range(len(frames)), key=lambda i: -frames[i]):
@@ -219,7 +219,7 @@ def _groups(frames: Sequence[int], chunk_frames: int) -> Iterator[list[int]]:
         yield group
 
 
-def _chunks(
+def chunks(
     config: CodecConfig, frames: int, layers: int, chunk_frames: int, progress: bool, label: str
 ) -> Iterator[tuple[int, int, int, int]]:
     """(first, last, low, high): frames [first, last) to keep from a run over [low, high)."""

@@ -1,0 +1,96 @@
+"""The two graphs as functions of numpy arrays, whatever runs them.
+
+Letters: B batch, S samples, F frames, Q codebook levels.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from soundcodec_llmcodec.export import folder as folders
+from soundcodec_llmcodec.export.folder import INSTALL
+
+
+class Encoded(NamedTuple):
+    """Codes (B, Q, F) int64, each item's frames (B,) int64, and margins (B, Q, F) float32."""
+
+    codes: np.ndarray
+    frames: np.ndarray
+    margins: np.ndarray
+
+
+class Runner(Protocol):
+    """The encoder and the decoder of one export."""
+
+    def encode(self, samples: np.ndarray, lengths: np.ndarray, code_range: np.ndarray) -> Encoded:
+        """Samples (B, S) float32, lengths (B,) int64 and the range of codes (2,) int64 to `Encoded`."""
+
+    def decode(self, codes: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """Codes (B, Q, F) int64 with frames (B,) int64 to samples (B, F * hop) float32."""
+
+
+class OnnxRunner:
+    """Graphs that onnxruntime runs."""
+
+    def __init__(
+        self,
+        encoder: str | os.PathLike[str],
+        decoder: str | os.PathLike[str],
+        *,
+        threads: int | None = None,
+        providers: tuple[str, ...] = ("CPUExecutionProvider",),
+    ) -> None:
+        """Load two files; `threads` None leaves their number to onnxruntime. Raises ImportError without the extra."""
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ImportError(f"running an ONNX export needs the package onnxruntime: {INSTALL}") from error
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors; its warnings are about the graph's own tidiness
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        self._encoder = onnxruntime.InferenceSession(os.fspath(encoder), options, providers=list(providers))
+        self._decoder = onnxruntime.InferenceSession(os.fspath(decoder), options, providers=list(providers))
+
+    def encode(self, samples: np.ndarray, lengths: np.ndarray, code_range: np.ndarray) -> Encoded:
+        """As `Runner` says."""
+        given = {"samples": samples, "lengths": lengths, "code_range": code_range}
+        return Encoded(*self._encoder.run([name for name, _, _ in folders.ENCODER_OUTPUTS], given))
+
+    def decode(self, codes: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """As `Runner` says."""
+        return self._decoder.run(["samples"], {"codes": codes, "frames": frames})[0]
+
+
+class TorchExportRunner:
+    """Programs of torch.export."""
+
+    def __init__(self, encoder: str | os.PathLike[str], decoder: str | os.PathLike[str]) -> None:
+        """Load two `.pt2` files."""
+        self._encoder: Any = torch.export.load(Path(encoder)).module()
+        self._decoder: Any = torch.export.load(Path(decoder)).module()
+
+    def encode(self, samples: np.ndarray, lengths: np.ndarray, code_range: np.ndarray) -> Encoded:
+        """As `Runner` says."""
+        with torch.no_grad():
+            found = self._encoder(*(torch.from_numpy(array) for array in (samples, lengths, code_range)))
+        return Encoded(*(tensor.numpy() for tensor in found))
+
+    def decode(self, codes: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """As `Runner` says."""
+        with torch.no_grad():
+            return self._decoder(torch.from_numpy(codes), torch.from_numpy(frames)).numpy()
+
+
+def padded(items: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Items (..., N_i) as one batch (B, ..., N) filled up with zeros, and their lengths (B,) int64."""
+    lengths = np.array([item.shape[-1] for item in items], dtype=np.int64)
+    batch = np.zeros((len(items), *items[0].shape[:-1], int(lengths.max())), dtype=items[0].dtype)
+    for row, item in zip(batch, items, strict=True):
+        row[..., : item.shape[-1]] = item
+    return batch, lengths
