@@ -14,16 +14,21 @@ class UnknownCodecError(ValueError):
 
 
 def load_codec(
-    name: str = checkpoints.DEFAULT_NAME, *, checkpoint: str | os.PathLike[str] | None = None, device: str | None = None
+    name: str = checkpoints.DEFAULT_NAME,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    device: str | None = None,
+    optimize: str | None = None,
 ) -> Codec:
     """The codec `name`, with Codec-SUPERB's methods and, as `.codec`, the LLMCodec itself.
 
     "llmcodec" is the bundled checkpoint, offline; `checkpoint` (a folder, a file or a hub id) or $LLMCODEC_CHECKPOINT
     puts another in its place. The other names are the published checkpoints on the Hugging Face hub. `device` is "cpu"
-    unless it or $LLMCODEC_DEVICE names another. Raises UnknownCodecError, or checkpoints.CheckpointError where the
-    weights cannot be had or the device cannot be used.
+    unless it or $LLMCODEC_DEVICE names another. `optimize` is None (the default: every number as it should be),
+    "bf16-decoder" (audio changes a little) or "bf16" (some tokens change too), both faster. Raises UnknownCodecError,
+    or checkpoints.CheckpointError where the weights cannot be had or the device cannot be used.
     """
-    return codec_class(_checked(name))(checkpoint, device)
+    return codec_class(_checked(name))(checkpoint, device, optimize=optimize)
 
 
 def list_codec() -> list[str]:

@@ -21,7 +21,7 @@ from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.model import CodecModel, framed_samples
 
 CHUNK_FRAMES = 1_536
-UNBOUNDED_CONTEXT = 512
+UNBOUNDED_CONTEXT = 256
 BATCH_FRAMES = 4_096
 # float32 rounding moves a lead by up to 3e-7 with a batch's shape (measured on 60 clips of speech). A code that leads
 # the next by less than this is looked at again alone, so that a batch decides a near-tie as the single clip does.

@@ -19,8 +19,11 @@ from soundcodec_llmcodec import checkpoints, coding, streaming
 from soundcodec_llmcodec.audio import Clip
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.nn.precision import check_optimize, optimized
 from soundcodec_llmcodec.streaming import StreamDecoder, StreamEncoder
 from soundcodec_llmcodec.tokens import TokenError, Tokens, parse_codes
+
+_Versions = tuple[tuple[int, int], ...]
 
 
 class LLMCodec:
@@ -38,14 +41,23 @@ class LLMCodec:
         name: str = "unnamed",
         info: Mapping[str, Any] | None = None,
         chunk_frames: int = coding.CHUNK_FRAMES,
+        optimize: str | None = None,
     ) -> None:
-        """Wrap a model as it is: it is neither copied nor changed, and it is run in eval mode without gradients."""
+        """Wrap a model as it is: it is neither copied nor changed, and it is run in eval mode without gradients.
+
+        `optimize` "bf16-decoder" decodes with bfloat16 products, which changes audio a little; "bf16" encodes so too,
+        which changes some tokens. They hold a bfloat16 copy of those weights. One clip still has the same tokens alone
+        and in a batch on a CPU; on other devices rounding may decide.
+        """
+        check_optimize(optimize)
+        self.optimize = optimize
+        self._lighter: tuple[_Versions, CodecModel] | None = None
         self.config = config
         self.model = model
         self.name = name
         self.info = dict(info or {})
         self.chunk_frames = chunk_frames
-        self._hashed: tuple[tuple[tuple[int, int], ...], str] | None = None
+        self._hashed: tuple[_Versions, str] | None = None
 
     @classmethod
     def from_pretrained(
@@ -55,13 +67,15 @@ class LLMCodec:
         revision: str | None = None,
         local_files_only: bool = False,
         device: str | torch.device = "cpu",
+        optimize: str | None = None,
     ) -> LLMCodec:
         """Load by name, folder, file or hub id (`revision` and `local_files_only` as in huggingface_hub).
 
         Raises checkpoints.CheckpointError when it is not found or holds other weights than its config describes.
         """
+        check_optimize(optimize)
         loaded = checkpoints.load(path_or_repo, revision=revision, local_files_only=local_files_only, device=device)
-        return cls(loaded.config, loaded.model, name=loaded.name, info=loaded.info)
+        return cls(loaded.config, loaded.model, name=loaded.name, info=loaded.info, optimize=optimize)
 
     @classmethod
     def random(cls, config: CodecConfig, seed: int = 0) -> LLMCodec:
@@ -82,14 +96,26 @@ class LLMCodec:
     @property
     def weights_hash(self) -> str:
         """SHA-256 of config and weights, 64 hex digits: tokens and results carry it."""
-        # Weights that are changed in place, by training on or by loading, have a new version each.
-        versions = tuple(
-            (id(tensor), 0 if tensor.is_inference() else tensor._version)
-            for tensor in self.model.state_dict(keep_vars=True).values()
-        )
+        versions = self._versions()
         if self._hashed is None or self._hashed[0] != versions:
             self._hashed = (versions, checkpoints.weights_hash(self.config, self.model))
         return self._hashed[1]
+
+    def _versions(self) -> _Versions:
+        """Weights that are changed in place, by training on or by loading, have a new version each."""
+        return tuple(
+            (id(tensor), 0 if tensor.is_inference() else tensor._version)
+            for tensor in self.model.state_dict(keep_vars=True).values()
+        )
+
+    def _running(self) -> CodecModel:
+        """The model as `optimize` has it run."""
+        if self.optimize is None:
+            return self.model
+        versions = self._versions()
+        if self._lighter is None or self._lighter[0] != versions:
+            self._lighter = (versions, optimized(self.model, self.optimize))
+        return self._lighter[1]
 
     # -- the friendly face: any rate, any layout -------------------------------------------------------------------
     def encode(
@@ -175,28 +201,28 @@ class LLMCodec:
     ) -> StreamDecoder:
         """Ids as they come to samples at `sampling_rate` Hz (the codec's own where None): see StreamDecoder."""
         return StreamDecoder(
-            self.model, chunk_frames=chunk_frames, sampling_rate=sampling_rate, lookahead_frames=lookahead_frames
+            self._running(), chunk_frames=chunk_frames, sampling_rate=sampling_rate, lookahead_frames=lookahead_frames
         )
 
     def stream_encoder(
         self, sampling_rate: int, *, chunk_frames: int = streaming.CHUNK_FRAMES, domain: str | None = None
     ) -> StreamEncoder:
         """Samples at `sampling_rate` Hz as they come to ids: see StreamEncoder."""
-        return StreamEncoder(self.model, sampling_rate, chunk_frames=chunk_frames, domain=domain)
+        return StreamEncoder(self._running(), sampling_rate, chunk_frames=chunk_frames, domain=domain)
 
     # -- the core, at the codec's own rate -------------------------------------------------------------------------
     def encode_samples(self, samples: Tensor, *, domain: str | None = None, progress: bool = False) -> Tensor:
         """Mono samples (S,) at `config.sample_rate` to codes (Q, F) int64 on the CPU, F = ceil(S / hop_length)."""
-        return coding.encode(self.model, samples, domain, self.chunk_frames, progress)
+        return coding.encode(self._running(), samples, domain, self.chunk_frames, progress)
 
     def encode_samples_batch(self, samples: Sequence[Tensor], *, domain: str | None = None) -> list[Tensor]:
         """`encode_samples` of each (S_i,), in padded batches with every item masked to its own frames."""
-        return coding.encode_batch(self.model, samples, domain, self.chunk_frames)
+        return coding.encode_batch(self._running(), samples, domain, self.chunk_frames)
 
     def decode_codes(self, codes: Tensor, n_samples: int | None = None, *, progress: bool = False) -> Tensor:
         """Codes (Q, F) to samples (S,) at `config.sample_rate` on the CPU; S is n_samples or F * hop_length."""
         coding.check_length(codes, n_samples, self.config)
-        return coding.decode(self.model, codes, self.chunk_frames, progress)[:n_samples]
+        return coding.decode(self._running(), codes, self.chunk_frames, progress)[:n_samples]
 
     def decode_codes_batch(
         self, codes: Sequence[Tensor], n_samples: Sequence[int | None] | None = None
@@ -205,7 +231,7 @@ class LLMCodec:
         lengths = [None] * len(codes) if n_samples is None else list(n_samples)
         for item, length in zip(codes, lengths, strict=True):
             coding.check_length(item, length, self.config)
-        decoded = coding.decode_batch(self.model, codes, self.chunk_frames)
+        decoded = coding.decode_batch(self._running(), codes, self.chunk_frames)
         return [samples[:length] for samples, length in zip(decoded, lengths, strict=True)]
 
     # -- between the two -------------------------------------------------------------------------------------------

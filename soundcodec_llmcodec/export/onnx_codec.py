@@ -59,8 +59,11 @@ class OnnxCodec(LLMCodec):
         revision: str | None = None,
         local_files_only: bool = False,
         device: str | torch.device = "cpu",
+        optimize: str | None = None,
     ) -> OnnxCodec:
         """The codec of an exported folder on the CPU; the class itself takes other providers."""
+        if optimize is not None:
+            raise ExportError("an exported codec runs as it was exported; optimize is LLMCodec's")
         if revision is not None or torch.device(device).type != "cpu":
             raise ExportError("an exported folder has no revisions, and its device is chosen by OnnxCodec(providers=)")
         return cls(path_or_repo)

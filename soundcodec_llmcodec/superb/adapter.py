@@ -37,12 +37,15 @@ class Codec:
         device: str | None = None,
         *,
         codec: LLMCodec | None = None,
+        optimize: str | None = None,
     ) -> None:
         """Load the codec `name`, or another `checkpoint` in its place; or wrap `codec`, which is loaded already.
 
-        `device` is "cpu" unless it or $LLMCODEC_DEVICE names another. Raises checkpoints.CheckpointError.
+        `device` is "cpu" unless it or $LLMCODEC_DEVICE names another; `optimize` is LLMCodec's. Raises
+        checkpoints.CheckpointError.
         """
         self.checkpoint = checkpoint
+        self.optimize = optimize
         self.device = device or os.environ.get(DEVICE_VARIABLE) or "cpu"
         self.domain: str | None = None
         self._given = codec
@@ -52,7 +55,7 @@ class Codec:
         """Load the model and set `codec`, `sampling_rate` (Hz), `setting` and `device`."""
         if self._given is None:
             source = checkpoints.resolve(self.name, self.checkpoint)
-            self.codec = LLMCodec.from_pretrained(source, device=self.device)
+            self.codec = LLMCodec.from_pretrained(source, device=self.device, optimize=self.optimize)
         else:
             self.codec = self._given
         self.device = str(self.codec.device)

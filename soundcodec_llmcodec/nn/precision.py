@@ -1,0 +1,66 @@
+"""The network with its large products in bfloat16: faster, and no longer the same numbers.
+
+Everything else stays in float32: the residual stream, the norms, both spectral layers and the search for the nearest
+code.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+from soundcodec_llmcodec.nn.conformer import Conformer
+from soundcodec_llmcodec.nn.model import CodecModel
+
+# What `optimize` may be, and which of (encoder, decoder) runs in bfloat16 then.
+OPTIMIZATIONS: dict[str | None, tuple[bool, bool]] = {
+    None: (False, False),
+    "bf16-decoder": (False, True),
+    "bf16": (True, True),
+}
+
+
+def check_optimize(optimize: str | None) -> None:
+    """Raise ValueError for what is no optimization."""
+    if optimize not in OPTIMIZATIONS:
+        known = ", ".join(repr(name) for name in OPTIMIZATIONS)
+        raise ValueError(f"unknown optimization {optimize!r}; expected one of {known}")
+
+
+def optimized(model: CodecModel, optimize: str | None) -> CodecModel:
+    """A model that shares the given one's parts but for the conformers that run in bfloat16, which are copies."""
+    check_optimize(optimize)
+    encoder, decoder = OPTIMIZATIONS[optimize]
+    made = model
+    for wanted, conformer in ((encoder, model.tokenizer.conformer), (decoder, model.token2wav.conformer)):
+        if wanted:
+            made = _with(made, conformer, in_bfloat16(conformer))
+    return made
+
+
+def in_bfloat16(conformer: Conformer) -> Conformer:
+    """A copy whose matrices and convolution kernels are bfloat16."""
+    made = copy.deepcopy(conformer).requires_grad_(False)
+    for part in made.modules():
+        if isinstance(part, nn.Linear | nn.Conv1d):
+            part.to(torch.bfloat16)
+    return made
+
+
+def _with(model: CodecModel, old: nn.Module, new: nn.Module) -> CodecModel:
+    """The model with one of its parts replaced; all others are shared, the given model is left as it is."""
+
+    def replaced(module: nn.Module) -> nn.Module:
+        if module is old:
+            return new
+        if not any(part is old for part in module.modules()):
+            return module
+        shell = copy.copy(module)
+        shell._modules = {name: child and replaced(child) for name, child in module._modules.items()}
+        return shell
+
+    made = replaced(model)
+    assert isinstance(made, CodecModel)
+    return made
