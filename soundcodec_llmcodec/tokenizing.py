@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +41,7 @@ SOURCES_FOLDER = "sources"
 # Clips are read ahead of the codec until they are so many seconds: memory is bounded, batches are still full.
 _READ_AHEAD_S = 1_200
 _READ_AHEAD_CLIPS = 64
+_BLOCKS_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Done:
-    """What a run did: clips and tokens written by it, clips that failed, shards that were there before."""
+    """What a run did: clips and tokens written by it, clips that failed, shards written and shards that were there
+    before; `seconds` of audio in `took_s` seconds, of which the codec `waited_s` for audio to be read."""
 
     clips: int
     tokens: int
@@ -75,6 +80,8 @@ class Done:
     failed: int
     shards: int
     found: int
+    took_s: float
+    waited_s: float
 
 
 def tokenize(codec: LLMCodec, plan: Plan, folder: Path, *, progress: bool = False) -> Done:
@@ -94,55 +101,99 @@ def tokenize(codec: LLMCodec, plan: Plan, folder: Path, *, progress: bool = Fals
     names = {index: shard_name(plan.split, index, n_shards) for index in wanted}
     missing = {i for i, name in names.items() if not (folder / DATA_FOLDER / f"{name}.parquet").exists()}
     clips = tokens = samples = failed = 0
-    bar = tqdm(total=n_clips, unit="clip", desc=plan.split, disable=not progress, mininterval=1)
+    started, waited = time.perf_counter(), 0.0
+    to_do = sum(min(plan.shard_clips, n_clips - index * plan.shard_clips) for index in missing)
+    bar = tqdm(total=to_do, unit="clip", desc=plan.split, disable=not progress, mininterval=1)
     with bar, ThreadPool() as pool:
-        for index, items in _shards(source, plan.shard_clips, n_shards):
-            if index in missing:
-                coded, bad = _code(codec, plan, items, pool, bar.update)
-                _write_failed(folder, names[index], bad)
-                write_shard(folder, names[index], coded)
-                clips, failed = clips + len(coded), failed + len(bad)
-                tokens += sum(len(clip.codes) for clip in coded)
-                samples += sum(clip.n_samples for clip in coded)
-            else:
-                bar.update(len(items))
+        ahead = ReadAhead(pool, lambda item: _read(item, codec.config.sample_rate, plan.shift))
+        for index, blocks in ahead.shards(_blocks(source, plan.shard_clips, n_shards, missing)):
+            coded, bad = _code(codec, plan.domain, blocks, bar.update)
+            _write_failed(folder, names[index], bad)
+            write_shard(folder, names[index], coded)
+            clips, failed = clips + len(coded), failed + len(bad)
+            tokens += sum(len(clip.codes) for clip in coded)
+            samples += sum(clip.n_samples for clip in coded)
+        waited = ahead.waited_s
     seconds = samples / codec.config.sample_rate
-    return Done(clips, tokens, seconds, failed, len(missing), len(wanted) - len(missing))
+    took = time.perf_counter() - started
+    return Done(clips, tokens, seconds, failed, len(missing), len(wanted) - len(missing), took, waited)
 
 
-def _shards(source: Source, size: int, count: int) -> Iterator[tuple[int, list[Item]]]:
+@dataclass(frozen=True)
+class Block:
+    """Some clips of a shard, in order; `read` (samples float32 (S,), "") or (None, why not) of each."""
+
+    shard: int
+    items: list[Item]
+    read: list[tuple[torch.Tensor | None, str]]
+
+
+class ReadAhead:
+    """Reads the next blocks while the codec works on the one before, also past the end of a shard.
+
+    `waited_s` is how long the codec had nothing to do for that.
+    """
+
+    def __init__(self, pool: ThreadPool, read: Callable[[Item], tuple[torch.Tensor | None, str]]) -> None:
+        self.pool, self.read = pool, read
+        self.waited_s = 0.0
+
+    def shards(self, blocks: Iterator[tuple[int, list[Item]]]) -> Iterator[tuple[int, Iterator[Block]]]:
+        """(shard, its blocks), in order; every shard's blocks must be taken before the next shard."""
+        yield from groupby(self._blocks(blocks), key=lambda block: block.shard)
+
+    def _blocks(self, blocks: Iterator[tuple[int, list[Item]]]) -> Iterator[Block]:
+        reading: deque[tuple[int, list[Item], Any]] = deque()
+        for shard, items in blocks:
+            reading.append((shard, items, self.pool.map_async(self.read, items)))
+            if len(reading) > _BLOCKS_AHEAD:
+                yield self._taken(*reading.popleft())
+        while reading:
+            yield self._taken(*reading.popleft())
+
+    def _taken(self, shard: int, items: list[Item], found: Any) -> Block:
+        start = time.perf_counter()
+        read = found.get()
+        self.waited_s += time.perf_counter() - start
+        return Block(shard, items, read)
+
+
+def _blocks(source: Source, size: int, count: int, missing: set[int]) -> Iterator[tuple[int, list[Item]]]:
+    """(shard, some of its clips) of the shards that are missing."""
     items = source.items()
-    for index in range(count):
-        yield index, list(islice(items, size))
+    for shard in range(count):
+        of_shard = islice(items, size)
+        while block := list(islice(of_shard, _READ_AHEAD_CLIPS)):
+            if shard in missing:
+                yield shard, block
 
 
 def _code(
-    codec: LLMCodec, plan: Plan, items: list[Item], pool: ThreadPool, told: Callable[[int], object]
+    codec: LLMCodec, domain: str | None, blocks: Iterator[Block], told: Callable[[int], object]
 ) -> tuple[list[TokenClip], list[dict[str, str]]]:
-    """The items' clips in order, and those that could not be read with the reason."""
+    """A shard's clips in order, and those that could not be read with the reason."""
     coded: dict[int, TokenClip] = {}
-    bad = []
-    waiting: list[tuple[int, torch.Tensor]] = []
+    bad: list[dict[str, str]] = []
+    waiting: list[tuple[int, Item, torch.Tensor]] = []
 
     def flush() -> None:
-        codes = codec.encode_samples_batch([samples for _, samples in waiting], domain=plan.domain)
-        for (index, samples), found in zip(waiting, codes, strict=True):
-            item = items[index]
+        codes = codec.encode_samples_batch([samples for _, _, samples in waiting], domain=domain)
+        for (place, item, samples), found in zip(waiting, codes, strict=True):
             flat = np.ascontiguousarray(found.numpy().T.reshape(-1), dtype=np.int32)
-            coded[index] = TokenClip(item.clip_id, flat, len(samples), item.text, item.speaker)
+            coded[place] = TokenClip(item.clip_id, flat, len(samples), item.text, item.speaker)
         told(len(waiting))
         waiting.clear()
 
-    rate = codec.config.sample_rate
-    for first in range(0, len(items), _READ_AHEAD_CLIPS):
-        block = items[first : first + _READ_AHEAD_CLIPS]
-        for place, (samples, problem) in enumerate(pool.map(lambda item: _read(item, rate, plan.shift), block)):
+    place = 0
+    for block in blocks:
+        for item, (samples, problem) in zip(block.items, block.read, strict=True):
             if samples is None:
-                bad.append({"id": items[first + place].clip_id, "reason": problem})
+                bad.append({"id": item.clip_id, "reason": problem})
                 told(1)
-                continue
-            waiting.append((first + place, samples))
-        if sum(len(samples) for _, samples in waiting) >= _READ_AHEAD_S * rate:
+            else:
+                waiting.append((place, item, samples))
+            place += 1
+        if sum(len(samples) for _, _, samples in waiting) >= _READ_AHEAD_S * codec.config.sample_rate:
             flush()
     if waiting:
         flush()

@@ -36,6 +36,10 @@ def tokenize(arguments: argparse.Namespace) -> int:
     if not arguments.quiet:
         found = f", {done.found} shards were there" if done.found else ""
         print(f"{arguments.out}:{plan.split}: {done.clips} clips, {done.tokens} tokens of {done.seconds:.0f} s{found}")
+        if done.clips:
+            print(
+                f"{done.seconds / done.took_s:.0f} times real time; waited {done.waited_s / done.took_s:.0%} for audio"
+            )
     if done.failed:
         place = Path(arguments.out) / FAILED_FOLDER
         print(f"llmcodec: {done.failed} clips could not be read; {place} lists them with the reasons", file=sys.stderr)
