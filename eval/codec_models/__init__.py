@@ -60,7 +60,7 @@ def _load(spec: ModelSpec, checkpoint: str | os.PathLike[str] | None, device: st
     from eval.codec_models import codec2, hf, opus, recon, registered, superb
 
     if spec.kind == "llmcodec":
-        return registered.load(spec.target, spec.label, spec.path or checkpoint, device)
+        return registered.load(spec.target, spec.label, spec.path or checkpoint, device, spec.options.get("optimize"))
     if spec.kind == "superb":
         return superb.load(spec.target, spec.label)
     if spec.kind == "hf":

@@ -28,6 +28,7 @@ class Registered:
             identity=fingerprints.identity(
                 f"weights {inner.weights_hash}",
                 f"device {inner.device.type}",
+                *([] if inner.optimize is None else [f"optimize {inner.optimize}"]),
                 fingerprints.of_package(),
                 fingerprints.of_adapter(__file__),
             ),
@@ -53,12 +54,18 @@ class Registered:
         return [np.asarray(samples, dtype=np.float32) for samples in decoded]
 
 
-def load(name: str, label: str, checkpoint: str | os.PathLike[str] | None, device: str) -> Registered:
+def load(
+    name: str,
+    label: str,
+    checkpoint: str | os.PathLike[str] | None,
+    device: str,
+    optimize: str | None = None,
+) -> Registered:
     """The codec `name` of the registry, with another checkpoint in its place if one is given. Raises CodecLoadError."""
     from soundcodec_llmcodec.checkpoints import CheckpointError
     from soundcodec_llmcodec.codec import load_codec
 
     try:
-        return Registered(load_codec(name, checkpoint=checkpoint, device=device), label)
+        return Registered(load_codec(name, checkpoint=checkpoint, device=device, optimize=optimize), label)
     except CheckpointError as error:
         raise CodecLoadError(f"{label}: {error}") from error

@@ -15,7 +15,8 @@ from eval.codec_models.base import UnknownModelError
 # The forms that a SPEC can have, by kind: for help texts and errors.
 FORMS = {
     "bound": "identity, resample_<N>k (N kHz and back): upper bounds",
-    "llmcodec": "a codec of soundcodec_llmcodec by name, or a checkpoint's folder or file (./NAME for one beside you)",
+    "llmcodec": "a codec of soundcodec_llmcodec by name, or a checkpoint's folder or file (./NAME for one beside you); "
+    "?optimize=bf16 or bf16-decoder behind it",
     "classical": f"opus_<K>k ({opus.KBPS[0]} to {opus.KBPS[-1]} kbit/s), codec2_<MODE> ({', '.join(codec2.MODES)})",
     "superb": "superb:NAME, a codec of an installed Codec-SUPERB; plain NAME where no other codec has it",
     "hf": "hf:REPO_OR_FOLDER[?bandwidth=6&num_quantizers=8&revision=...]: a codec model of transformers",
@@ -35,7 +36,8 @@ class ModelSpec:
     """A codec to load: its label, its kind (a key of FORMS), and what of that kind.
 
     `target` is the registry's name, "identity" or "resample", "opus" or "codec2", the repository or the folder; `value`
-    is the rate in Hz, the kbit/s or the mode; `path` a checkpoint of one's own; `options` those of hf.
+    is the rate in Hz, the kbit/s or the mode; `path` a checkpoint of one's own; `options` what stands behind
+    the question mark.
     """
 
     text: str
@@ -151,6 +153,10 @@ def _ours(text: str, spec: str) -> ModelSpec | None:
     from soundcodec_llmcodec.checkpoints import CONFIG_FILE, WEIGHTS_ENDINGS, WEIGHTS_FILE
     from soundcodec_llmcodec.codec import list_codec
 
+    if "?" in spec and not Path(spec).exists():
+        source, options = _with_options(text, spec)
+        plain = _ours(text, source)
+        return None if plain is None else replace(plain, label=spec, options=_optimize(options))
     if spec in list_codec():
         return ModelSpec(text, spec, "llmcodec", spec)
     path = Path(spec).expanduser()
@@ -167,6 +173,19 @@ def _ours(text: str, spec: str) -> ModelSpec | None:
     whole = path.resolve()
     name = whole.parent.name if whole.name == WEIGHTS_FILE else whole.stem if whole.is_file() else whole.name
     return ModelSpec(text, name, "llmcodec", "llmcodec", path=whole)
+
+
+def _optimize(options: Mapping[str, str]) -> Mapping[str, str]:
+    """The options of a codec of ours. Raises UnknownModelError for others."""
+    from soundcodec_llmcodec.nn.precision import check_optimize
+
+    if set(options) != {"optimize"}:
+        raise UnknownModelError(f"a codec of soundcodec_llmcodec has the option optimize, got {sorted(options)}")
+    try:
+        check_optimize(options["optimize"])
+    except ValueError as error:
+        raise UnknownModelError(str(error)) from error
+    return options
 
 
 def _upstream(text: str, name: str) -> ModelSpec | None:

@@ -111,3 +111,17 @@ def test_what_is_missing_is_told_with_the_name(monkeypatch):
         load("opus_6k")
     with pytest.raises(CodecLoadError, match="apt-get install codec2"):
         load("codec2_700c")
+
+
+def test_a_codec_of_ours_has_the_option_optimize():
+    spec = codec_models.parse("fast=llmcodec?optimize=bf16")
+    assert (spec.label, spec.kind, spec.target, dict(spec.options)) == (
+        "fast",
+        "llmcodec",
+        "llmcodec",
+        {"optimize": "bf16"},
+    )
+    assert codec_models.parse("llmcodec?optimize=bf16-decoder").label == "llmcodec?optimize=bf16-decoder"
+    for wrong, message in (("optimize=int8", "unknown optimization 'int8'"), ("speed=2", "has the option optimize")):
+        with pytest.raises(codec_models.UnknownModelError, match=message):
+            codec_models.parse(f"llmcodec?{wrong}")
