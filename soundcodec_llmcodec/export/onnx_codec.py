@@ -47,6 +47,7 @@ class OnnxCodec(LLMCodec):
         self.name = str(described.get("codec_name"))
         self.info = dict(described.get("info") or {})
         self.chunk_frames = chunk_frames
+        self.optimize = None
         self._codec_hash = str(described["codec_hash"])
         paths = (Path(folder) / described[part]["file"] for part in ("encoder", "decoder"))
         self._runner = OnnxRunner(*paths, threads=threads, providers=providers)

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.nn import quantizer as quantizer_file
 from soundcodec_llmcodec.nn.quantizer import ResidualQuantizer
 
 CONFIG = CodecConfig.preset("tiny")
@@ -87,3 +88,16 @@ def test_levels_code_what_is_left_over_and_embed_to_the_same_features(features):
     first, second = levels.levels[:2]
     rest = features - first.embed(result.codes[:, 0])
     assert torch.equal(second(rest, 0, 512).codes[:, 0], result.codes[:, 1])
+
+
+@pytest.mark.parametrize("codes", [2, 63, 64, 65, 128, 640, 1_000])
+def test_the_search_finds_the_first_of_the_largest_and_its_lead(codes):
+    similarities = torch.randn(50, codes, generator=torch.Generator().manual_seed(codes))
+    similarities[7] = similarities[7].round()  # rows with many equals
+    similarities[8] = 0.5
+    similarities[9, codes - 1] = similarities[9, 0] = 9.0
+    best, lead = quantizer_file._largest(similarities, True)
+    two = similarities.sort(dim=1, descending=True, stable=True)
+    assert torch.equal(best, two.indices[:, 0])
+    assert torch.equal(lead, two.values[:, 0] - two.values[:, 1])
+    assert torch.equal(quantizer_file._largest(similarities, False)[0], best)
