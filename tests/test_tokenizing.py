@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +141,40 @@ def test_the_command_lists_and_exits_with_1(sounds, tiny_codec, tmp_path, monkey
     assert "expected --part I/N" in capsys.readouterr().err
     assert main([*command, "--split", "good", "--shift", "7"]) == 2
     assert "made in another way" in capsys.readouterr().err
+
+
+def test_blocks_are_read_ahead_and_handed_on_in_order():
+    events = []
+
+    def read(item):
+        events.append(("read", item))
+        return torch.zeros(item), ""
+
+    def asked():
+        for shard, block in ((0, [1, 2]), (0, [3]), (2, [4, 5]), (2, [6])):
+            events.append(("asked", block[0]))
+            yield shard, block
+
+    with ThreadPool(1) as pool:
+        ahead = tokenizing.ReadAhead(pool, read)
+        taken = []
+        for shard, blocks in ahead.shards(asked()):
+            for block in blocks:
+                assert (block.shard, [len(samples) for samples, _ in block.read]) == (shard, block.items)
+                taken += block.items
+                events.append(("taken", block.items[0]))
+    assert taken == [1, 2, 3, 4, 5, 6]
+    # Two blocks are on their way while the first is worked on, and not all of a long corpus.
+    assert events.index(("asked", 4)) < events.index(("taken", 1)) < events.index(("asked", 6))
+    assert 0 <= ahead.waited_s < 10
+
+
+@pytest.mark.parametrize("clips", [1, 2])
+def test_blocks_of_any_size_give_the_same_files(sounds, tiny_codec, tmp_path, monkeypatch, clips):
+    done = tokenize(tiny_codec, Plan(str(sounds), "train", shard_clips=4), tmp_path / "whole")
+    monkeypatch.setattr(tokenizing, "_READ_AHEAD_CLIPS", clips)
+    monkeypatch.setattr(tokenizing, "_READ_AHEAD_S", 0.1)
+    again = tokenize(tiny_codec, Plan(str(sounds), "train", shard_clips=4), tmp_path / "blocks")
+    assert files_of(tmp_path / "whole") == files_of(tmp_path / "blocks")
+    assert (done.clips, done.tokens) == (again.clips, again.tokens)
+    assert 0 <= done.waited_s <= done.took_s
