@@ -32,6 +32,9 @@ _SUBTYPES = {
 }
 
 
+_CONTAINERS = {".opus": "OGG", ".aif": "AIFF"}
+
+
 class AudioError(ValueError):
     """Audio that cannot be used, with what came and what was expected."""
 
@@ -106,7 +109,9 @@ def opened(source: Any) -> Iterator[soundfile.SoundFile]:
 def blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
     """The file's samples as finite float32 blocks (S, C). Raises AudioError where there are none."""
     done, peak = 0, 0.0
-    while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+    # A header may claim a thousand channels: a block holds so many numbers, however they are shared out.
+    frames = max(1, _BLOCK // max(1, file.channels // 2))
+    while len(block := file.read(frames, dtype="float32", always_2d=True)):
         check_finite(block.T, done)
         done, peak = done + len(block), max(peak, peak_of(block))
         yield block
@@ -131,7 +136,8 @@ def write_audio(path: Any, samples: Any, sampling_rate: int, *, subtype: str | N
     "FLOAT" or "PCM_24") says otherwise. 16-bit samples are round(x * 32768), so that 16-bit audio comes back equal;
     in every format but floats, values beyond the range are clipped to it.
 
-    Raises AudioError for samples that are not finite, an unknown ending or a rate the format cannot hold.
+    Raises AudioError for samples that are not finite, an unknown ending or a rate the format cannot hold, and OSError
+    where the file cannot be written, as on a full disk.
     """
     array = samples.detach().cpu().numpy() if isinstance(samples, torch.Tensor) else np.asarray(samples)
     array = array[None] if array.ndim == 1 else array
@@ -140,14 +146,47 @@ def write_audio(path: Any, samples: Any, sampling_rate: int, *, subtype: str | N
     check_ending(path)
     ending = Path(path).suffix.lower()
     subtype = subtype or _SUBTYPES[ending]
-    container = "OGG" if ending == ".opus" else None
-    with written_whole(path) as temporary:
+    with written_whole(path) as temporary, _Output(temporary) as output:
         try:
-            with soundfile.SoundFile(temporary, "w", sampling_rate, len(array), subtype, format=container) as file:
+            form = _CONTAINERS.get(ending, ending[1:].upper())
+            with soundfile.SoundFile(output, "w", sampling_rate, len(array), subtype, format=form) as file:
                 for start in range(0, array.shape[1], _BLOCK):
                     file.write(_encoded(array[:, start : start + _BLOCK].T, file.subtype))
-        except (soundfile.SoundFileError, ValueError, TypeError) as error:
+                    output.check()
+        except (soundfile.SoundFileError, ValueError, TypeError, AssertionError) as error:
+            output.check()
             raise AudioError(f"cannot write {os.fspath(path)} at {sampling_rate} Hz: {error}") from error
+        # What is written when the file is closed may fail too, and libsndfile does not tell.
+        output.check()
+
+
+class _Output:
+    """A binary file for libsndfile, which loses the system's errors: `check` raises the first one."""
+
+    def __init__(self, path: Path) -> None:
+        # Unbuffered: what is held back would fail in a seek, where nothing can be told.
+        self._file = path.open("w+b", buffering=0)
+        self._error: OSError | None = None
+        self.seek, self.tell, self.read = self._file.seek, self._file.tell, self._file.read
+
+    def __enter__(self) -> _Output:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data)
+        try:
+            while len(rest):
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._error = self._error or error
+        return len(data) - len(rest)
+
+    def check(self) -> None:
+        if self._error is not None:
+            raise self._error
 
 
 def _encoded(block: np.ndarray, subtype: str) -> np.ndarray:

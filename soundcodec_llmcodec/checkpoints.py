@@ -1,7 +1,8 @@
 """Where weights come from and go to: named, local and hub checkpoints; safetensors; hashes.
 
 A checkpoint is a folder with `config.json` and `model.safetensors`; the published `.pt` state dicts are read too
-(`weights_only=True`, never a pickle).
+(`weights_only=True`, never a pickle). The config names the hash of its weights, and the weights carry a copy of the
+config: whoever reads while another saves has the old checkpoint or the new one, never a mix of both.
 """
 
 from __future__ import annotations
@@ -9,10 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
 import re
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +19,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from soundcodec_llmcodec.config import CodecConfig, ConfigError
+from soundcodec_llmcodec.files import read_json
 from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.weights_files import CheckpointError, read_tensors
 
 FORMAT = "llmcodec-checkpoint"
 FORMAT_VERSION = 1
@@ -33,6 +34,8 @@ WEIGHTS_FILE = "model.safetensors"
 CHECKPOINT_VARIABLE = "LLMCODEC_CHECKPOINT"
 DEFAULT_NAME = "llmcodec"
 WEIGHTS_ENDINGS = (".safetensors", ".pt")
+# In config.json; and the metadata of the weights, which hold all of config.json.
+_HASH_FIELD, _CONFIG_FIELD = "weights_hash", "config"
 BUNDLED = Path(__file__).parent / "assets" / DEFAULT_NAME
 
 # Hub repositories whose weights are a published `.pt` and hold no config.json: name -> (repository, file).
@@ -46,10 +49,6 @@ PUBLISHED = {
     "auv": ("SWivid/AUV", "auv.pt"),
 }
 NAMES = (DEFAULT_NAME, *(name for name in PUBLISHED if name != "auv"))
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be found or does not hold what its config says."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,11 @@ def load(
     else:
         names = ", ".join((DEFAULT_NAME, *PUBLISHED))
         raise CheckpointError(f"nothing is at {text!r}: expected a folder, a file, a hub id 'owner/name' or {names}")
-    config, info = _read_config(config_path)
-    model = build(config, _read_tensors(weights_path), str(weights_path)).to(device)
+    # The config first: who saves puts it down last, so that a new config is never read with old weights.
+    described = None if config_path is None else _read_described(config_path)
+    tensors, metadata = read_tensors(weights_path)
+    config, info = _config_of(described, metadata, config_path or weights_path)
+    model = build(config, tensors, str(weights_path)).to(device)
     return Checkpoint(config, model, _name_of(text, path), info)
 
 
@@ -121,22 +123,35 @@ def save(
     info: Mapping[str, Any] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Path:
-    """Write `config.json` and `model.safetensors` (floats as `dtype`) into a folder, each whole or not at all."""
+    """Write `config.json` and `model.safetensors` (floats as `dtype`) into a folder, whole or not at all.
+
+    A checkpoint that is there is replaced in one step, when the weights take their place: whoever reads before, or
+    after a save that was killed before, has the old one. Raises OSError where it cannot be written.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
         for name, tensor in model.state_dict().items()
     }
+    # As they are read back: in float32.
+    read_back = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    hashed = _tensors_hash(config, read_back)
     described = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "codec": config.to_dict(),
         "info": dict(info or {}),
+        _HASH_FIELD: hashed,
     }
     text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as scratch:
-        save_file(tensors, Path(scratch) / WEIGHTS_FILE, metadata={"format": "pt"})
+        # One entry: safetensors writes several in any order, and equal weights should make equal files.
+        metadata = {_CONFIG_FIELD: text}
+        try:
+            save_file(tensors, Path(scratch) / WEIGHTS_FILE, metadata=metadata)
+        except SafetensorError as error:
+            raise OSError(f"cannot write {folder / WEIGHTS_FILE}: {error}") from error
         (Path(scratch) / CONFIG_FILE).write_text(text, encoding="utf-8")
         # The config goes last: a folder with a config.json is a whole checkpoint.
         for name in (WEIGHTS_FILE, CONFIG_FILE):
@@ -148,18 +163,34 @@ def save(
 
 def weights_hash(config: CodecConfig, model: CodecModel) -> str:
     """SHA-256 (64 hex digits) of the config and every tensor, the same however the weights were stored."""
+    return _tensors_hash(config, model.state_dict())
+
+
+def _tensors_hash(config: CodecConfig, tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode())
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        # As bytes: numpy has no bfloat16.
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
 def build(config: CodecConfig, tensors: Mapping[str, Tensor], where: str) -> CodecModel:
     """A float32 model in eval mode holding exactly these tensors; shapes are checked before anything is allocated."""
-    with torch.device("meta"):
-        model = CodecModel(config)
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    # A module for each layer is made even without memory, so a number that is absurd would take for ever.
+    layers = config.encoder_layers + config.decoder_layers + config.num_quantizers
+    if layers > len(tensors):
+        raise CheckpointError(
+            f"{where} does not hold the weights that its config describes: {len(tensors)} tensors for {layers} layers"
+        )
+    try:
+        with torch.device("meta"):
+            model = CodecModel(config)
+    except (RuntimeError, OverflowError, TypeError) as error:
+        why = str(error).splitlines()[0][:120]
+        raise CheckpointError(f"{where}: no model has the sizes that its config describes: {why}") from error
+    wanted = model.state_dict()
+    expected = {name: tuple(tensor.shape) for name, tensor in wanted.items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     problems = [f"missing {name}" for name in expected if name not in found]
     problems += [f"unexpected {name}" for name in found if name not in expected]
@@ -167,6 +198,11 @@ def build(config: CodecConfig, tensors: Mapping[str, Tensor], where: str) -> Cod
         f"{name} is {found[name]}, expected {shape}"
         for name, shape in expected.items()
         if name in found and found[name] != shape
+    ]
+    problems += [
+        f"{name} is {tensors[name].dtype}, expected {tensor.dtype}"
+        for name, tensor in wanted.items()
+        if name in tensors and tensor.is_floating_point() != tensors[name].is_floating_point()
     ]
     if problems:
         shown = "; ".join(problems[:4]) + (f"; and {len(problems) - 4} more" if len(problems) > 4 else "")
@@ -208,40 +244,36 @@ def _download(repo: str, file: str, revision: str | None, local_files_only: bool
         ) from error
 
 
-def _read_config(path: Path | None) -> tuple[CodecConfig, dict[str, Any]]:
-    if path is None:
-        return CodecConfig.preset("published"), {}
+def _read_described(path: Path) -> Any:
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        return read_json(path)
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
+
+
+def _config_of(described: Any, metadata: Mapping[str, str], where: Path) -> tuple[CodecConfig, dict[str, Any]]:
+    """The config and information of a checkpoint, by its `config.json` and its weights' metadata."""
+    if described is not None and _CONFIG_FIELD in metadata:
+        try:
+            held = json.loads(metadata[_CONFIG_FIELD])
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f"the config in the weights beside {where} cannot be read: {error}") from error
+        if not isinstance(held, dict) or not isinstance(described, dict) or _HASH_FIELD not in held:
+            raise CheckpointError(f'{where} is no codec checkpoint: expected "format": "{FORMAT}"')
+        if held[_HASH_FIELD] != described.get(_HASH_FIELD):
+            # A save is between its two steps, or was killed there: the weights are the new ones, with their config.
+            described = held
+    if described is None:
+        return CodecConfig.preset("published"), {}
     if not isinstance(described, dict) or described.get("format") != FORMAT:
-        raise CheckpointError(f'{path} is no codec checkpoint: expected "format": "{FORMAT}"')
+        raise CheckpointError(f'{where} is no codec checkpoint: expected "format": "{FORMAT}"')
     if described.get("format_version") != FORMAT_VERSION:
         found = described.get("format_version")
-        raise CheckpointError(f"{path} has format version {found!r}; this release reads version {FORMAT_VERSION}")
+        raise CheckpointError(f"{where} has format version {found!r}; this release reads version {FORMAT_VERSION}")
     try:
         return CodecConfig.from_dict(described["codec"]), dict(described.get("info", {}))
-    except (ConfigError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} does not describe a codec: {error}") from error
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise CheckpointError(f"there is no weights file {path}")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        if not zipfile.is_zipfile(path):
-            raise CheckpointError(f"{path} holds no weights: expected a .safetensors file, or a .pt of torch.save")
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except CheckpointError:
-        raise
-    except (SafetensorError, pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read as weights: {error}") from error
-    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-        raise CheckpointError(f"{path} is no plain state dict of tensors, as llm-codec.pt is")
-    return tensors
+    except (ConfigError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{where} does not describe a codec: {error}") from error
 
 
 def _name_of(text: str, path: Path) -> str:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 CONFIG_VERSION = 1
+# A config may come from anywhere: audio is resampled to its rate, so an absurd one would ask for absurd memory.
+_MAX_SAMPLE_RATE = 192_000
+_MAX_NUMBER = 2**31 - 1
 
 
 class ConfigError(ValueError):
@@ -140,11 +143,16 @@ def _check_numbers(config: CodecConfig) -> None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ConfigError(f"{field.name} must be a positive whole number, got {value!r}")
+        most = _MAX_SAMPLE_RATE if field.name == "sample_rate" else _MAX_NUMBER
+        if value > most:
+            raise ConfigError(f"{field.name} must be at most {most:,}, got {value:.4g}")
 
 
 def _check_shapes(config: CodecConfig) -> None:
     if config.hidden_size % config.head_dim:
         raise ConfigError(f"hidden_size {config.hidden_size} is not a multiple of head_dim {config.head_dim}")
+    if config.head_dim % 2:
+        raise ConfigError(f"head_dim must be even, its halves are rotated against each other, got {config.head_dim}")
     if config.conv_kernel_size % 2 == 0:
         raise ConfigError(f"conv_kernel_size must be odd to keep the length, got {config.conv_kernel_size}")
     if config.n_fft < config.hop_length or (config.n_fft - config.hop_length) % 2:

@@ -1,11 +1,14 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and JSON that is read or refused."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -15,7 +18,9 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     The temporary file is removed when the block raises. A link is followed, and something that is there but is no
     plain file (a device, a pipe) is written to directly, because replacing it would destroy it.
 
-    Raises FileNotFoundError where the folder is missing and IsADirectoryError where `path` is a folder.
+    Any number of threads, processes and machines may write the same `path`: each has a temporary name of its own, and
+    the last to end wins. Raises FileNotFoundError where the folder is missing, IsADirectoryError where `path` is a
+    folder, and the system's error, naming `path`, where writing fails, as on a full disk.
     """
     target = Path(os.path.realpath(path))
     if target.is_dir():
@@ -26,10 +31,23 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {os.fspath(path)}: the folder {target.parent} does not exist")
     # The ending stays last: sound file libraries choose the format by it.
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
+    # The stem is cut so that a name of the greatest length stays one that the system takes.
+    temporary = target.with_name(f".{target.stem[:40]}.{uuid.uuid4().hex}.partial{target.suffix}")
     try:
         yield temporary
         os.replace(temporary, target)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(temporary), temporary):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def read_json(path: Path) -> Any:
+    """The value that a JSON file (UTF-8) holds. Raises ValueError for anything else, however deep, and OSError."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error

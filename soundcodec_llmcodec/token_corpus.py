@@ -9,21 +9,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from soundcodec_llmcodec.files import read_json, written_whole
+
+if TYPE_CHECKING:
+    import pyarrow.parquet
 
 FORMAT = "llmcodec-tokens"
 FORMAT_VERSION = 1
 CODEC_FILE = "codec.json"
 DATA_FOLDER = "data"
 FAILED_FOLDER = "failed"
+_COLUMNS = {"id": "text", "codes": "codes", "n_samples": "samples", "text": "text", "speaker": "text"}
+_ROWS = 256
 _SHARD = re.compile(r"(?P<split>.+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.parquet")
 
 
@@ -130,21 +138,26 @@ class TokenCorpus:
         return cls(f"{folder.name}:{split}", split, source, tuple(shards[split][i] for i in range(counts[split])))
 
     def __len__(self) -> int:
-        import pyarrow.parquet
-
-        return sum(pyarrow.parquet.ParquetFile(file).metadata.num_rows for file in self.files)
+        total = 0
+        for file in self.files:
+            with _opened(file) as opened:
+                total += opened.metadata.num_rows
+        return total
 
     def clips(self) -> Iterator[TokenClip]:
-        """The clips in order. Raises TokenCorpusError for codes that the codec does not have."""
-        import pyarrow.parquet
-
+        """The clips in order. Raises TokenCorpusError for damaged shards, and for codes that the codec lacks."""
         for file in self.files:
-            for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=256):
-                for index in range(batch.num_rows):
-                    row = {name: batch.column(name)[index] for name in batch.schema.names}
-                    codes = row["codes"].values.to_numpy(zero_copy_only=False).astype(np.int32)
-                    told = {name: row[name].as_py() for name in ("id", "n_samples", "text", "speaker")}
-                    yield self._checked(TokenClip(told["id"], codes, told["n_samples"], told["text"], told["speaker"]))
+            with _opened(file) as opened:
+                for batch in opened.iter_batches(batch_size=_ROWS, columns=list(_COLUMNS), use_threads=False):
+                    batch.validate(full=True)
+                    for row in range(batch.num_rows):
+                        told = {name: batch.column(name)[row].as_py() for name in _COLUMNS if name != "codes"}
+                        if told["id"] is None or told["n_samples"] is None or not batch.column("codes")[row].is_valid:
+                            raise TokenCorpusError(f"{file} has a clip without an id, codes or a number of samples")
+                        codes = batch.column("codes")[row].values.to_numpy(zero_copy_only=False)
+                        yield self._checked(
+                            TokenClip(told["id"], codes, told["n_samples"], told["text"], told["speaker"])
+                        )
 
     def ids(self) -> list[np.ndarray]:
         """Each clip's tokens int64 (N,) in [0, Q V): code c of level q is q V + c."""
@@ -159,7 +172,37 @@ class TokenCorpus:
             raise TokenCorpusError(
                 f"clip {clip.clip_id!r} of {self.label} has codes outside [0, {self.source.codebook_size})"
             )
-        return clip
+        # Only now: a wider type would wrap around into the range.
+        return dataclasses.replace(clip, codes=clip.codes.astype(np.int32))
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
+    """A shard with the columns it must have; pyarrow's errors within the block are TokenCorpusError, naming it."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(file, page_checksum_verification=True) as opened:
+            schema = opened.schema_arrow
+            for name, kind in _COLUMNS.items():
+                # A name may be there twice, which is as bad as never.
+                if len(schema.get_all_field_indices(name)) != 1:
+                    raise TokenCorpusError(f"{file}: expected the columns {list(_COLUMNS)}, got {schema.names}")
+                found = schema.field(name).type
+                if not (found.equals(_types()[kind]) or (kind == "text" and pyarrow.types.is_null(found))):
+                    raise TokenCorpusError(f"{file}: expected {name} as {_types()[kind]}, got {found}")
+            yield opened
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise TokenCorpusError(f"{file} is damaged: {' '.join(str(error).split())[:300]}") from error
+
+
+def _types() -> dict[str, Any]:
+    import pyarrow
+
+    return {"text": pyarrow.string(), "codes": pyarrow.list_(pyarrow.int32()), "samples": pyarrow.int64()}
 
 
 def token_ids(codes: np.ndarray, source: TokenSource) -> np.ndarray:
@@ -174,7 +217,7 @@ def read_source(folder: Path) -> TokenSource:
     if not path.is_file():
         raise TokenCorpusError(f"{folder} is no token corpus, it has no {CODEC_FILE}; make one with llmcodec tokenize")
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = read_json(path)
         found = (fields["format"], fields["version"])
         codec = fields["codec"]
     except (ValueError, KeyError, TypeError) as error:
@@ -191,8 +234,6 @@ def shard_name(split: str, index: int, count: int) -> str:
 
 def write_source(folder: Path, source: TokenSource) -> None:
     """Write `codec.json`, or check the one that is there. Raises TokenCorpusError where it is another codec's."""
-    from soundcodec_llmcodec.files import written_whole
-
     if (folder / CODEC_FILE).exists():
         found = read_source(folder)
         if found.codec_hash != source.codec_hash:
@@ -212,17 +253,7 @@ def write_shard(folder: Path, name: str, clips: Sequence[TokenClip]) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    from soundcodec_llmcodec.files import written_whole
-
-    schema = pyarrow.schema(
-        [
-            ("id", pyarrow.string()),
-            ("codes", pyarrow.list_(pyarrow.int32())),
-            ("n_samples", pyarrow.int64()),
-            ("text", pyarrow.string()),
-            ("speaker", pyarrow.string()),
-        ]
-    )
+    schema = pyarrow.schema([(name, _types()[kind]) for name, kind in _COLUMNS.items()])
     columns = {
         "id": [clip.clip_id for clip in clips],
         "codes": [clip.codes for clip in clips],
@@ -232,4 +263,4 @@ def write_shard(folder: Path, name: str, clips: Sequence[TokenClip]) -> None:
     }
     (folder / DATA_FOLDER).mkdir(parents=True, exist_ok=True)
     with written_whole(folder / DATA_FOLDER / f"{name}.parquet") as path:
-        pyarrow.parquet.write_table(pyarrow.table(columns, schema=schema), path)
+        pyarrow.parquet.write_table(pyarrow.table(columns, schema=schema), path, write_page_checksum=True)

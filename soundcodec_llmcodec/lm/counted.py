@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.lm import folder as folders
 from soundcodec_llmcodec.lm.folder import NGRAM, Description, TokenLMError
-from soundcodec_llmcodec.lm.ngrams import MAX_ORDER, Events, Ngrams
+from soundcodec_llmcodec.lm.ngrams import MAX_ORDER, MAX_VOCABULARY, Events, Ngrams
 from soundcodec_llmcodec.lm.scores import BOS, TokenScores, check_clips
 from soundcodec_llmcodec.token_corpus import TokenSource
 
@@ -27,6 +27,8 @@ UNIFORM = "uniform"
 NGRAM_NAMES = ("unigram", "bigram", "trigram")
 COUNTS_FILE = "ngrams.safetensors"
 _LONGER = ("pair", "triple")
+# Sums of counts stay far from the end of int64.
+_MAX_COUNT = 2**40
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,10 @@ class NgramLM:
         """Write `ngrams.safetensors` and `token_lm.json`."""
         folder = folders.begin(folder, NGRAM)
         with written_whole(folder / COUNTS_FILE) as path:
-            save_file(_arrays(self.ngrams), path)
+            try:
+                save_file(_arrays(self.ngrams), path)
+            except SafetensorError as error:
+                raise OSError(f"cannot write {folder / COUNTS_FILE}: {error}") from error
         (folder / COUNTS_FILE).chmod(0o644)
         folders.finish(folder, Description(NGRAM, self.name, self.source, {"order": self.ngrams.order}))
 
@@ -144,18 +149,24 @@ class NgramLM:
             raise TokenLMError(f"expected n-grams of order 1 to {MAX_ORDER} in {folder}, found {described}")
         try:
             arrays = load_file(path)
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            # numpy lacks some of safetensors' types.
             raise TokenLMError(f"cannot read the counts {path}: {error}") from error
         expected = {"unigrams", *(f"{name}_{part}" for name in _LONGER[: order - 1] for part in ("keys", "counts"))}
         size = described.source.vocabulary_size
         if set(arrays) != expected or arrays["unigrams"].shape != (size,):
             found = {name: array.shape for name, array in arrays.items()}
             raise TokenLMError(f"{path}: expected {sorted(expected)} with {size} unigrams, got {found}")
+        unigrams = arrays["unigrams"]
+        if unigrams.dtype != np.int64 or not 0 <= unigrams.min() <= unigrams.max() <= _MAX_COUNT:
+            raise TokenLMError(f"{path} holds no counts: expected int64 of 0 to {_MAX_COUNT}, got {unigrams.dtype}")
+        if size > MAX_VOCABULARY:
+            raise TokenLMError(f"{path}: n-grams are of at most {MAX_VOCABULARY} tokens, got {size}")
         longer = tuple(
             _events(arrays[f"{name}_keys"], arrays[f"{name}_counts"], size, level, path)
             for level, name in enumerate(_LONGER[: order - 1], start=2)
         )
-        return cls(Ngrams(arrays["unigrams"], longer), described.source)
+        return cls(Ngrams(unigrams, longer), described.source)
 
 
 def _arrays(ngrams: Ngrams) -> dict[str, np.ndarray]:
@@ -168,7 +179,13 @@ def _arrays(ngrams: Ngrams) -> dict[str, np.ndarray]:
 def _events(keys: np.ndarray, counts: np.ndarray, size: int, order: int, path: Path) -> Events:
     """Stored events, checked: a search among keys that are not in order would find nothing, without an error."""
     end = (size + 1) ** (order - 1) * size
-    sound = keys.shape == counts.shape == (len(keys),) and keys.dtype == counts.dtype == np.int64
-    if not sound or (keys.size and not (keys[0] >= 0 and keys[-1] < end and (np.diff(keys) > 0).all())):
-        raise TokenLMError(f"{path} holds no n-grams of order {order}: its keys are not in order, or out of range")
+    sound = keys.ndim == 1 and keys.shape == counts.shape and keys.dtype == counts.dtype == np.int64
+    if sound and keys.size:
+        # Compared, not subtracted: a difference could wrap around.
+        sound = bool(keys[0] >= 0 and keys[-1] < end and (keys[1:] > keys[:-1]).all())
+        sound = sound and bool(1 <= counts.min() <= counts.max() <= _MAX_COUNT)
+    if not sound:
+        raise TokenLMError(
+            f"{path} holds no n-grams of order {order}: its keys or counts are not in order, or out of range"
+        )
     return Events(keys, counts, size)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soundcodec_llmcodec.files import written_whole
+from soundcodec_llmcodec.files import read_json, written_whole
 from soundcodec_llmcodec.token_corpus import TokenCorpusError, TokenSource
 
 FORMAT = "llmcodec-token-lm"
@@ -72,7 +72,7 @@ def describe(folder: str | Path) -> Description:
             "llmcodec lm count"
         )
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = read_json(path)
         found = (fields["format"], fields["version"])
     except (ValueError, KeyError, TypeError) as error:
         raise TokenLMError(f"{path} describes no language model over tokens: {error!r}") from error

@@ -57,6 +57,8 @@ class NeuralTokenLM:
         if spec.end_id > rows:
             raise ValueError(f"the codes end at {spec.end_id}, but the model has {rows} rows")
         for what, token in (("bos_id", bos_id), ("eos_id", eos_id)):
+            if token is not None and not isinstance(token, int):
+                raise ValueError(f"expected {what} as a whole number or None, got {token!r}")
             if token is not None and (not 0 <= token < rows or spec.first_id <= token < spec.end_id):
                 raise ValueError(f"{what} {token} is a code, or none of the model's {rows} rows")
         self.model = model

@@ -1,0 +1,85 @@
+"""Weights from files: safetensors, and the zipped state dicts of torch.save, of which nothing is ever executed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+# How often reading begins again where somebody replaces the file meanwhile.
+_ATTEMPTS = 100
+# What torch.load and safetensors raise for files that are damaged, each at another place.
+_UNREADABLE = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    struct.error,
+    TypeError,
+    ValueError,
+)
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be found or does not hold what its config says."""
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
+    """Tensors by name, and the file's metadata. Raises CheckpointError, naming the file, for anything else in it."""
+    if not path.is_file():
+        raise CheckpointError(f"there is no weights file {path}")
+    try:
+        if path.suffix == ".safetensors":
+            return _read_safetensors(path)
+        if not zipfile.is_zipfile(path):
+            raise CheckpointError(f"{path} holds no weights: expected a .safetensors file, or a .pt of torch.save")
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except _UNREADABLE as error:
+        raise CheckpointError(f"{path} cannot be read as weights: {error!r:.300}") from error
+    named = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)
+    if not named or not all(_is_plain(tensor) for tensor in tensors.values()):
+        raise CheckpointError(f"{path} is no plain state dict of tensors, as llm-codec.pt is")
+    return tensors, {}
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
+    """Tensors and metadata of one and the same file, whoever replaces it meanwhile."""
+    for _ in range(_ATTEMPTS):
+        before = path.stat()
+        # safetensors opens the file by its name twice, for the header and for the tensors.
+        with safe_open(path, framework="pt") as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        if _version(before) == _version(path.stat()):
+            return found
+    raise OSError(f"it was replaced {_ATTEMPTS} times while it was read")
+
+
+def _version(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _is_plain(tensor: Any) -> bool:
+    """Whether it is a tensor with its own numbers in main memory, and as many as its shape says.
+
+    A tensor can be made of one number and a stride of 0, which would grow to any size when it is copied.
+    """
+    if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.device.type != "cpu":
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
