@@ -24,8 +24,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2, help="length of the joined clip that is cut into chunks")
     arguments = parser.parse_args()
     clips = []
-    for _, audio in Source.parse(arguments.data).items():
-        clip = as_clip(audio)
+    for item in Source.parse(arguments.data).items():
+        clip = as_clip(item.audio)
         clips.append(torch.from_numpy(resample(mono(clip), clip.sampling_rate, 16_000)))
     codec = LLMCodec.from_pretrained()
     batches(codec.model, clips)

@@ -111,7 +111,9 @@ class OnnxCodec(LLMCodec):
             with coding.naming(index, len(samples)):
                 coding.check_samples(item)
         results: dict[int, Tensor] = {}
-        for group in coding.groups([self.config.frames(item.shape[0]) for item in samples], self.chunk_frames):
+        for group in coding.groups(
+            [self.config.frames(item.shape[0]) for item in samples], self.chunk_frames, self.device
+        ):
             if len(group) > 1:
                 for index, (codes, settled) in zip(
                     group, self._encode([samples[index] for index in group], domain), strict=True
@@ -147,7 +149,7 @@ class OnnxCodec(LLMCodec):
                 coding.check_codes(item, self.config)
                 coding.check_length(item, length, self.config)
         results: dict[int, Tensor] = {}
-        for group in coding.groups([item.shape[1] for item in codes], self.chunk_frames):
+        for group in coding.groups([item.shape[1] for item in codes], self.chunk_frames, self.device):
             if len(group) > 1:
                 results.update(zip(group, self._decode([codes[index] for index in group]), strict=True))
         return [
