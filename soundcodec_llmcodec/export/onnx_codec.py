@@ -112,7 +112,7 @@ class OnnxCodec(LLMCodec):
                 coding.check_samples(item)
         results: dict[int, Tensor] = {}
         for group in coding.groups(
-            [self.config.frames(item.shape[0]) for item in samples], self.chunk_frames, self.device
+            [self.config.frames(item.shape[0]) for item in samples], self.chunk_frames, self.config, self.device
         ):
             if len(group) > 1:
                 for index, (codes, settled) in zip(
@@ -149,7 +149,7 @@ class OnnxCodec(LLMCodec):
                 coding.check_codes(item, self.config)
                 coding.check_length(item, length, self.config)
         results: dict[int, Tensor] = {}
-        for group in coding.groups([item.shape[1] for item in codes], self.chunk_frames, self.device):
+        for group in coding.groups([item.shape[1] for item in codes], self.chunk_frames, self.config, self.device):
             if len(group) > 1:
                 results.update(zip(group, self._decode([codes[index] for index in group]), strict=True))
         return [
