@@ -10,6 +10,7 @@ import tempfile
 import time
 import traceback
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -133,9 +134,13 @@ def _read(target, place: Path, size: int, spare: int) -> Outcome:
     Path("/proc/self/clear_refs").write_text("5")
     before, began = _status("VmRSS"), time.monotonic()
     kind, failure, result = "accepted", None, 0
-    try:
-        result = target.read(place)
-    except Exception as error:  # noqa: BLE001 - any other error than the documented ones is what is looked for
+    # A future holds whatever error there was: any other than the documented ones is what is looked for.
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(target.read, place)
+    error = future.exception()
+    if error is None:
+        result = future.result()
+    else:
         kind = type(error).__name__
         if kind not in target.errors or _asked_too_much(error):
             failure = "".join(traceback.format_exception(error))[-3_000:]
