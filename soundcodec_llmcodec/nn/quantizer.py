@@ -5,7 +5,7 @@ Letters: B batch, F frames, D features, K codebook dimensions, V codes, Q levels
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,14 @@ class Quantized:
     margins: Tensor | None
     commitment_loss: Tensor
     codebook_loss: Tensor
+
+    def rows(self, count: int) -> Quantized:
+        """That of the first `count` items; losses are those of all."""
+        if count == len(self.codes):
+            return self
+        margins = None if self.margins is None else self.margins[:count]
+        kept = {"features": self.features[:count], "codes": self.codes[:count], "latents": self.latents[:count]}
+        return replace(self, margins=margins, **kept)
 
 
 class FactorizedQuantizer(nn.Module):

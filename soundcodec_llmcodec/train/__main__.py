@@ -29,11 +29,18 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config", default="compact", help="a bundled config (compact, compact_llm, published, tiny) or a YAML file"
     )
-    parser.add_argument("--data", nargs="+", help="FOLDER, FOLDER:SPLIT or HUB_ID:SPLIT; several are joined")
-    parser.add_argument("--validation", nargs="+", help="held-out data, written as --data")
+    parser.add_argument(
+        "--data", nargs="+", action="extend", help="FOLDER, FOLDER:SPLIT or HUB_ID:SPLIT; several are joined"
+    )
+    parser.add_argument("--validation", nargs="+", action="extend", help="held-out data, written as --data")
     parser.add_argument("--out", required=True, type=Path, help="the run's folder; an earlier run there is resumed")
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="override a key of the config, such as losses.mel=15"
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key of the config, such as losses.mel=15",
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--cache", type=Path, help="where decoded audio is kept (default: OUT/cache)")

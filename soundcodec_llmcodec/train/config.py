@@ -86,7 +86,9 @@ class LanguageConfig:
     `model` is "smollm2", a folder, a GGUF file or a hub id. A crop's text takes part in alignment where the crop holds
     at least `text_coverage` of its clip. With alignment, `text_share` of the clips are
     drawn among those that fit. `head_spread` of 1 lets the heads' rows differ as much as the LLM's words do
-    at the start, 0 makes them equal.
+    at the start, 0 makes them equal. `rows` says what the codes' rows at the LLM's input and at the heads are: "free"
+    rows, each learnt by itself, or "codebook", a network of the code vectors with `row_hidden` units, which says
+    something of every code after few steps. Of a step's clips the LLM reads the share `share`, at least one.
     """
 
     model: str = "smollm2"
@@ -99,9 +101,22 @@ class LanguageConfig:
     alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
     future_heads: int = 5
     head_spread: float = 0.1
+    rows: Literal["free", "codebook"] = "free"
+    row_hidden: int = 256
+    share: float = 1.0
     text_coverage: float = 0.9
     text_share: float = 0.5
     longest_text: int = 64
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise TrainConfigError(f"language.share lies above 0 and up to 1, got {self.share!r}")
+        if self.row_hidden < 1:
+            raise TrainConfigError(f"language.row_hidden must be at least 1, got {self.row_hidden!r}")
+
+    def heard(self, clips: int) -> int:
+        """How many of a piece's clips the LLM reads."""
+        return max(1, round(self.share * clips))
 
 
 @dataclass(frozen=True)
@@ -125,7 +140,8 @@ class TrainConfig:
     device takes its part in. `speeds` are the factors by which a batch is resampled (pitch and tempo together),
     `gain_db` the range of random gains, `phase_jitter` the largest random shift of what the encoder sees, in samples.
     `batch_norm` is "train", or "frozen" (running statistics as they are). `losses` is what counts, and when (LOSSES
-    names them). `compile` fuses the conformers. `validation_clips` of 0 means all.
+    names them). `trains` is "all", or "decoder": the encoder and the codebook, and with them every token, stay as they
+    are. `compile` fuses the conformers. `validation_clips` of 0 means all.
     """
 
     codec: str | Mapping[str, Any] = "compact"
@@ -141,6 +157,7 @@ class TrainConfig:
     gain_db: tuple[float, float] = (-6.0, 3.0)
     phase_jitter: int = 0
     batch_norm: Literal["train", "frozen"] = "train"
+    trains: Literal["all", "decoder"] = "all"
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     ema_decay: float = 0.999
@@ -263,6 +280,8 @@ def _check(config: TrainConfig) -> None:
     if not 0 <= config.ema_decay < 1:
         raise TrainConfigError(f"ema_decay must lie in [0, 1), got {config.ema_decay}")
     unknown = sorted(set(config.losses) - set(LOSSES))
+    if config.trains == "decoder" and config.uses(*LANGUAGE, "prior"):
+        raise TrainConfigError("with trains: decoder tokens stay as they are: losses on tokens have nothing to change")
     if unknown:
         raise TrainConfigError(f"unknown losses {unknown}; the losses are {', '.join(LOSSES)}")
     if not any(config.uses(name) for name in config.losses):

@@ -8,6 +8,7 @@ Letters: B batch, F frames, L LM positions, E LM width, V codes, K heads, N rows
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,14 +33,19 @@ class FutureTokenHeads(nn.Module):
 
     weights: Tensor
 
-    def __init__(self, width: int, codebook_size: int, heads: int = 5, rows: Tensor | None = None) -> None:
-        """`rows` (V, E): the language model's own output rows of the audio tokens, from which each head starts."""
+    def __init__(
+        self, width: int, codebook_size: int, heads: int = 5, rows: Tensor | None = None, *, own: bool = True
+    ) -> None:
+        """`rows` (V, E): the language model's own output rows of the audio tokens, from which each head starts.
+
+        Without `own` the heads have no rows: `forward` is given them.
+        """
         super().__init__()
         if heads < 1:
             raise ValueError(f"future-token prediction takes at least one head, got {heads}")
         if rows is not None and rows.shape != (codebook_size, width):
             raise ValueError(f"rows should be {(codebook_size, width)} (codes, width), got {tuple(rows.shape)}")
-        self.heads = nn.ModuleList(nn.Linear(width, codebook_size, bias=False) for _ in range(heads))
+        self.heads = nn.ModuleList(nn.Linear(width, codebook_size, bias=False) for _ in range(heads if own else 0))
         if rows is not None:
             for weight in self.rows:
                 weight.data.copy_(rows.detach())
@@ -51,8 +57,16 @@ class FutureTokenHeads(nn.Module):
         """Each head's weight (V, E)."""
         return [head.weight for head in self.heads if isinstance(head, nn.Linear)]
 
-    def forward(self, hidden: Tensor, codes: Tensor, *, bos: bool, frame_mask: Tensor | None = None) -> FutureTokenLoss:
-        """The loss of hidden states (B, L, E) of a causal model against codes (B, F).
+    def forward(
+        self,
+        hidden: Tensor,
+        codes: Tensor,
+        *,
+        bos: bool,
+        frame_mask: Tensor | None = None,
+        rows: Sequence[Tensor] | None = None,
+    ) -> FutureTokenLoss:
+        """The loss of hidden states (B, L, E) of a causal model against codes (B, F); `rows` are (V, E) a head.
 
         With `bos`, L is F + 1 and position 0 has read no token yet; without, L is F and position 0 has read token 0.
         A target counts where it lies in the clip and both it and the last token read are frames of `frame_mask`
@@ -64,13 +78,17 @@ class FutureTokenHeads(nn.Module):
                 f"hidden states should be {(batch, frames + bos)} (batch, positions) for {frames} frames "
                 f"{'with' if bos else 'without'} BOS, got {tuple(hidden.shape[:2])}"
             )
-        if frames - len(self.heads) + bos < 1:
-            raise ValueError(f"{frames} frames give the last of {len(self.heads)} heads no target: use longer clips")
+        count = len(self.weights)
+        rows = self.rows if rows is None else rows
+        if len(rows) != count:
+            raise ValueError(f"expected the rows of {count} heads, got those of {len(rows)}")
+        if frames - count + bos < 1:
+            raise ValueError(f"{frames} frames give the last of {count} heads no target: use longer clips")
         kept = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask.bool()
         # Whether each position's last read token is a frame; with BOS, position 0 has read none and may speak.
         read = functional.pad(kept, (1, 0), value=True) if bos else kept
         results = []
-        for j, weight in enumerate(self.rows):
+        for j, weight in enumerate(rows):
             first = j + 1 - bos  # the target of position 0
             n = frames - first
             counts = (read[:, :n] & kept[:, first:]).float()

@@ -6,7 +6,7 @@ Letters: B batch, F frames, V codes, E LM width, L LM positions.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -16,6 +16,7 @@ from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.quantizer import FactorizedQuantizer, Quantized
 from soundcodec_llmcodec.train.alignment import SemanticAlignment, text_keys
 from soundcodec_llmcodec.train.bridge import Bridge
+from soundcodec_llmcodec.train.code_rows import CodeRows
 from soundcodec_llmcodec.train.config import LanguageConfig
 from soundcodec_llmcodec.train.future_tokens import FutureTokenHeads
 
@@ -73,9 +74,14 @@ class LanguageObjectives(nn.Module):
         super().__init__()
         embeddings, head = start.embeddings, start.head
         self.config = config
-        self.audio_embeddings = nn.Parameter(embeddings.detach().clone().float())
+        self.shape = (int(embeddings.shape[0]), int(embeddings.shape[1]))  # (V, E)
+        free = config.rows == "free"
+        self.audio_embeddings = nn.Parameter(embeddings.detach().clone().float()) if free else None
+        self.network = (
+            None if free else CodeRows(codec.codebook_dim, config, (embeddings, *[head] * config.future_heads))
+        )
         self.bridge = Bridge(config.bridge, codec)
-        self.heads = FutureTokenHeads(embeddings.shape[1], codec.codebook_size, config.future_heads, head)
+        self.heads = FutureTokenHeads(self.shape[1], codec.codebook_size, config.future_heads, head, own=free)
         self.alignment = SemanticAlignment(config.alignment, start.depth, embeddings.shape[1])
 
     def forward(
@@ -87,18 +93,29 @@ class LanguageObjectives(nn.Module):
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
         """Unweighted losses by name for those with a weight, and what is worth watching."""
-        bridged = self.bridge(asked.quantized, quantizer, self.audio_embeddings, asked.step, generator)
+        heard = self.config.heard(len(asked.texts))
+        asked = replace(asked, quantized=asked.quantized.rows(heard), texts=asked.texts[:heard])
+        embeddings, head_rows = self.tables(quantizer.codebook)
+        bridged = self.bridge(asked.quantized, quantizer, embeddings, asked.step, generator)
         values = {"bridge": bridged.cross_entropy, "bridge_agreement": bridged.agreement}
         if not any(weights.get(name, 0.0) > 0 for name in _ASKED):
             return values
         states, mask, bos = self._read(lm, bridged.inputs)
         if weights.get("future_tokens", 0.0) > 0:
-            told = self.heads(states[-1], asked.quantized.codes[:, 0], bos=bos)
+            told = self.heads(states[-1], asked.quantized.codes[:, 0], bos=bos, rows=head_rows)
             values["future_tokens"] = told.loss
             values["next_token_accuracy"] = told.accuracy[0]
         if weights.get("alignment", 0.0) > 0 or weights.get("contrast", 0.0) > 0:
             values |= self._aligned(lm, states, mask, asked.texts)
         return values
+
+    def tables(self, codebook: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The codes' rows (V, E) at the LLM's input and at each head; no gradient goes to the codebook (V, K)."""
+        if self.audio_embeddings is not None:
+            return self.audio_embeddings, self.heads.rows
+        assert self.network is not None
+        first, *others = self.network(codebook.detach())
+        return first, others
 
     def _read(self, lm: FrozenLM, inputs: Tensor) -> tuple[tuple[Tensor, ...], Tensor, bool]:
         """The LLM's states for audio inputs (B, F, E), its attention mask, and whether a BOS stands before them."""

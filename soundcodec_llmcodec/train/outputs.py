@@ -123,7 +123,8 @@ def _export_lm(state: TrainState, folder: Path, card: str) -> Path:
     extended = extend_lm(
         model, tokenizer, state.config.codec_config.codebook_size, seed=state.config.seed, in_place=True
     )
-    rows = language.audio_embeddings.detach()
+    with torch.no_grad():
+        rows, heads = language.tables(state.average.tokenizer.vq.levels[0].codebook)
     # The first head has learnt to say the next token, which is what an LLM's own head does.
-    head = None if extended.is_tied else language.heads.rows[0].detach()
-    return export_lm(folder, extended, rows, head, card)
+    head = None if extended.is_tied else heads[0].detach()
+    return export_lm(folder, extended, rows.detach(), head, card)

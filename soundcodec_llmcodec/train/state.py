@@ -41,7 +41,7 @@ FIXED: tuple[str, ...] = (
     "optimizer.kind",
 )
 FIXED += ("adversary.optimizer.kind", "language.optimizer.kind", "prior_optimizer.kind", "adversary.discriminators")
-FIXED += ("prior", "language.future_heads", "language.bridge.logits", "language.alignment")
+FIXED += ("prior", "trains", "language.future_heads", "language.bridge.logits", "language.alignment", "language.rows")
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ class TrainState:
                 raise TrainConfigError(f"{config.init} is another codec than the config's {config.codec!r}")
             model = loaded.model.requires_grad_(True)
         model = model.to(device)
+        if config.trains == "decoder":
+            model.tokenizer.requires_grad_(False)
         modules: dict[str, tuple[nn.Module, OptimizerConfig]] = {}
         if config.uses(*ADVERSARIAL):
             judges = Discriminators(config.adversary.discriminators)
@@ -146,6 +148,8 @@ class TrainState:
             for layer in self.model.modules():
                 if isinstance(layer, nn.BatchNorm1d):
                     layer.eval()
+        if self.config.trains == "decoder":
+            self.model.tokenizer.eval()
 
     @torch.no_grad()
     def update_average(self) -> None:
@@ -177,7 +181,7 @@ class TrainState:
         plain |= {"config": self.config.to_dict(), "facts": dict(facts or {})}
         language = self.language
         if language is not None:
-            codes, width = language.audio_embeddings.shape
+            codes, width = language.shape
             plain["language_shapes"] = {"codes": codes, "width": width, "depth": language.alignment.depth}
         for name, part in self.parts():
             plain[name] = _flatten(part.state_dict(), name, tensors)
@@ -263,6 +267,8 @@ def optimizer_of(module: nn.Module, config: OptimizerConfig, device: torch.devic
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
         # original0 is the gain of a weight norm, whatever its shape.
         matrix = parameter.ndim >= 2 and "_codebook" not in name and not name.endswith("original0")
         (decayed if matrix else free).append(parameter)

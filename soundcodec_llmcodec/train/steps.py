@@ -91,11 +91,11 @@ def train_step(state: TrainState, tools: Tools, batch: Batch) -> StepResult:
         optimizer.zero_grad(set_to_none=True)
     # Drawn for the whole batch, so that a clip's noise does not depend on who takes it.
     noisy = masked_noise(batch.padded, state.model.config, config.noise, generator_of(config.seed, state.step, 3))
-    batch = replace(batch, padded=noisy)
+    batch = replace(batch, padded=noisy, texts=_heard_texts(batch, world, config))
     sums: dict[str, Tensor] = {}
     parts = list(_pieces(batch, world, config.accumulation))
     texts = sum(text is not None for text in batch.texts)
-    codes = []
+    codes: list[Tensor] = []
     for part in parts:
         shares = Shares(1 / len(parts), _text_share(part, parts, world, texts), texts)
         values, quantized = _backward(state, tools, part, weights, shares)
@@ -150,6 +150,13 @@ def _pieces(batch: Batch, world: World, accumulation: int) -> Iterator[Batch]:
     size = len(mine) // accumulation
     for start in range(0, len(mine), size):
         yield mine.part(slice(start, start + size))
+
+
+def _heard_texts(batch: Batch, world: World, config: TrainConfig) -> tuple[str | None, ...]:
+    """The texts of those clips that the LLM reads, the first of each piece; None for the others."""
+    size = len(batch) // (world.size * config.accumulation)
+    heard = config.language.heard(size)
+    return tuple(text if row % size < heard else None for row, text in enumerate(batch.texts))
 
 
 def _text_share(part: Batch, parts: list[Batch], world: World, texts: int) -> float:

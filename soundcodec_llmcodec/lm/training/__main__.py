@@ -23,10 +23,15 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="llmcodec lm train", description=__doc__)
     parser.add_argument("--config", default="small", help="a bundled config (small, smollm2, tiny) or a YAML file")
     parser.add_argument("--tokens", nargs="+", help="token corpora, DIR or DIR:SPLIT, all of one codec")
-    parser.add_argument("--validation", nargs="+", help="held-out token corpora, written as --tokens")
+    parser.add_argument("--validation", nargs="+", action="extend", help="held-out token corpora, written as --tokens")
     parser.add_argument("--out", required=True, type=Path, help="the run's folder; an earlier run there is resumed")
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="override a key, such as scratch.layers=6"
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key, such as scratch.layers=6",
     )
     parser.add_argument("--steps", type=int, help="how many steps the whole run has")
     parser.add_argument("--codec", help="the codec whose code vectors scratch.rows.kind=codebook takes")
