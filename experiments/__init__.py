@@ -1,0 +1,1 @@
+"""Experiments whose results the project rests on; each is one command."""

@@ -1,0 +1,102 @@
+"""Bits a second against distortion, for codecs trained in different ways from one midpoint: train and measure every
+row, then draw them. Rows run side by side; what was stopped goes on with the same command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if __package__ in (None, ""):
+    _here = Path(__file__).resolve().parent
+    sys.path[:] = [str(_here.parent), *(entry for entry in sys.path if Path(entry or ".").resolve() != _here)]
+
+import argparse
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+_ABOUT = """    llmcodec train --config compact --data DATA:train --out runs/mid ...
+    llmcodec train export runs/mid --kinds codec bundle --out runs/mid/exports
+    python experiments/run_tradeoff.py --speech DATA --midpoint runs/mid/exports --out runs/tradeoff --workers 2
+    python experiments/run_tradeoff.py --out runs/tradeoff --report docs/results"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 where a row failed, 2 where nothing could run."""
+    arguments = _parser().parse_args(argv)
+    try:
+        if arguments.report is not None:
+            from experiments.tradeoff.report import write_report
+
+            for path in write_report(_experiment(arguments), arguments.out, arguments.report):
+                print(path)
+            return 0
+        return _run(arguments)
+    except (ValueError, OSError) as error:
+        print(f"run_tradeoff: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run_tradeoff", description=f"{__doc__}\n\n{_ABOUT}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    default = Path(__file__).resolve().parent / "release.yaml"
+    parser.add_argument(
+        "--experiment", type=Path, default=default, help="YAML (default: release.yaml beside this file)"
+    )
+    parser.add_argument("--speech", help="speech with splits train and validation, a folder or hub id")
+    parser.add_argument("--midpoint", type=Path, help="what all rows start from: a folder with codec/ and bundle/")
+    parser.add_argument("--salmon", type=Path, help="a suite of eval/salmon_build.py, for rows marked full")
+    parser.add_argument("--out", type=Path, required=True, help="the folder of all rows")
+    parser.add_argument("--rows", nargs="+", action="extend", metavar="ROW", help="these, in this order (default: all)")
+    parser.add_argument("--workers", type=int, default=1, help="rows side by side (default: 1)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of a row (default: 1)")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--max-minutes", type=float, help="begin no further row after so long")
+    parser.add_argument("--report", type=Path, metavar="FOLDER", help="write tables and the picture of what is there")
+    return parser
+
+
+def _experiment(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
+    from experiments.tradeoff.rows import read_experiment
+
+    return read_experiment(arguments.experiment)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from experiments.tradeoff.rows import ExperimentError, RowSpec
+    from experiments.tradeoff.stages import Place, do, stages, write_token_speech
+
+    if arguments.speech is None or arguments.midpoint is None:
+        raise ExperimentError("running rows takes --speech and --midpoint")
+    experiment = _experiment(arguments)
+    out = arguments.out.resolve()
+    midpoint = arguments.midpoint.resolve()
+    salmon = None if arguments.salmon is None else arguments.salmon.resolve()
+    place = Place(arguments.speech, midpoint, out, salmon, arguments.device, arguments.threads)
+    write_token_speech(experiment, place)
+    end = time.monotonic() + 60 * (arguments.max_minutes or 1e9)
+
+    def whole(row: RowSpec) -> str:
+        if time.monotonic() > end:
+            return f"{row.name}: not begun, the time is over"
+        began = time.monotonic()
+        for stage in stages(experiment, row, place):
+            do(stage, out / row.name, place.threads)
+        return f"{row.name}: {time.monotonic() - began:.0f} s"
+
+    failed = 0
+    with ThreadPoolExecutor(arguments.workers) as pool:
+        running = [pool.submit(whole, row) for row in experiment.named(arguments.rows)]
+        for future in as_completed(running):
+            try:
+                print(future.result(), flush=True)
+            except (ValueError, OSError) as error:
+                failed += 1
+                print(f"run_tradeoff: {error}", file=sys.stderr, flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,176 @@
+"""What was measured of each row, clip by clip, and what it says against the baseline and the control curve.
+
+Letters: N clips, R resamples.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.aggregate import RESAMPLES, SEED
+from experiments.tradeoff.rows import Experiment, ExperimentError, RowSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A row on N clips in one order: bits (N,) that the fresh language model, the unigram and the bigram need of them,
+    their seconds (N,), scores (N,) by metric (NaN where a clip has none) and their weights (N,).
+
+    `facts`: codes in use, entropy, checkpoint hash. `seconds_spent` by stage. `salmon`: accuracy by part.
+    """
+
+    row: RowSpec
+    clip_ids: tuple[str, ...]
+    seconds: np.ndarray
+    tokens: np.ndarray
+    bits: np.ndarray
+    unigram_bits: np.ndarray
+    bigram_bits: np.ndarray
+    scores: Mapping[str, np.ndarray]
+    weights: Mapping[str, np.ndarray]
+    facts: Mapping[str, Any]
+    seconds_spent: Mapping[str, float]
+    salmon: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its 95% interval over clips."""
+
+    value: float
+    low: float
+    high: float
+
+
+def collected(experiment: Experiment, out: Path) -> list[Measured]:
+    """The rows of an experiment that are measured so far, on the clips that all of them have."""
+    found = [read_row(row, out / row.name) for row in experiment.rows if _is_done(out / row.name)]
+    if not found or all(one.row.name != experiment.baseline for one in found):
+        raise ExperimentError(f"{out} has no measured baseline {experiment.baseline!r} yet")
+    first = found[0]
+    for one in found[1:]:
+        if one.clip_ids != first.clip_ids:
+            raise ExperimentError(f"{one.row.name} was measured on other clips than {first.row.name}")
+    return found
+
+
+def read_row(row: RowSpec, folder: Path) -> Measured:
+    """One row's results from its folder."""
+    predicted = _lines(folder / "predict" / "clips.jsonl")
+    reconstructed = _lines(folder / "reconstruct" / "clips.jsonl")
+    by_model: dict[str, dict[str, dict[str, Any]]] = {}
+    for line in predicted:
+        by_model.setdefault(line["model"], {})[line["clip_id"].rsplit("/", 1)[-1]] = line
+    (fresh,) = set(by_model) - {"unigram", "bigram"}
+    ids = tuple(sorted(by_model[fresh]))
+    scores = {line["clip_id"]: line for line in reconstructed}
+    if set(scores) != set(ids):
+        raise ExperimentError(f"{folder}: tokens were predicted of other clips than were reconstructed")
+
+    def bits(model: str) -> np.ndarray:
+        return np.array([by_model[model][one]["audio_nats"] for one in ids]) / math.log(2)
+
+    metrics = sorted({name for line in reconstructed for name in line["scores"]})
+    values = {name: [_number(scores[one]["scores"].get(name)) for one in ids] for name in metrics}
+    weights = {name: [scores[one]["weights"].get(name, 1.0) for one in ids] for name in metrics}
+    document = json.loads((folder / "predict" / "results.json").read_text(encoding="utf-8"))
+    (codec,) = document["codecs"]
+    spent = json.loads((folder / "stages.json").read_text(encoding="utf-8"))
+    return Measured(
+        row=row,
+        clip_ids=ids,
+        seconds=np.array([by_model[fresh][one]["seconds"] for one in ids]),
+        tokens=np.array([by_model[fresh][one]["tokens"] for one in ids]),
+        bits=bits(fresh),
+        unigram_bits=bits("unigram"),
+        bigram_bits=bits("bigram"),
+        scores={name: np.array(column) for name, column in values.items()},
+        weights={name: np.array(column) for name, column in weights.items()},
+        facts={key: codec[key] for key in ("codes_used", "codebook_size", "codec_hash")}
+        | {"entropy_bits": _entropy_bits(folder / "reconstruct" / "results.json")},
+        seconds_spent={name: stage["seconds"] for name, stage in spent.items()},
+        salmon=_salmon(folder / "salmon" / "results.json"),
+    )
+
+
+def draws(n: int, resamples: int = RESAMPLES) -> np.ndarray:
+    """How often each of n clips is drawn in each resample, (R + 1, N); the first is every clip once."""
+    drawn = np.random.default_rng(SEED).integers(0, n, (resamples, n))
+    counts = np.stack([np.bincount(row, minlength=n) for row in drawn])
+    return np.concatenate((np.ones((1, n)), counts)).astype(np.float64)
+
+
+def rate(one: Measured, times: np.ndarray, bits: np.ndarray | None = None) -> np.ndarray:
+    """Bits a second (R,) in each resample (R, N): all bits over all seconds."""
+    return (times @ (one.bits if bits is None else bits)) / (times @ one.seconds)
+
+
+def mean(one: Measured, metric: str, times: np.ndarray) -> np.ndarray:
+    """A metric's weighted mean (R,) over the clips that have it, in each resample (R, N)."""
+    values, weights = one.scores[metric], one.weights[metric]
+    known = ~np.isnan(values)
+    return (times[:, known] @ (weights * values)[known]) / (times[:, known] @ weights[known])
+
+
+def under_control(one: Measured, controls: Sequence[Measured], metric: str, times: np.ndarray) -> np.ndarray:
+    """By how many percent (R,) the row's bits a second lie under the control curve at the row's own distortion.
+
+    The curve runs straight from control to control, in order of their distortion. NaN where the row lies beyond the
+    curve's ends: nothing is extrapolated, but a row that is better than the best control is compared with that one.
+    """
+    distortion = np.stack([mean(control, metric, times) for control in controls], axis=1)
+    rates = np.stack([rate(control, times) for control in controls], axis=1)
+    sign = -1.0 if metric in HIGHER_IS_BETTER else 1.0
+    own = sign * mean(one, metric, times)
+    found = np.empty(len(times))
+    for index, (points, values) in enumerate(zip(sign * distortion, rates, strict=True)):
+        order = np.argsort(points)
+        found[index] = np.interp(own[index], points[order], values[order], right=np.nan)
+    return 100 * (1 - rate(one, times) / found)
+
+
+def interval(values: np.ndarray) -> Interval:
+    """The first value, with the 2.5th and 97.5th percentile of the others that are numbers."""
+    rest = values[1:][~np.isnan(values[1:])]
+    if np.isnan(values[0]) or len(rest) < len(values[1:]) / 2:
+        return Interval(math.nan, math.nan, math.nan)
+    low, high = np.percentile(rest, (2.5, 97.5))
+    return Interval(float(values[0]), float(low), float(high))
+
+
+HIGHER_IS_BETTER = frozenset({"pesq", "stoi", "f0corr", "speaker_sim"})
+
+
+def _entropy_bits(path: Path) -> float:
+    """The entropy of the validation clips' codes, as they are counted there, in bits."""
+    (model,) = json.loads(path.read_text(encoding="utf-8"))["models"]
+    (split,) = model["splits"].values()
+    return float(split["entropy_bits"])
+
+
+def _is_done(folder: Path) -> bool:
+    return all((folder / name / "results.json").is_file() for name in ("predict", "reconstruct"))
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+
+
+def _number(score: float | None) -> float:
+    return math.nan if score is None else float(score)
+
+
+def _salmon(path: Path) -> dict[str, dict[str, float]]:
+    """Accuracy with its interval and n by part, and of all parts as "average"; empty where it was not measured."""
+    if not path.is_file():
+        return {}
+    (model,) = json.loads(path.read_text(encoding="utf-8"))["models"]
+    scores = model["scores"]["token"]
+    return {**scores["parts"], "average": scores["average"]}

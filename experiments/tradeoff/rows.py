@@ -1,0 +1,90 @@
+"""What is compared: rows, each a codec trained in its own way from one midpoint, as a YAML file has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from soundcodec_llmcodec.train.parsing import build, merged
+
+
+class ExperimentError(ValueError):
+    """An experiment that cannot run as it is described, with what was found and what to do."""
+
+
+@dataclass(frozen=True)
+class RowSpec:
+    """A codec to train and to measure.
+
+    `family` is the line it belongs to in the picture, `strength` its place on it. `codebook` is the number of codes
+    that the midpoint's are clustered to first (None: all of them). `use` names shared settings, `set` the row's own,
+    both as differences to `common`. `full` rows are measured by all metrics and on SALMon's pairs.
+    """
+
+    name: str
+    family: str
+    strength: float = 0.0
+    codebook: int | None = None
+    use: tuple[str, ...] = ()
+    set: Mapping[str, Any] = field(default_factory=dict)
+    full: bool = False
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Rows and what they share: the training config (`common`), named settings, the fresh language model's config
+    (`lm`), which learns from every `every`-th training clip, and the metrics."""
+
+    rows: tuple[RowSpec, ...]
+    common: Mapping[str, Any]
+    lm: Mapping[str, Any]
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    every: int = 1
+    metrics: tuple[str, ...] = ("mel", "stft", "pesq", "stoi")
+    full_metrics: tuple[str, ...] = ("mel", "stft", "pesq", "stoi", "f0corr", "wer", "speaker_sim")
+    baseline: str = "base"
+    control: str = "control"
+
+    def __post_init__(self) -> None:
+        names = [row.name for row in self.rows]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ExperimentError(f"rows are told apart by their names; given twice: {', '.join(twice)}")
+        if self.baseline not in names:
+            raise ExperimentError(f"the baseline {self.baseline!r} is none of the rows {', '.join(names)}")
+        unknown = sorted({use for row in self.rows for use in row.use} - set(self.settings))
+        if unknown:
+            known = ", ".join(self.settings) or "none"
+            raise ExperimentError(f"unknown settings {', '.join(unknown)}; there are {known}")
+
+    def named(self, names: Sequence[str] | None) -> tuple[RowSpec, ...]:
+        """Rows by name in the given order, all of them for None. Raises ExperimentError for unknown ones."""
+        if names is None:
+            return self.rows
+        by_name = {row.name: row for row in self.rows}
+        unknown = [name for name in names if name not in by_name]
+        if unknown:
+            raise ExperimentError(f"no rows {', '.join(unknown)}; there are {', '.join(by_name)}")
+        return tuple(by_name[name] for name in names)
+
+    def training(self, row: RowSpec) -> dict[str, Any]:
+        """The row's training config, as values that `train.config.make_config` takes."""
+        values = dict(self.common)
+        for use in row.use:
+            values = merged(values, self.settings[use])
+        return merged(values, row.set)
+
+
+def read_experiment(path: Path) -> Experiment:
+    """An experiment from YAML. Raises ExperimentError, and TrainConfigError for unknown keys."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ExperimentError(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(values, dict) or not isinstance(values.get("rows"), list):
+        raise ExperimentError(f"{path} should hold `common`, `lm` and a list `rows`")
+    return build(Experiment, values)
