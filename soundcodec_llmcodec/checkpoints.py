@@ -36,7 +36,12 @@ DEFAULT_NAME = "llmcodec"
 WEIGHTS_ENDINGS = (".safetensors", ".pt")
 # In config.json; and the metadata of the weights, which hold all of config.json.
 _HASH_FIELD, _CONFIG_FIELD = "weights_hash", "config"
-BUNDLED = Path(__file__).parent / "assets" / DEFAULT_NAME
+ASSETS = Path(__file__).parent / "assets"
+BUNDLED = ASSETS / DEFAULT_NAME
+BASE_NAME = "llmcodec_base"
+# Checkpoints that come with the package: the default one, and the one trained alike but without any objective for
+# language models, to compare it with.
+BUNDLED_NAMES = (DEFAULT_NAME, BASE_NAME)
 
 # Hub repositories whose weights are a published `.pt` and hold no config.json: name -> (repository, file).
 PUBLISHED = {
@@ -48,7 +53,7 @@ PUBLISHED = {
     "llmcodec_abl_k10": ("voidful/llmcodec-abl-k10", "llm-codec.pt"),
     "auv": ("SWivid/AUV", "auv.pt"),
 }
-NAMES = (DEFAULT_NAME, *(name for name in PUBLISHED if name != "auv"))
+NAMES = (*BUNDLED_NAMES, *(name for name in PUBLISHED if name != "auv"))
 
 
 @dataclass(frozen=True)
@@ -86,8 +91,8 @@ def load(
     device = usable_device(device)
     config_path: Path | None
     path = Path(text).expanduser()
-    if text == DEFAULT_NAME:
-        config_path, weights_path = BUNDLED / CONFIG_FILE, BUNDLED / WEIGHTS_FILE
+    if text in BUNDLED_NAMES:
+        config_path, weights_path = ASSETS / text / CONFIG_FILE, ASSETS / text / WEIGHTS_FILE
     elif path.exists():
         config_path, weights_path = _local_files(path)
     elif text in PUBLISHED:
@@ -95,7 +100,7 @@ def load(
     elif re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", text) and not text.endswith(WEIGHTS_ENDINGS):
         config_path, weights_path = _hub_files(text, revision, local_files_only)
     else:
-        names = ", ".join((DEFAULT_NAME, *PUBLISHED))
+        names = ", ".join((*BUNDLED_NAMES, *PUBLISHED))
         raise CheckpointError(f"nothing is at {text!r}: expected a folder, a file, a hub id 'owner/name' or {names}")
     # The config first: who saves puts it down last, so that a new config is never read with old weights.
     described = None if config_path is None else _read_described(config_path)
@@ -277,4 +282,4 @@ def _config_of(described: Any, metadata: Mapping[str, str], where: Path) -> tupl
 
 
 def _name_of(text: str, path: Path) -> str:
-    return path.resolve().name if path.exists() and text != DEFAULT_NAME else text
+    return path.resolve().name if path.exists() and text not in BUNDLED_NAMES else text

@@ -116,7 +116,8 @@ def mean(one: Measured, metric: str, times: np.ndarray) -> np.ndarray:
     """A metric's weighted mean (R,) over the clips that have it, in each resample (R, N)."""
     values, weights = one.scores[metric], one.weights[metric]
     known = ~np.isnan(values)
-    return (times[:, known] @ (weights * values)[known]) / (times[:, known] @ weights[known])
+    with np.errstate(invalid="ignore"):  # a resample may hold none of the clips that have it: NaN, which intervals drop
+        return (times[:, known] @ (weights * values)[known]) / (times[:, known] @ weights[known])
 
 
 def under_control(one: Measured, controls: Sequence[Measured], metric: str, times: np.ndarray) -> np.ndarray:

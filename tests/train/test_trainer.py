@@ -167,7 +167,7 @@ def test_the_command_trains_validates_resumes_and_exports(audio_folder, tmp_path
     out = tmp_path / "run"
     command = ["--config", "tiny", "--data", str(audio_folder), "--validation", str(audio_folder), "--out", str(out)]
     command += ["--device", "cpu", "--quiet", "--set", "losses.adversarial=0", "losses.feature_matching=0"]
-    command += ["checkpoint_every=5", "log_every=5"]
+    command += ["--set", "checkpoint_every=5", "log_every=5"]
     assert main([*command, "steps=5"]) == 0
     assert main([*command, "steps=10"]) == 0
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
@@ -181,6 +181,9 @@ def test_the_command_trains_validates_resumes_and_exports(audio_folder, tmp_path
     codec = LLMCodec.from_pretrained(out / "export")
     assert codec.info["trained"]["steps"] == 10
     assert str(audio_folder) not in json.dumps(codec.info)
+    # What is said by one --set and by another counts.
+    kept = json.loads((out / "checkpoints" / "step-00000010" / "state.json").read_text())["config"]
+    assert (kept["losses"]["adversarial"]["weight"], kept["log_every"], kept["steps"]) == (0, 5, 10)
     assert [row["event"] for row in rows].count("validation") == 2  # once a run's end, not twice
     assert str(audio_folder) not in (out / "export" / "README.md").read_text()
 

@@ -22,7 +22,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line of `lm train`."""
     parser = argparse.ArgumentParser(prog="llmcodec lm train", description=__doc__)
     parser.add_argument("--config", default="small", help="a bundled config (small, smollm2, tiny) or a YAML file")
-    parser.add_argument("--tokens", nargs="+", action="extend", help="token corpora, DIR or DIR:SPLIT, all of one codec")
+    parser.add_argument(
+        "--tokens", nargs="+", action="extend", help="token corpora, DIR or DIR:SPLIT, all of one codec"
+    )
     parser.add_argument("--validation", nargs="+", action="extend", help="held-out token corpora, written as --tokens")
     parser.add_argument("--out", required=True, type=Path, help="the run's folder; an earlier run there is resumed")
     parser.add_argument(

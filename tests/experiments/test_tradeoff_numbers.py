@@ -1,0 +1,139 @@
+"""Rates, distortions and the control curve, from rows whose numbers are known."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from experiments.tradeoff.collect import Measured, collected, draws, interval, mean, rate, read_row, under_control
+from experiments.tradeoff.report import write_report
+from experiments.tradeoff.rows import Experiment, ExperimentError, RowSpec
+
+SECONDS = (1.0, 3.0, 2.0, 4.0)
+IDS = tuple(f"clip{i}" for i in range(4))
+
+
+def row(name: str, family: str, bits_per_s: float, mel: float, pesq: float = 1.5) -> Measured:
+    """Four clips of other lengths that all have these numbers."""
+    seconds = np.array(SECONDS)
+    scores = {"mel": np.full(4, mel), "pesq": np.full(4, pesq)}
+    return Measured(
+        row=RowSpec(name, family),
+        clip_ids=IDS,
+        seconds=seconds,
+        tokens=50 * seconds,
+        bits=bits_per_s * seconds,
+        unigram_bits=2 * bits_per_s * seconds,
+        bigram_bits=1.5 * bits_per_s * seconds,
+        scores=scores,
+        weights={name: np.ones(4) for name in scores},
+        facts={"codes_used": 3, "codebook_size": 8, "codec_hash": name, "entropy_bits": 1.5},
+        seconds_spent={"train": 1.0},
+        salmon={},
+    )
+
+
+CONTROLS = [
+    row("base", "control", 400, 0.8, 1.6),
+    row("few", "control", 200, 1.2, 1.2),
+    row("some", "control", 300, 1.0, 1.4),
+]
+
+
+@pytest.mark.parametrize(
+    ("bits", "mel", "expected"),
+    [
+        (280, 0.9, 20.0),  # halfway between 400 and 300: 350
+        (350, 0.9, 0.0),
+        (225, 1.15, 0.0),
+        (420, 0.9, -20.0),
+        (200, 0.7, 50.0),  # better than the best control: compared with that one
+        (100, 1.3, math.nan),  # worse than the worst: nothing to compare with
+    ],
+)
+def test_bits_under_the_control_curve_at_equal_distortion(bits, mel, expected):
+    found = under_control(row("one", "prior", bits, mel), CONTROLS, "mel", draws(4, 20))
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_where_higher_is_better_the_curve_is_read_the_other_way_round():
+    found = under_control(row("one", "prior", 280, 0.9, 1.5), CONTROLS, "pesq", draws(4, 5))
+    np.testing.assert_allclose(found, 20.0, atol=1e-9)
+    beyond = under_control(row("one", "prior", 100, 0.9, 1.1), CONTROLS, "pesq", draws(4, 5))
+    assert np.isnan(beyond).all()
+
+
+def test_a_rate_is_all_bits_over_all_seconds_and_missing_scores_are_left_out():
+    one = row("one", "prior", 0, 1.0)
+    bits = np.array([10.0, 0, 0, 0])
+    scores = np.array([1.0, math.nan, 3.0, 5.0])
+    one = Measured(**{**vars(one), "bits": bits, "scores": {"mel": scores}, "weights": {"mel": np.array([1, 1, 1, 2])}})
+    every = draws(4, 200)
+    assert rate(one, every)[0] == 1.0
+    assert mean(one, "mel", every)[0] == pytest.approx((1 + 3 + 10) / 4)
+    found = interval(rate(one, every))
+    assert found.low < found.value < found.high
+
+
+def test_an_interval_of_nothing_is_nothing():
+    assert math.isnan(interval(np.array([math.nan, 1.0, 2.0])).value)
+    assert math.isnan(interval(np.array([1.0, math.nan, math.nan, 2.0])).value)
+
+
+def write(folder, name: str, bits: float, mel: float | None, ids=IDS):
+    """A row's folder as its stages leave it."""
+    for part in ("predict", "reconstruct"):
+        (folder / name / part).mkdir(parents=True)
+    lines = [
+        {"model": model, "clip_id": f"shard/{one}", "seconds": 2.0, "tokens": 100, "audio_nats": nats * math.log(2)}
+        for model, nats in (("unigram", 3 * bits), ("bigram", 2 * bits), ("lm", bits))
+        for one in ids
+    ]
+    (folder / name / "predict" / "clips.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    codec = {"codes_used": 5, "codebook_size": 64, "codec_hash": name}
+    (folder / name / "predict" / "results.json").write_text(json.dumps({"codecs": [codec]}))
+    lines = [{"clip_id": one, "scores": {"mel": mel}, "weights": {}} for one in ids]
+    (folder / name / "reconstruct" / "clips.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    document = {"models": [{"splits": {"validation": {"entropy_bits": 2.0}}}]}
+    (folder / name / "reconstruct" / "results.json").write_text(json.dumps(document))
+    (folder / name / "stages.json").write_text(json.dumps({"train": {"seconds": 7.0, "command": []}}))
+
+
+def experiment(*names: str) -> Experiment:
+    rows = [RowSpec(name, "control" if name.startswith("base") else "prior", 1.0) for name in names]
+    return Experiment(tuple(rows), {}, {})
+
+
+def test_rows_are_read_as_they_were_measured_and_reported(tmp_path):
+    write(tmp_path, "base", 20.0, 0.5)
+    write(tmp_path, "base-2", 10.0, 0.7)
+    write(tmp_path, "prior", 12.0, 0.6)
+    found = read_row(RowSpec("prior", "prior"), tmp_path / "prior")
+    assert found.clip_ids == IDS
+    np.testing.assert_allclose(found.bits, 12.0)
+    np.testing.assert_allclose(found.unigram_bits, 36.0)
+    plan = experiment("base", "base-2", "prior", "not-yet")
+    markdown, numbers, picture = write_report(plan, tmp_path, tmp_path / "report")
+    text = markdown.read_text()
+    assert "| prior | 5 of 64 | 2.00 | 0.36 | 0.24 | 0.12 | 1 | 6 [6, 6] | -40.0% [-40.0, -40.0]" in text
+    assert "20.0% [20.0, 20.0]" in text  # 15 bits at 0.6 on the curve from 20 to 10, of two seconds each
+    assert "not-yet" not in text
+    rows = json.loads(numbers.read_text())["rows"]
+    assert rows[2]["under_control_percent"]["mel"]["value"] == pytest.approx(20.0)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_rows_of_other_clips_are_not_compared(tmp_path):
+    write(tmp_path, "base", 20.0, 0.5)
+    write(tmp_path, "prior", 12.0, 0.6, ids=("a", "b"))
+    with pytest.raises(ExperimentError, match="other clips"):
+        collected(experiment("base", "prior"), tmp_path)
+
+
+def test_without_the_baseline_nothing_is_compared(tmp_path):
+    write(tmp_path, "prior", 12.0, 0.6)
+    with pytest.raises(ExperimentError, match="no measured baseline 'base'"):
+        collected(experiment("base", "prior"), tmp_path)

@@ -1,0 +1,130 @@
+"""Experiments as YAML, smaller codebooks, and a row's stages from end to end on a tiny codec."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from experiments import run_tradeoff
+from experiments.tradeoff.rows import ExperimentError, read_experiment
+from experiments.tradeoff.shrink import clustered, latents_of, shrink
+from experiments.tradeoff.stages import Place, Stage, do, stages
+from soundcodec_llmcodec import LLMCodec, checkpoints
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.train.config import make_config
+from soundcodec_llmcodec.train.data import open_corpus
+from soundcodec_llmcodec.train.errors import TrainConfigError
+
+RELEASE = Path(run_tradeoff.__file__).parent / "release.yaml"
+
+
+def test_every_row_of_the_release_is_a_config_that_trains():
+    """No key is misspelt, all rows share what must be equal, and a row differs from the baseline in its own way."""
+    experiment = read_experiment(RELEASE)
+    configs = {row.name: make_config(experiment.training(row)) for row in experiment.rows}
+    base = configs["base"]
+    for name, config in configs.items():
+        assert (config.steps, config.seed, config.optimizer) == (base.steps, base.seed, base.optimizer), name
+        assert all(config.losses[loss] == schedule for loss, schedule in base.losses.items()), name
+        assert config == base or config.noise != base.noise or set(config.losses) > set(base.losses), name
+    assert {row.codebook for row in experiment.rows if row.family == "control"} == {None, 4096, 1024, 256}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("rows: [{name: a, family: f}]\ncommon: {}\nlm: {}", "baseline 'base' is none of the rows"),
+        ("rows: [{name: base, family: f}, {name: base, family: f}]\ncommon: {}\nlm: {}", "given twice: base"),
+        ("rows: [{name: base, family: f, use: [x]}]\ncommon: {}\nlm: {}", "unknown settings x"),
+        ("rows: [{name: base, famly: f}]\ncommon: {}\nlm: {}", "did you mean 'family'"),
+        ("common: {}", "should hold"),
+    ],
+)
+def test_experiments_that_cannot_run_are_refused(tmp_path, text, why):
+    path = tmp_path / "experiment.yaml"
+    path.write_text(text)
+    with pytest.raises((ExperimentError, TrainConfigError), match=why):
+        read_experiment(path)
+
+
+def test_rows_that_are_not_there_are_named():
+    with pytest.raises(ExperimentError, match="no rows x"):
+        read_experiment(RELEASE).named(["base", "x"])
+
+
+def test_clusters_lie_where_latents_point():
+    """Three bundles of directions of other lengths: each code is the mean of one bundle."""
+    draw = np.random.default_rng(0)
+    centres = np.eye(8)[:3] * [[1.0], [2.0], [3.0]]
+    latents = (centres[draw.integers(0, 3, 600)] + 0.01 * draw.standard_normal((600, 8))).astype(np.float32)
+    found = clustered(latents, 3)
+    order = found.argmax(axis=1).argsort()
+    np.testing.assert_allclose(found[order], centres, atol=0.02)
+    with pytest.raises(ValueError, match="at least as many latents, got 600"):
+        clustered(latents, 601)
+
+
+@pytest.fixture
+def midpoint(audio_folder, tmp_path):
+    """A tiny codec as a run exports it."""
+    torch.manual_seed(0)
+    config = CodecConfig.preset("tiny")
+    checkpoints.save(tmp_path / "midpoint" / "codec", config, CodecModel(config))
+    return tmp_path / "midpoint" / "codec"
+
+
+def test_a_smaller_codebook_changes_nothing_else(midpoint, audio_folder, tmp_path):
+    before = checkpoints.load(midpoint)
+    corpus = open_corpus([str(audio_folder)], 16_000, tmp_path / "cache")
+    latents = latents_of(before.model, corpus, 120)
+    assert latents.shape == (120, before.config.codebook_dim)
+    folder = shrink(str(midpoint), corpus, 16, tmp_path / "small", latents=120)
+    after = checkpoints.load(folder)
+    assert after.config.codebook_size == 16
+    was, now = before.model.state_dict(), after.model.state_dict()
+    changed = [name for name in was if was[name].shape != now[name].shape or not torch.equal(was[name], now[name])]
+    assert [name.rsplit(".", 2)[-2:] for name in changed] == [["_codebook", "weight"]]
+    codes = LLMCodec.from_pretrained(folder).encode(str(audio_folder / "clip0.wav")).unit
+    assert codes.max() < 16
+
+
+def test_a_stage_that_is_done_is_not_done_again_and_a_failure_is_told(tmp_path):
+    made = tmp_path / "row" / "made"
+    calls = []
+
+    def work():
+        calls.append(1)
+        made.write_text("")
+
+    stage = Stage("work", made, work=work)
+    do(stage, tmp_path / "row", 1)
+    do(stage, tmp_path / "row", 1)
+    assert calls == [1]
+    made.unlink()
+    do(stage, tmp_path / "row", 1)
+    assert calls == [1, 1]
+    broken = Stage("broken", tmp_path / "nothing", ("python3", "-c", "raise SystemExit('it is broken')"))
+    with pytest.raises(ExperimentError, match="row: broken ended with 1: it is broken"):
+        do(broken, tmp_path / "row", 1)
+    assert set(json.loads((tmp_path / "row" / "stages.json").read_text())) == {"work"}
+
+
+def test_stages_of_a_row_with_fewer_codes_start_from_these(midpoint, tmp_path):
+    experiment = read_experiment(RELEASE)
+    (row,) = experiment.named(["base-256"])
+    place = Place("speech", midpoint.parent, tmp_path / "out")
+    found = {stage.name: stage for stage in stages(experiment, row, place)}
+    assert list(found) == [
+        "shrink", "train", "tokenize-train", "tokenize-validation", "lm", "predict", "reconstruct"
+    ]  # fmt: skip
+    import yaml
+
+    config = yaml.safe_load((tmp_path / "out" / "base-256" / "train.yaml").read_text())
+    assert config["init"] == str(tmp_path / "out" / "base-256" / "init")
+    assert config["codec"]["codebook_size"] == 256
+    assert make_config(config).codec_config.codebook_size == 256
