@@ -41,9 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_tradeoff", description=f"{__doc__}\n\n{_ABOUT}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    default = Path(__file__).resolve().parent / "release.yaml"
+    default = Path(__file__).resolve().parent / "tradeoff.yaml"
     parser.add_argument(
-        "--experiment", type=Path, default=default, help="YAML (default: release.yaml beside this file)"
+        "--experiment", type=Path, default=default, help="YAML (default: tradeoff.yaml beside this file)"
     )
     parser.add_argument("--speech", help="speech with splits train and validation, a folder or hub id")
     parser.add_argument("--midpoint", type=Path, help="what all rows start from: a folder with codec/ and bundle/")

@@ -20,7 +20,7 @@ from soundcodec_llmcodec.train.config import make_config
 from soundcodec_llmcodec.train.data import open_corpus
 from soundcodec_llmcodec.train.errors import TrainConfigError
 
-RELEASE = Path(run_tradeoff.__file__).parent / "release.yaml"
+RELEASE = Path(run_tradeoff.__file__).parent / "tradeoff.yaml"
 
 
 def test_every_row_of_the_release_is_a_config_that_trains():
