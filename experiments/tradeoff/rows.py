@@ -19,14 +19,16 @@ class RowSpec:
     """A codec to train and to measure.
 
     `family` is the line it belongs to in the picture, `strength` its place on it. `codebook` is the number of codes
-    that the midpoint's are clustered to first (None: all of them). `use` names shared settings, `set` the row's own,
-    both as differences to `common`. `full` rows are measured by all metrics and on SALMon's pairs.
+    that the midpoint's are clustered to first (None: all of them). `parts` says whether what trains beside the codec
+    (a prior, the LLM's rows) comes from the midpoint too. `use` names shared settings, `set` the row's own, both as
+    differences to `common`. `full` rows are measured by all metrics and on SALMon's pairs.
     """
 
     name: str
     family: str
     strength: float = 0.0
     codebook: int | None = None
+    parts: bool = True
     use: tuple[str, ...] = ()
     set: Mapping[str, Any] = field(default_factory=dict)
     full: bool = False

@@ -54,7 +54,7 @@ class Stage:
 def stages(experiment: Experiment, row: RowSpec, place: Place) -> Iterator[Stage]:
     """The row's stages in order."""
     folder = place.out / row.name
-    init = place.midpoint / "bundle"
+    init = place.midpoint / ("bundle" if row.parts else "codec")
     codec = folder / "codec"
     if row.codebook is not None:
         init = folder / "init"

@@ -27,7 +27,9 @@ def parser() -> argparse.ArgumentParser:
         epilog="further: llmcodec train plot RUN, llmcodec train export RUN, llmcodec train push FOLDER owner/name",
     )
     parser.add_argument(
-        "--config", default="compact", help="a bundled config (compact, compact_llm, published, tiny) or a YAML file"
+        "--config",
+        default="compact",
+        help="a bundled config (compact, compact_llm, compact_prior, published, tiny) or a YAML file",
     )
     parser.add_argument(
         "--data", nargs="+", action="extend", help="FOLDER, FOLDER:SPLIT or HUB_ID:SPLIT; several are joined"

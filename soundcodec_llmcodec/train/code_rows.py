@@ -9,14 +9,10 @@ Letters: V codes, K codebook dimensions, E LM width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-if TYPE_CHECKING:
-    from soundcodec_llmcodec.train.config import LanguageConfig
 
 
 class CodeRows(nn.Module):
@@ -25,10 +21,9 @@ class CodeRows(nn.Module):
     Each table begins around the mean of its start rows, and as spread as they are.
     """
 
-    def __init__(self, codebook_dim: int, config: LanguageConfig, starts: Sequence[Tensor]) -> None:
+    def __init__(self, codebook_dim: int, hidden: int, starts: Sequence[Tensor]) -> None:
         """`starts` (V, E): the rows that each table would begin with if its rows were free."""
         super().__init__()
-        hidden = config.row_hidden
         self.shared = nn.Sequential(nn.Linear(codebook_dim, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU())
         self.tables = nn.ModuleList(nn.Linear(hidden, start.shape[1]) for start in starts)
         with torch.no_grad():

@@ -23,7 +23,7 @@ from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.nn.model import CodecModel
-from soundcodec_llmcodec.train.state import _flatten, _unflatten
+from soundcodec_llmcodec.train.flattening import flatten, unflatten
 
 if TYPE_CHECKING:
     from soundcodec_llmcodec.lm.extend import ExtendedLM
@@ -143,7 +143,7 @@ def export_bundle(
         raise ExportError(f"a part's name cannot have a dot, got {', '.join(dotted)}")
     with _whole_folder(folder, lambda path: _has_format(path / BUNDLE_FILE, BUNDLE_FORMAT)) as scratch:
         tensors: dict[str, Tensor] = {}
-        parts = {name: _flatten(part.state_dict(), name, tensors) for name, part in state_parts.items()}
+        parts = {name: flatten(part.state_dict(), name, tensors) for name, part in state_parts.items()}
         save_file(tensors, scratch / BUNDLE_WEIGHTS, metadata={"format": "pt"})
         described = {"format": BUNDLE_FORMAT, "format_version": FORMAT_VERSION, "facts": dict(facts), "parts": parts}
         (scratch / BUNDLE_FILE).write_text(_json(described, indent=None), encoding="utf-8")
@@ -162,7 +162,7 @@ def load_bundle(folder: Path) -> Bundle:
         raise ExportError(f"{path} is {found}, expected {BUNDLE_FORMAT!r} version {FORMAT_VERSION}")
     try:
         tensors = load_file(folder / BUNDLE_WEIGHTS)
-        parts = {name: _unflatten(part, tensors) for name, part in described["parts"].items()}
+        parts = {name: unflatten(part, tensors) for name, part in described["parts"].items()}
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise ExportError(f"{folder} is damaged: {error!r}") from error
     return Bundle(described["facts"], parts)

@@ -78,7 +78,9 @@ class LanguageObjectives(nn.Module):
         free = config.rows == "free"
         self.audio_embeddings = nn.Parameter(embeddings.detach().clone().float()) if free else None
         self.network = (
-            None if free else CodeRows(codec.codebook_dim, config, (embeddings, *[head] * config.future_heads))
+            None
+            if free
+            else CodeRows(codec.codebook_dim, config.row_hidden, (embeddings, *[head] * config.future_heads))
         )
         self.bridge = Bridge(config.bridge, codec)
         self.heads = FutureTokenHeads(self.shape[1], codec.codebook_size, config.future_heads, head, own=free)

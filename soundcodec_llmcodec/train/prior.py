@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +21,18 @@ from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.conformer import rotary_tables, rotate
 from soundcodec_llmcodec.nn.quantizer import FactorizedQuantizer, Quantized
 from soundcodec_llmcodec.train.chunked import chunked_sum
+from soundcodec_llmcodec.train.code_rows import CodeRows
 from soundcodec_llmcodec.train.errors import TrainConfigError
+
+_START_DEVIATION = 0.02
 
 
 @dataclass(frozen=True)
 class PriorConfig:
     """The prior's size; `temperature` of the encoder's softmax over cosines.
 
+    `rows` says what it compares its states with: "free" rows, each learnt by itself, or "codebook", a network of the
+    code vectors with `row_hidden` units, beside a bias for each code.
     With `context_gradient` the encoder also learns to be a good past (straight-through); without, only to follow it.
     """
 
@@ -34,9 +40,13 @@ class PriorConfig:
     width: int = 192
     heads: int = 4
     temperature: float = 0.03
+    rows: Literal["free", "codebook"] = "free"
+    row_hidden: int = 256
     context_gradient: bool = False
 
     def __post_init__(self) -> None:
+        if self.row_hidden < 1:
+            raise TrainConfigError(f"the prior's row_hidden must be at least 1, got {self.row_hidden!r}")
         if self.layers < 1 or self.heads < 1 or self.width < 1 or self.width % (2 * self.heads):
             raise TrainConfigError(
                 f"the prior's width must be a multiple of twice its heads, got width {self.width}, heads {self.heads}, "
@@ -90,10 +100,17 @@ class CausalPrior(nn.Module):
         self.to_width = nn.Linear(codec.codebook_dim, config.width)
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
-        self.to_codes = nn.Linear(config.width, codec.codebook_size)
         # Nearly uniform at first: nothing is made dearer before the prior has seen anything.
-        nn.init.normal_(self.to_codes.weight, std=0.02)
-        nn.init.zeros_(self.to_codes.bias)
+        start = _START_DEVIATION * torch.randn(codec.codebook_size, config.width)
+        self.network: CodeRows | None = None
+        self.to_codes: nn.Linear | None = None
+        if config.rows == "codebook":
+            self.network = CodeRows(codec.codebook_dim, config.row_hidden, [start])
+            self.bias = nn.Parameter(torch.zeros(codec.codebook_size))
+        else:
+            self.to_codes = nn.Linear(config.width, codec.codebook_size)
+            self.to_codes.weight.data.copy_(start)
+            nn.init.zeros_(self.to_codes.bias)
 
     def states(self, vectors: Tensor) -> Tensor:
         """(B, F, W): entry l has seen the code vectors (B, F, K) before frame l, and nothing else."""
@@ -105,9 +122,18 @@ class CausalPrior(nn.Module):
             x = block(x, cos, sin)
         return self.norm(x)
 
-    def log_probabilities(self, vectors: Tensor) -> Tensor:
-        """(B, F, V): entry l is of the code at frame l given those before it; from unit code vectors (B, F, K)."""
-        return self.to_codes(self.states(vectors)).float().log_softmax(dim=-1)
+    def head(self, codebook: Tensor) -> tuple[Tensor, Tensor]:
+        """The codes' rows (V, W) and biases (V,), for a codebook (V, K), which takes no gradient."""
+        if self.network is not None:
+            (rows,) = self.network(codebook.detach())
+            return rows, self.bias
+        assert self.to_codes is not None
+        return self.to_codes.weight, self.to_codes.bias
+
+    def log_probabilities(self, vectors: Tensor, codebook: Tensor) -> Tensor:
+        """(B, F, V): entry l is of the code at frame l given those before it; from unit code vectors (B, F, K) of a
+        codebook (V, K)."""
+        return functional.linear(self.states(vectors), *self.head(codebook)).float().log_softmax(dim=-1)
 
     def forward(
         self, quantized: Quantized, quantizer: FactorizedQuantizer, frame_mask: Tensor | None = None
@@ -125,7 +151,7 @@ class CausalPrior(nn.Module):
         kept = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask.bool()
         shares = kept.float() / kept.sum().clamp_min(1)
         rows = (self.states(vectors), latents, codes, shares)
-        shared = (self.to_codes.weight, self.to_codes.bias, directions)
+        shared = (*self.head(quantizer.codebook), directions)
         loss, nats = chunked_sum(self._rate, tuple(r.flatten(0, 1) for r in rows), shared, directions.shape[0])
         return PriorLoss(loss, nats / math.log(2))
 

@@ -20,8 +20,16 @@ from torch import Tensor, nn
 
 from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.nn.model import CodecModel
-from soundcodec_llmcodec.train.config import ADVERSARIAL, LANGUAGE, OptimizerConfig, TrainConfig, TrainConfigError
+from soundcodec_llmcodec.train.config import (
+    ADVERSARIAL,
+    LANGUAGE,
+    OptimizerConfig,
+    TrainConfig,
+    TrainConfigError,
+    make_config,
+)
 from soundcodec_llmcodec.train.discriminators import Discriminators
+from soundcodec_llmcodec.train.flattening import flatten, unflatten
 from soundcodec_llmcodec.train.objectives import LanguageObjectives, Start
 from soundcodec_llmcodec.train.prior import CausalPrior
 from soundcodec_llmcodec.train.revival import CodeUsage
@@ -184,7 +192,7 @@ class TrainState:
             codes, width = language.shape
             plain["language_shapes"] = {"codes": codes, "width": width, "depth": language.alignment.depth}
         for name, part in self.parts():
-            plain[name] = _flatten(part.state_dict(), name, tensors)
+            plain[name] = flatten(part.state_dict(), name, tensors)
         save_file(tensors, scratch / TENSORS)
         (scratch / FACTS).write_text(json.dumps(plain), encoding="utf-8")
         if target.exists():
@@ -201,7 +209,8 @@ class TrainState:
         if plain.get("version") != STATE_VERSION:
             raise TrainConfigError(f"{folder} has state version {plain.get('version')!r}, expected {STATE_VERSION}")
         now = json.loads(json.dumps({**self.config.to_dict(), **(facts or {})}))
-        before = {**plain["config"], **plain["facts"]}
+        # What was written before a key came to be has the key's default.
+        before = {**json.loads(json.dumps(make_config(plain["config"]).to_dict())), **plain["facts"]}
         was, new = {}, {}
         for key in (*FIXED, *(facts or {})):
             was[key], new[key] = _at(before, key), _at(now, key)
@@ -214,7 +223,7 @@ class TrainState:
         for name, part in self.parts():
             if name not in plain:
                 continue  # what joins after this checkpoint starts fresh
-            saved = _unflatten(plain[name], tensors)
+            saved = unflatten(plain[name], tensors)
             if isinstance(part, torch.optim.Optimizer):
                 # Moments are the past's, hyper-parameters are this config's.
                 saved["param_groups"] = part.state_dict()["param_groups"]
@@ -276,25 +285,3 @@ def optimizer_of(module: nn.Module, config: OptimizerConfig, device: torch.devic
     if config.kind == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=device.type == "cuda")
-
-
-def _flatten(value: Any, prefix: str, tensors: dict[str, Tensor]) -> Any:
-    """A JSON-ready copy in which every tensor is {"tensor": name}; the tensors go into `tensors`."""
-    if isinstance(value, Tensor):
-        tensors[prefix] = value.detach().cpu().contiguous().clone()
-        return {"tensor": prefix}
-    if isinstance(value, Mapping):
-        return {"dict": [[key, _flatten(item, f"{prefix}.{key}", tensors)] for key, item in value.items()]}
-    if isinstance(value, (list, tuple)):
-        return [_flatten(item, f"{prefix}.{index}", tensors) for index, item in enumerate(value)]
-    return value
-
-
-def _unflatten(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    if isinstance(value, dict):
-        if "tensor" in value:
-            return tensors[value["tensor"]]
-        return {key: _unflatten(item, tensors) for key, item in value["dict"]}
-    if isinstance(value, list):
-        return [_unflatten(item, tensors) for item in value]
-    return value

@@ -20,7 +20,7 @@ WEIGHTS = {"future_tokens": 1.0}
 
 def rows_of(start: torch.Tensor, tables: int = 2) -> CodeRows:
     torch.manual_seed(0)
-    return CodeRows(CODEC.codebook_dim, LanguageConfig(rows="codebook"), [start] * tables)
+    return CodeRows(CODEC.codebook_dim, 64, [start] * tables)
 
 
 def test_tables_begin_where_the_language_model_would_have_them():

@@ -34,19 +34,22 @@ def prior_of(config: PriorConfig = SMALL) -> CausalPrior:
 def test_a_code_changes_nothing_at_its_own_position_and_before():
     prior = prior_of(PriorConfig())
     vectors = functional.normalize(torch.randn(1, 12, CODEC.codebook_dim, generator=generator()), dim=-1)
-    before = prior.log_probabilities(vectors)
+    codebook = quantizer_of(tiny_codec()).codebook
+    before = prior.log_probabilities(vectors, codebook)
     for changed in (0, 5, 10):
         other = vectors.clone()
         other[0, changed] *= -1
-        difference = (prior.log_probabilities(other) - before)[0].abs().amax(dim=1)
+        difference = (prior.log_probabilities(other, codebook) - before)[0].abs().amax(dim=1)
         assert (difference[: changed + 1] == 0).all()
         assert (difference[changed + 1 :] > 1e-6).all()
     torch.testing.assert_close(before.exp().sum(dim=-1), torch.ones(1, 12))
 
 
+@pytest.mark.parametrize("rows", ["free", "codebook"])
 @pytest.mark.parametrize("context", [False, True])
-def test_who_gets_gradients(context):
-    model, prior = tiny_codec(), prior_of(PriorConfig(layers=2, width=32, heads=2, context_gradient=context))
+def test_who_gets_gradients(context, rows):
+    config = PriorConfig(layers=2, width=32, heads=2, context_gradient=context, rows=rows, row_hidden=16)
+    model, prior = tiny_codec(), prior_of(config)
     prior(quantized_noise(model), quantizer_of(model)).loss.backward()
     assert encoder_gradient(model) > 0
     assert all(parameter.grad.abs().sum() > 0 for parameter in prior.parameters())
@@ -75,16 +78,18 @@ def test_a_uniform_prior_costs_the_whole_code():
     assert float(result.loss.detach()) == pytest.approx(math.log(512), abs=1e-4)
 
 
+@pytest.mark.parametrize("rows", ["free", "codebook"])
 @pytest.mark.parametrize("elements", [512, 7 * 512, 10**9], ids=["row-by-row", "uneven", "at-once"])
-def test_loss_and_gradients_are_those_of_the_formula(monkeypatch, elements):
+def test_loss_and_gradients_are_those_of_the_formula(monkeypatch, elements, rows):
     monkeypatch.setattr(chunked, "CHUNK_ELEMENTS", elements)
-    model, prior = tiny_codec(), prior_of()
+    model, prior = tiny_codec(), prior_of(PriorConfig(layers=2, width=32, heads=2, rows=rows, row_hidden=16))
     quantizer, quantized = quantizer_of(model), quantized_noise(model)
     result = prior(quantized, quantizer)
-    learnt = (quantized.latents, prior.to_codes.weight, prior.start)
+    head = prior.to_codes.weight if rows == "free" else prior.network.tables[0].weight
+    learnt = (quantized.latents, head, prior.start)
     found = torch.autograd.grad(result.loss, learnt, retain_graph=True)
     vectors = functional.normalize(quantizer.codebook, dim=-1)[quantized.codes[:, 0]].detach()
-    log_p = prior.log_probabilities(vectors)
+    log_p = prior.log_probabilities(vectors, quantizer.codebook)
     q = (quantizer.similarities(quantized.latents[:, 0]) / SMALL.temperature).softmax(dim=-1)
     by_hand = -(q * log_p).sum(dim=-1).mean()
     torch.testing.assert_close(result.loss, by_hand, rtol=1e-5, atol=1e-5)
@@ -92,6 +97,29 @@ def test_loss_and_gradients_are_those_of_the_formula(monkeypatch, elements):
     torch.testing.assert_close(result.nll_bits, bits.detach(), rtol=1e-5, atol=1e-5)
     for got, wanted in zip(found, torch.autograd.grad(by_hand, learnt), strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-6)
+
+
+def test_rows_of_the_codebook_tell_of_codes_that_were_never_seen():
+    """Tokens that stay among codes of one kind; of these, every second code is kept for the test."""
+    codebook = quantizer_of(tiny_codec()).codebook.detach()
+    directions = functional.normalize(codebook, dim=-1)
+    near = directions[:, 0].argsort()[-100:]
+    drawn = torch.randint(0, 50, (12, 40), generator=generator())
+    seen, unseen = near[2 * drawn], near[2 * drawn + 1]
+    bits = {}
+    for rows in ("free", "codebook"):
+        prior = prior_of(PriorConfig(layers=1, width=32, heads=2, rows=rows, row_hidden=32))
+        optimizer = torch.optim.AdamW(prior.parameters(), lr=3e-3)
+        for _ in range(40):
+            log_p = prior.log_probabilities(directions[seen], codebook)
+            optimizer.zero_grad()
+            functional.nll_loss(log_p.flatten(0, 1), seen.flatten()).backward()
+            optimizer.step()
+        with torch.no_grad():
+            log_p = prior.log_probabilities(directions[unseen], codebook)
+            bits[rows] = float(functional.nll_loss(log_p.flatten(0, 1), unseen.flatten())) / math.log(2)
+    assert bits["free"] > 9.0  # an even guess over all 512 codes
+    assert bits["codebook"] < 8.5
 
 
 def test_frames_outside_the_mask_do_not_count():
