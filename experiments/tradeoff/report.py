@@ -42,7 +42,7 @@ def write_report(experiment: Experiment, out: Path, folder: Path) -> list[Path]:
         with written_whole(path) as partial:
             partial.write_text(content, encoding="utf-8")
     shown = [metric for metric in CURVES if metric in rows[0].scores]
-    return [*written, draw(rows, experiment.control, shown, folder / "tradeoff.png")]
+    return [*written, draw(rows, baseline(rows, experiment), experiment.control, shown, folder / "tradeoff.png")]
 
 
 def baseline(rows: Sequence[Measured], experiment: Experiment) -> Measured:
