@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-_ABOUT = """    llmcodec train --config compact --data DATA:train --out runs/mid ...
+_ABOUT = """    llmcodec train --config experiments/midpoint.yaml --data DATA:train --out runs/mid
     llmcodec train export runs/mid --kinds codec bundle --out runs/mid/exports
     python experiments/run_tradeoff.py --speech DATA --midpoint runs/mid/exports --out runs/tradeoff --workers 2
     python experiments/run_tradeoff.py --out runs/tradeoff --report docs/results"""
@@ -66,7 +66,8 @@ def _experiment(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
 
 def _run(arguments: argparse.Namespace) -> int:
     from experiments.tradeoff.rows import ExperimentError, RowSpec
-    from experiments.tradeoff.stages import Place, do, stages, write_token_speech
+    from experiments.tradeoff.running import run_row
+    from experiments.tradeoff.stages import Place, stages, write_token_speech
 
     if arguments.speech is None or arguments.midpoint is None:
         raise ExperimentError("running rows takes --speech and --midpoint")
@@ -74,16 +75,18 @@ def _run(arguments: argparse.Namespace) -> int:
     out = arguments.out.resolve()
     midpoint = arguments.midpoint.resolve()
     salmon = None if arguments.salmon is None else arguments.salmon.resolve()
-    place = Place(arguments.speech, midpoint, out, salmon, arguments.device, arguments.threads)
+    # Commands run in the project's folder.
+    speech = str(Path(arguments.speech).resolve()) if Path(arguments.speech).exists() else arguments.speech
+    experiment.check()
+    place = Place(speech, midpoint, out, salmon, arguments.device, arguments.threads)
     write_token_speech(experiment, place)
-    end = time.monotonic() + 60 * (arguments.max_minutes or 1e9)
+    end = time.monotonic() + 60 * (1e9 if arguments.max_minutes is None else arguments.max_minutes)
 
     def whole(row: RowSpec) -> str:
         if time.monotonic() > end:
             return f"{row.name}: not begun, the time is over"
         began = time.monotonic()
-        for stage in stages(experiment, row, place):
-            do(stage, out / row.name, place.threads)
+        run_row(stages(experiment, row, place), out / row.name, place.threads)
         return f"{row.name}: {time.monotonic() - began:.0f} s"
 
     failed = 0
@@ -92,7 +95,10 @@ def _run(arguments: argparse.Namespace) -> int:
         for future in as_completed(running):
             try:
                 print(future.result(), flush=True)
-            except (ValueError, OSError) as error:
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            except (ValueError, OSError, RuntimeError) as error:
                 failed += 1
                 print(f"run_tradeoff: {error}", file=sys.stderr, flush=True)
     return 1 if failed else 0

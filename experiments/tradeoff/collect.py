@@ -37,7 +37,7 @@ class Measured:
     weights: Mapping[str, np.ndarray]
     facts: Mapping[str, Any]
     seconds_spent: Mapping[str, float]
-    salmon: Mapping[str, Mapping[str, float]]
+    salmon: Mapping[str, Mapping[str, float | None]]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,9 @@ def read_row(row: RowSpec, folder: Path) -> Measured:
     weights = {name: [scores[one]["weights"].get(name, 1.0) for one in ids] for name in metrics}
     document = json.loads((folder / "predict" / "results.json").read_text(encoding="utf-8"))
     (codec,) = document["codecs"]
+    hashes = {line["checkpoint_hash"] for line in reconstructed} | {codec["codec_hash"]}
+    if len(hashes) > 1:
+        raise ExperimentError(f"{folder}: tokens and reconstructions are of different codecs: {sorted(hashes)}")
     spent = json.loads((folder / "stages.json").read_text(encoding="utf-8"))
     return Measured(
         row=row,
@@ -124,7 +127,9 @@ def under_control(one: Measured, controls: Sequence[Measured], metric: str, time
     """By how many percent (R,) the row's bits a second lie under the control curve at the row's own distortion.
 
     The curve runs straight from control to control, in order of their distortion. NaN where the row lies beyond the
-    curve's ends: nothing is extrapolated, but a row that is better than the best control is compared with that one.
+    curve's worst end: nothing is extrapolated. A row that is better than the best control is compared with that one.
+    Rate-distortion curves are convex, so that a straight line lies above the curve between two controls: with few
+    controls far apart, what is found is an upper bound.
     """
     distortion = np.stack([mean(control, metric, times) for control in controls], axis=1)
     rates = np.stack([rate(control, times) for control in controls], axis=1)
@@ -137,10 +142,18 @@ def under_control(one: Measured, controls: Sequence[Measured], metric: str, time
     return 100 * (1 - rate(one, times) / found)
 
 
+def paired(one: Measured, base: Measured, name: str, times: np.ndarray) -> np.ndarray:
+    """The difference of weighted means (R,) over the clips that both have, in each resample."""
+    both = ~(np.isnan(one.scores[name]) | np.isnan(base.scores[name]))
+    weights = one.weights[name][both]
+    differences = (one.scores[name] - base.scores[name])[both]
+    return (times[:, both] @ (weights * differences)) / (times[:, both] @ weights)
+
+
 def interval(values: np.ndarray) -> Interval:
-    """The first value, with the 2.5th and 97.5th percentile of the others that are numbers."""
+    """The first value, with the 2.5th and 97.5th percentile of the others; NaN where more than 2.5% of these are."""
     rest = values[1:][~np.isnan(values[1:])]
-    if np.isnan(values[0]) or len(rest) < len(values[1:]) / 2:
+    if np.isnan(values[0]) or len(rest) < 0.975 * len(values[1:]):
         return Interval(math.nan, math.nan, math.nan)
     low, high = np.percentile(rest, (2.5, 97.5))
     return Interval(float(values[0]), float(low), float(high))
@@ -168,10 +181,10 @@ def _number(score: float | None) -> float:
     return math.nan if score is None else float(score)
 
 
-def _salmon(path: Path) -> dict[str, dict[str, float]]:
+def _salmon(path: Path) -> dict[str, dict[str, float | None]]:
     """Accuracy with its interval and n by part, and of all parts as "average"; empty where it was not measured."""
     if not path.is_file():
         return {}
     (model,) = json.loads(path.read_text(encoding="utf-8"))["models"]
     scores = model["scores"]["token"]
-    return {**scores["parts"], "average": scores["average"]}
+    return {**scores["parts"], "average": scores.get("average") or {}}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.tradeoff.collect import HIGHER_IS_BETTER, Measured, draws, interval, mean, rate
+from experiments.tradeoff.collect import HIGHER_IS_BETTER, Measured, draws, interval, mean, paired, rate
 from soundcodec_llmcodec.files import written_whole
 
 # Distinct on white also for most colour-blind eyes; the control is black.
@@ -63,7 +63,7 @@ def _line(
     bars: list[np.ndarray] = []
     for row in sorted(rows, key=lambda row: float(rate(row, times)[0])):
         rates, values = rate(row, times), mean(row, metric, times)
-        found = [interval(rates - rate(base, times)), interval(values - mean(base, metric, times))]
+        found = [interval(rates - rate(base, times)), interval(paired(row, base, metric, times))]
         points.append((float(rates[0]), float(values[0]), f"{row.row.strength:g}"))
         bars.append(np.array([[one.value - one.low, one.high - one.value] for one in found]))
     if not points:

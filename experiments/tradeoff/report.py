@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from experiments.tradeoff.collect import (
     draws,
     interval,
     mean,
+    paired,
     rate,
     under_control,
 )
@@ -80,7 +81,11 @@ def _predictability(rows: Sequence[Measured], experiment: Experiment, times: np.
             "" if one.row.family == experiment.control else _plain(under, "%"),
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    return lines
+    told = (
+        "[95% interval] over clips; against base: paired; *: differs from it, p < 0.05, sign-flip test on the clips' "
+        "bits, Holm's adjustment. Clips alone are drawn anew: one run of the codec and of the language model a row."
+    )
+    return [*lines, "", told]
 
 
 def _distortion(rows: Sequence[Measured], experiment: Experiment, times: np.ndarray) -> list[str]:
@@ -97,7 +102,7 @@ def _distortion(rows: Sequence[Measured], experiment: Experiment, times: np.ndar
             found = interval(mean(one, name, times))
             text = f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
             if one is not base and name in base.scores:
-                text += f" ({_signed(interval(_paired(one, base, name, times)), digits=3)})"
+                text += f" ({_signed(interval(paired(one, base, name, times)), digits=3)})"
             cells.append(text)
         lines.append("| " + " | ".join(cells) + " |")
     return lines
@@ -112,7 +117,7 @@ def _salmon(rows: Sequence[Measured]) -> list[str]:
     lines = ["| row | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(parts)]
     for one in told:
         found = [one.salmon[part] for part in parts]
-        cells = [f"{100 * p['accuracy']:.1f} [{100 * p['low']:.0f}, {100 * p['high']:.0f}]" for p in found]
+        cells = [_accuracy(part) for part in found]
         lines.append("| " + " | ".join((one.row.name, *cells)) + " |")
     return lines
 
@@ -154,21 +159,20 @@ def _document(rows: Sequence[Measured], experiment: Experiment, times: np.ndarra
     return {"baseline": experiment.baseline, "control": experiment.control, "rows": _without_nan(found)}
 
 
-def _paired(one: Measured, base: Measured, name: str, times: np.ndarray) -> np.ndarray:
-    """The difference of weighted means (R,) over the clips that both have, in each resample."""
-    both = ~(np.isnan(one.scores[name]) | np.isnan(base.scores[name]))
-    weights = one.weights[name][both]
-    differences = (one.scores[name] - base.scores[name])[both]
-    return (times[:, both] @ (weights * differences)) / (times[:, both] @ weights)
-
-
 def _p_values(rows: Sequence[Measured], base: Measured) -> dict[str, float]:
-    """Holm-adjusted p-values, by row, of a clip's bits being as often more as fewer than the baseline's."""
+    """Holm-adjusted p-values, by row, of a sign-flip test on the clips' differences in bits from the baseline."""
     others = [one for one in rows if one is not base]
     if not others:
         return {}
     found = sign_flip_p(np.stack([one.bits - base.bits for one in others], axis=1))
     return holm(dict(zip((one.row.name for one in others), found.tolist(), strict=True)))
+
+
+def _accuracy(found: Mapping[str, float | None]) -> str:
+    value, low, high = (found.get(name) for name in ("accuracy", "low", "high"))
+    if value is None or low is None or high is None:
+        return "–"
+    return f"{100 * value:.1f} [{100 * low:.0f}, {100 * high:.0f}]"
 
 
 def _star(p_value: float | None) -> str:

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from soundcodec_llmcodec.lm.training.config import load_config as load_lm_config
+from soundcodec_llmcodec.train.config import make_config
 from soundcodec_llmcodec.train.parsing import build, merged
+
+# Folders beside those of the rows.
+RESERVED = {"cache", "token-speech"}
 
 
 class ExperimentError(ValueError):
@@ -56,6 +61,11 @@ class Experiment:
             raise ExperimentError(f"rows are told apart by their names; given twice: {', '.join(twice)}")
         if self.baseline not in names:
             raise ExperimentError(f"the baseline {self.baseline!r} is none of the rows {', '.join(names)}")
+        taken = sorted(set(names) & RESERVED)
+        if taken:
+            raise ExperimentError(f"rows cannot be called {', '.join(taken)}: folders of the results are")
+        if self.every < 1 or "mel" not in self.metrics or "mel" not in self.full_metrics or "steps" not in self.lm:
+            raise ExperimentError("an experiment needs every >= 1, mel among its metrics, and lm.steps")
         unknown = sorted({use for row in self.rows for use in row.use} - set(self.settings))
         if unknown:
             known = ", ".join(self.settings) or "none"
@@ -70,6 +80,20 @@ class Experiment:
         if unknown:
             raise ExperimentError(f"no rows {', '.join(unknown)}; there are {', '.join(by_name)}")
         return tuple(by_name[name] for name in names)
+
+    def check(self) -> None:
+        """Make every config now, so that a wrong key in the last row is not found hours later. Raises
+        TrainConfigError."""
+        import tempfile
+
+        import yaml
+
+        for row in self.rows:
+            make_config(self.training(row))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "lm.yaml"
+            path.write_text(yaml.safe_dump(dict(self.lm)), encoding="utf-8")
+            load_lm_config(str(path))
 
     def training(self, row: RowSpec) -> dict[str, Any]:
         """The row's training config, as values that `train.config.make_config` takes."""

@@ -1,4 +1,4 @@
-"""What is done for a row, stage after stage; a stage that is done is not done again.
+"""What is done for a row, stage after stage.
 
 A row's folder: `init/` (a smaller codebook), `train/`, `codec/`, `tokens/`, `lm/`, `predict/`, `reconstruct/`,
 `salmon/`, a log of each stage, and `stages.json` with their commands and seconds.
@@ -7,20 +7,16 @@ A row's folder: `init/` (a smaller codebook), `train/`, `codec/`, `tokens/`, `lm
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments.tradeoff.rows import Experiment, ExperimentError, RowSpec
+from experiments.tradeoff.running import Stage
 from soundcodec_llmcodec.files import written_whole
-
-ROOT = Path(__file__).resolve().parents[2]
-RECORD = "stages.json"
+from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfig, make_config
 
 
 @dataclass(frozen=True)
@@ -41,16 +37,6 @@ class Place:
         return self.out / "cache"
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A command, or work in this process, that leaves `made`."""
-
-    name: str
-    made: Path
-    command: tuple[str, ...] = ()
-    work: Callable[[], Any] | None = None
-
-
 def stages(experiment: Experiment, row: RowSpec, place: Place) -> Iterator[Stage]:
     """The row's stages in order."""
     folder = place.out / row.name
@@ -59,7 +45,7 @@ def stages(experiment: Experiment, row: RowSpec, place: Place) -> Iterator[Stage
     if row.codebook is not None:
         init = folder / "init"
         yield Stage("shrink", init / "config.json", work=lambda: _shrink(place, int(row.codebook or 0), init))
-    yield Stage("train", codec / "config.json", _training(experiment, row, place, init))
+    yield _training(experiment, row, place, init)
     tokenize = (*_python("-m", "soundcodec_llmcodec", "tokenize"), "--codec", str(codec), "--quiet")
     tokens = folder / "tokens"
     for dataset, split in ((token_speech(experiment, place), "train"), (place.speech, "validation")):
@@ -105,48 +91,39 @@ def write_token_speech(experiment: Experiment, place: Place) -> None:
         pq.write_table(table.take(pa.array(range(0, len(table), experiment.every))), path)
 
 
-def do(stage: Stage, folder: Path, threads: int) -> None:
-    """Run a stage unless it is done, and note what it took. Raises ExperimentError where its command fails."""
-    record_path = folder / RECORD
-    record = json.loads(record_path.read_text(encoding="utf-8")) if record_path.is_file() else {}
-    if stage.name in record and stage.made.exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-    if stage.work is not None:
-        stage.work()
-    else:
-        _run(stage, folder, threads)
-    record[stage.name] = {"seconds": round(time.monotonic() - began, 1), "command": list(stage.command)}
-    with written_whole(record_path) as path:
-        path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
-def _run(stage: Stage, folder: Path, threads: int) -> None:
-    log = folder / f"{stage.name}.log"
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
-    with log.open("w", encoding="utf-8") as out:
-        code = subprocess.run(stage.command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT).returncode
-    if code:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise ExperimentError(
-            f"{folder.name}: {stage.name} ended with {code}: {lines[-1] if lines else ''} (see {log})"
-        )
-
-
-def _training(experiment: Experiment, row: RowSpec, place: Place, init: Path) -> tuple[str, ...]:
-    import yaml
-
+def _training(experiment: Experiment, row: RowSpec, place: Place, init: Path) -> Stage:
     folder = place.out / row.name
-    values = experiment.training(row)
+    codec = folder / "codec"
+    values = {**experiment.training(row), "init": str(init)}
     if row.codebook is not None:
-        values = {**values, "codec": _codec_of(place.midpoint / "codec", row.codebook)}
-    folder.mkdir(parents=True, exist_ok=True)
+        values["codec"] = _codec_of(place.midpoint / "codec", row.codebook)
+    elif row.parts:
+        _check_parts(row, make_config(values), init)
     config = folder / "train.yaml"
-    config.write_text(yaml.safe_dump({**values, "init": str(init)}, sort_keys=False), encoding="utf-8")
     data = ("--data", f"{place.speech}:train", "--cache", str(place.cache), "--device", place.device)
-    out = ("--out", str(folder / "train"), "--export", str(folder / "codec"), "--quiet")
-    return (*_python("-m", "soundcodec_llmcodec", "train"), "--config", str(config), *data, *out)
+    out = ("--out", str(folder / "train"), "--export", str(codec), "--quiet")
+    command = (*_python("-m", "soundcodec_llmcodec", "train"), "--config", str(config), *data, *out)
+    steps = make_config(values).steps
+
+    def unfinished() -> str | None:
+        described = json.loads((codec / "config.json").read_text(encoding="utf-8"))
+        done = described["info"]["trained"]["steps"]
+        return None if done == steps else f"{done} of {steps} steps"
+
+    made = codec / "config.json"
+    return Stage("train", made, command, settings=(config, values), unfinished=unfinished)
+
+
+def _check_parts(row: RowSpec, config: TrainConfig, bundle: Path) -> None:
+    """Raise ExperimentError where the midpoint lacks what the row should go on from."""
+    needed = {"prior": config.uses("prior"), "language": config.uses(*LANGUAGE)}
+    found = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))["parts"]
+    missing = sorted(name for name, wanted in needed.items() if wanted and name not in found)
+    if missing:
+        raise ExperimentError(
+            f"{row.name} goes on from a midpoint's {' and '.join(missing)}, but {bundle} has only "
+            f"{', '.join(sorted(found))}: train the midpoint with them (midpoint.yaml), or set parts: false"
+        )
 
 
 def _codec_of(midpoint: Path, codes: int) -> dict[str, Any]:
@@ -155,15 +132,17 @@ def _codec_of(midpoint: Path, codes: int) -> dict[str, Any]:
 
 
 def _lm(experiment: Experiment, place: Place, folder: Path) -> Stage:
-    import yaml
-
-    config = folder / "lm.yaml"
-    folder.mkdir(parents=True, exist_ok=True)
-    config.write_text(yaml.safe_dump(dict(experiment.lm), sort_keys=False), encoding="utf-8")
+    config, export = folder / "lm.yaml", folder / "lm" / "export"
     tokens = ("--tokens", f"{folder / 'tokens'}:train", "--codec", str(folder / "codec"), "--device", place.device)
-    out = ("--out", str(folder / "lm"), "--export", str(folder / "lm" / "export"), "--export-which", "last", "--quiet")
+    out = ("--out", str(folder / "lm"), "--export", str(export), "--export-which", "last", "--quiet")
     command = (*_python("-m", "soundcodec_llmcodec", "lm", "train"), "--config", str(config), *tokens, *out)
-    return Stage("lm", folder / "lm" / "export" / "token_lm.json", command)
+    steps = int(experiment.lm["steps"])
+
+    def unfinished() -> str | None:
+        done = json.loads((export / "training.json").read_text(encoding="utf-8"))["steps"]
+        return None if done == steps else f"{done} of {steps} steps"
+
+    return Stage("lm", export / "token_lm.json", command, settings=(config, dict(experiment.lm)), unfinished=unfinished)
 
 
 def _shrink(place: Place, codes: int, folder: Path) -> None:

@@ -18,7 +18,7 @@ from torch.nn import functional
 class CodeRows(nn.Module):
     """Several tables (V, E) from code vectors (V, K): two hidden layers that all tables share, a last one for each.
 
-    Each table begins around the mean of its start rows, and as spread as they are.
+    For codes that point everywhere alike, a table begins around the mean of its start rows and as spread as they are.
     """
 
     def __init__(self, codebook_dim: int, hidden: int, starts: Sequence[Tensor]) -> None:

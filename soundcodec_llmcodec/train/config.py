@@ -88,7 +88,8 @@ class LanguageConfig:
     drawn among those that fit. `head_spread` of 1 lets the heads' rows differ as much as the LLM's words do
     at the start, 0 makes them equal. `rows` says what the codes' rows at the LLM's input and at the heads are: "free"
     rows, each learnt by itself, or "codebook", a network of the code vectors with `row_hidden` units, which says
-    something of every code after few steps. Of a step's clips the LLM reads the share `share`, at least one.
+    something of every code after few steps. Of a piece's clips (a step's, over processes and
+    accumulation) the LLM reads the share `share`, at least one.
     """
 
     model: str = "smollm2"
@@ -282,6 +283,8 @@ def _check(config: TrainConfig) -> None:
     unknown = sorted(set(config.losses) - set(LOSSES))
     if config.trains == "decoder" and config.uses(*LANGUAGE, "prior"):
         raise TrainConfigError("with trains: decoder tokens stay as they are: losses on tokens have nothing to change")
+    if config.trains == "decoder" and config.revival.every:
+        raise TrainConfigError("with trains: decoder tokens stay as they are: set revival.every=0, which moves codes")
     if unknown:
         raise TrainConfigError(f"unknown losses {unknown}; the losses are {', '.join(LOSSES)}")
     if not any(config.uses(name) for name in config.losses):

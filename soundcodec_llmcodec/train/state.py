@@ -50,6 +50,7 @@ FIXED: tuple[str, ...] = (
 )
 FIXED += ("adversary.optimizer.kind", "language.optimizer.kind", "prior_optimizer.kind", "adversary.discriminators")
 FIXED += ("prior", "trains", "language.future_heads", "language.bridge.logits", "language.alignment", "language.rows")
+FIXED += ("language.row_hidden",)
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class TrainState:
             modules["prior"] = (CausalPrior(config.prior, codec), config.prior_optimizer)
         for name, (module, _) in modules.items():
             if bundle is not None and name in bundle:
-                module.load_state_dict(bundle[name])
+                _take_over(module, bundle[name], f"{name} of {config.init}")
         others = {
             name: Part(module.to(device), optimizer_of(module, rates, device), rates)
             for name, (module, rates) in modules.items()
@@ -248,6 +249,18 @@ def bundled_parts(init: str | None) -> Mapping[str, Any] | None:
     from soundcodec_llmcodec.train.export import load_bundle
 
     return load_bundle(Path(init)).parts
+
+
+def _take_over(module: nn.Module, saved: Mapping[str, Tensor], what: str) -> None:
+    """Load a bundle's part. Raises TrainConfigError where the config describes another."""
+    try:
+        module.load_state_dict(dict(saved))
+    except RuntimeError as error:
+        why = " ".join(str(error).split())[:300]
+        raise TrainConfigError(
+            f"the {what} is built otherwise than this config says (rows, sizes, heads): {why}. Set the same keys, or "
+            "take the bundle's codec alone as init"
+        ) from error
 
 
 def _at(values: Mapping[str, Any], path: str) -> Any:

@@ -95,7 +95,7 @@ def write(folder, name: str, bits: float, mel: float | None, ids=IDS):
     (folder / name / "predict" / "clips.jsonl").write_text("\n".join(map(json.dumps, lines)))
     codec = {"codes_used": 5, "codebook_size": 64, "codec_hash": name}
     (folder / name / "predict" / "results.json").write_text(json.dumps({"codecs": [codec]}))
-    lines = [{"clip_id": one, "scores": {"mel": mel}, "weights": {}} for one in ids]
+    lines = [{"clip_id": one, "checkpoint_hash": name, "scores": {"mel": mel}, "weights": {}} for one in ids]
     (folder / name / "reconstruct" / "clips.jsonl").write_text("\n".join(map(json.dumps, lines)))
     document = {"models": [{"splits": {"validation": {"entropy_bits": 2.0}}}]}
     (folder / name / "reconstruct" / "results.json").write_text(json.dumps(document))
@@ -104,7 +104,7 @@ def write(folder, name: str, bits: float, mel: float | None, ids=IDS):
 
 def experiment(*names: str) -> Experiment:
     rows = [RowSpec(name, "control" if name.startswith("base") else "prior", 1.0) for name in names]
-    return Experiment(tuple(rows), {}, {})
+    return Experiment(tuple(rows), {}, {"steps": 1})
 
 
 def test_rows_are_read_as_they_were_measured_and_reported(tmp_path):
@@ -131,6 +131,14 @@ def test_rows_of_other_clips_are_not_compared(tmp_path):
     write(tmp_path, "prior", 12.0, 0.6, ids=("a", "b"))
     with pytest.raises(ExperimentError, match="other clips"):
         collected(experiment("base", "prior"), tmp_path)
+
+
+def test_tokens_of_one_codec_and_audio_of_another_are_no_row(tmp_path):
+    write(tmp_path, "base", 20.0, 0.5)
+    path = tmp_path / "base" / "reconstruct" / "clips.jsonl"
+    path.write_text(path.read_text().replace('"checkpoint_hash": "base"', '"checkpoint_hash": "other"'))
+    with pytest.raises(ExperimentError, match="different codecs"):
+        collected(experiment("base"), tmp_path)
 
 
 def test_without_the_baseline_nothing_is_compared(tmp_path):

@@ -1,4 +1,4 @@
-"""Experiments as YAML, smaller codebooks, and a row's stages from end to end on a tiny codec."""
+"""Experiments as YAML, smaller codebooks, and the stages of a row."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import torch
 
 from experiments import run_tradeoff
 from experiments.tradeoff.rows import ExperimentError, read_experiment
+from experiments.tradeoff.running import Stage, run_row
 from experiments.tradeoff.shrink import clustered, latents_of, shrink
-from experiments.tradeoff.stages import Place, Stage, do, stages
+from experiments.tradeoff.stages import Place, stages
 from soundcodec_llmcodec import LLMCodec, checkpoints
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.model import CodecModel
@@ -20,29 +21,38 @@ from soundcodec_llmcodec.train.config import make_config
 from soundcodec_llmcodec.train.data import open_corpus
 from soundcodec_llmcodec.train.errors import TrainConfigError
 
-RELEASE = Path(run_tradeoff.__file__).parent / "tradeoff.yaml"
+TRADEOFF = Path(run_tradeoff.__file__).parent / "tradeoff.yaml"
 
 
 def test_every_row_of_the_release_is_a_config_that_trains():
     """No key is misspelt, all rows share what must be equal, and a row differs from the baseline in its own way."""
-    experiment = read_experiment(RELEASE)
+    experiment = read_experiment(TRADEOFF)
     configs = {row.name: make_config(experiment.training(row)) for row in experiment.rows}
     base = configs["base"]
     for name, config in configs.items():
-        assert (config.steps, config.seed, config.optimizer) == (base.steps, base.seed, base.optimizer), name
+        assert (config.steps, config.optimizer) == (base.steps, base.optimizer), name
+        assert config.seed == base.seed or name.startswith("base-seed"), name
         assert all(config.losses[loss] == schedule for loss, schedule in base.losses.items()), name
-        assert config == base or config.noise != base.noise or set(config.losses) > set(base.losses), name
+        family = experiment.named([name])[0].family
+        assert (config == base) == (family == "control"), name
+    different = [config for config in configs.values() if config != base]
+    assert all(one != other for i, one in enumerate(different) for other in different[:i])
     assert {row.codebook for row in experiment.rows if row.family == "control"} == {None, 4096, 1024, 256}
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("rows: [{name: a, family: f}]\ncommon: {}\nlm: {}", "baseline 'base' is none of the rows"),
+        ("rows: [{name: a, family: f}]\ncommon: {}\nlm: {steps: 1}", "baseline 'base' is none of the rows"),
         ("rows: [{name: base, family: f}, {name: base, family: f}]\ncommon: {}\nlm: {}", "given twice: base"),
-        ("rows: [{name: base, family: f, use: [x]}]\ncommon: {}\nlm: {}", "unknown settings x"),
+        ("rows: [{name: base, family: f, use: [x]}]\ncommon: {}\nlm: {steps: 1}", "unknown settings x"),
         ("rows: [{name: base, famly: f}]\ncommon: {}\nlm: {}", "did you mean 'family'"),
         ("common: {}", "should hold"),
+        (
+            "rows: [{name: base, family: f}, {name: cache, family: f}]\ncommon: {}\nlm: {steps: 1}",
+            "cannot be called cache",
+        ),
+        ("rows: [{name: base, family: f}]\ncommon: {}\nlm: {}", "lm.steps"),
     ],
 )
 def test_experiments_that_cannot_run_are_refused(tmp_path, text, why):
@@ -52,9 +62,20 @@ def test_experiments_that_cannot_run_are_refused(tmp_path, text, why):
         read_experiment(path)
 
 
+def test_a_wrong_key_in_any_row_is_found_before_anything_runs(tmp_path):
+    path = tmp_path / "experiment.yaml"
+    text = "common: {codec: tiny, losses: {mel: {weight: 1}}}\nlm: {base: tiny, steps: 1}\n"
+    text += "rows:\n  - {name: base, family: f}\n"
+    path.write_text(text)
+    read_experiment(path).check()
+    path.write_text(text + "  - {name: other, family: f, set: {stepz: 3}}\n")
+    with pytest.raises(TrainConfigError, match="steps"):
+        read_experiment(path).check()
+
+
 def test_rows_that_are_not_there_are_named():
     with pytest.raises(ExperimentError, match="no rows x"):
-        read_experiment(RELEASE).named(["base", "x"])
+        read_experiment(TRADEOFF).named(["base", "x"])
 
 
 def test_clusters_lie_where_latents_point():
@@ -102,29 +123,60 @@ def test_a_stage_that_is_done_is_not_done_again_and_a_failure_is_told(tmp_path):
         made.write_text("")
 
     stage = Stage("work", made, work=work)
-    do(stage, tmp_path / "row", 1)
-    do(stage, tmp_path / "row", 1)
+    for _ in range(2):
+        run_row([stage], tmp_path / "row", 1)
     assert calls == [1]
     made.unlink()
-    do(stage, tmp_path / "row", 1)
+    run_row([stage], tmp_path / "row", 1)
     assert calls == [1, 1]
     broken = Stage("broken", tmp_path / "nothing", ("python3", "-c", "raise SystemExit('it is broken')"))
     with pytest.raises(ExperimentError, match="row: broken ended with 1: it is broken"):
-        do(broken, tmp_path / "row", 1)
+        run_row([stage, broken], tmp_path / "row", 1)
     assert set(json.loads((tmp_path / "row" / "stages.json").read_text())) == {"work"}
 
 
+def test_a_stage_that_was_stopped_early_is_not_done(tmp_path):
+    made, left = tmp_path / "row" / "made", ["5 of 6 steps", None]
+    stage = Stage("train", made, work=lambda: made.write_text(""), unfinished=lambda: left.pop(0))
+    with pytest.raises(ExperimentError, match="train ended early: 5 of 6 steps"):
+        run_row([stage], tmp_path / "row", 1)
+    run_row([stage], tmp_path / "row", 1)
+    assert left == []
+
+
+def test_results_of_other_settings_are_not_taken_for_these(tmp_path):
+    made = tmp_path / "row" / "made"
+
+    def stage(steps: int) -> Stage:
+        settings = (tmp_path / "row" / "train.yaml", {"steps": steps})
+        return Stage("train", made, work=lambda: made.write_text(""), settings=settings)
+
+    run_row([stage(5)], tmp_path / "row", 1)
+    with pytest.raises(ExperimentError, match="done with other settings"):
+        run_row([stage(6)], tmp_path / "row", 1)
+    assert (tmp_path / "row" / "train.yaml").read_text() == "steps: 5\n"
+
+
+def test_a_midpoint_has_to_have_what_rows_go_on_from(midpoint, tmp_path):
+    bundle = midpoint.parent / "bundle"
+    bundle.mkdir()
+    (bundle / "bundle.json").write_text(json.dumps({"parts": {"model": [], "average": []}}))
+    experiment = read_experiment(TRADEOFF)
+    place = Place("speech", midpoint.parent, tmp_path / "out")
+    list(stages(experiment, experiment.named(["base"])[0], place))
+    with pytest.raises(ExperimentError, match="goes on from a midpoint's prior"):
+        list(stages(experiment, experiment.named(["prior-3"])[0], place))
+
+
 def test_stages_of_a_row_with_fewer_codes_start_from_these(midpoint, tmp_path):
-    experiment = read_experiment(RELEASE)
+    experiment = read_experiment(TRADEOFF)
     (row,) = experiment.named(["base-256"])
     place = Place("speech", midpoint.parent, tmp_path / "out")
     found = {stage.name: stage for stage in stages(experiment, row, place)}
     assert list(found) == [
         "shrink", "train", "tokenize-train", "tokenize-validation", "lm", "predict", "reconstruct"
     ]  # fmt: skip
-    import yaml
-
-    config = yaml.safe_load((tmp_path / "out" / "base-256" / "train.yaml").read_text())
+    config = found["train"].settings[1]
     assert config["init"] == str(tmp_path / "out" / "base-256" / "init")
     assert config["codec"]["codebook_size"] == 256
     assert make_config(config).codec_config.codebook_size == 256

@@ -104,6 +104,7 @@ def test_texts_of_clips_that_are_not_read_do_not_count(everything, tmp_path):
     run.state.step = 3
     watched = float(run.step().values["texts_watched"])
     assert watched == sum(told[:2])
+    assert sum(told[:2]) < sum(told)
 
 
 def test_training_the_decoder_alone_leaves_every_token_as_it_is(tiny_config, tmp_path):
@@ -120,5 +121,8 @@ def test_training_the_decoder_alone_leaves_every_token_as_it_is(tiny_config, tmp
 
 
 def test_losses_on_tokens_are_refused_where_tokens_stay(everything):
-    with pytest.raises(TrainConfigError, match="tokens stay as they are"):
+    with pytest.raises(TrainConfigError, match="nothing to change"):
         dataclasses.replace(everything, trains="decoder")
+    losses = {name: loss for name, loss in everything.losses.items() if name in ("log_mel", "commitment")}
+    with pytest.raises(TrainConfigError, match=r"revival\.every=0"):
+        dataclasses.replace(everything, trains="decoder", losses=losses)
