@@ -18,11 +18,14 @@ if [ "$state_in" != none ]; then
   rm -rf "$run/checkpoints"
   "$python" "$here/pieces.py" unpack "$state_in" "$run/checkpoints"
 fi
+# A run that stops with an error has saved its state all the same: that leaves the machine too.
+code=0
 PYTHONPATH="$here/..${PYTHONPATH:+:$PYTHONPATH}" \
-  "$python" -m soundcodec_llmcodec train "$@" --out "$run" --max-minutes "$minutes" --quiet
+  "$python" -m soundcodec_llmcodec train "$@" --out "$run" --max-minutes "$minutes" --quiet || code=$?
 newest=$(ls -d "$run"/checkpoints/step-* | sort | tail -1)
 staged=$(mktemp -d)
 cp -r "$newest" "$staged/"
 "$python" "$here/pieces.py" pack "$staged" "$state_out" --mib "${MIB:-16}"
 cp "$run"/log.jsonl "$state_out/"
 rm -rf "$staged"
+exit "$code"

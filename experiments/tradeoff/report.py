@@ -11,6 +11,7 @@ import numpy as np
 
 from eval.aggregate import holm, sign_flip_p
 from experiments.tradeoff.collect import (
+    CAPPED,
     HIGHER_IS_BETTER,
     Interval,
     Measured,
@@ -26,7 +27,7 @@ from experiments.tradeoff.picture import draw
 from experiments.tradeoff.rows import Experiment
 from soundcodec_llmcodec.files import written_whole
 
-SHOWN = ("mel", "stft", "pesq", "stoi", "f0corr", "wer", "speaker_sim")
+SHOWN = ("mel", "stft", "pesq", "stoi", "f0corr", "wer", CAPPED, "speaker_sim")
 CURVES = ("mel", "pesq", "stoi")
 
 
