@@ -93,6 +93,10 @@ def load(
     path = Path(text).expanduser()
     if text in BUNDLED_NAMES:
         config_path, weights_path = ASSETS / text / CONFIG_FILE, ASSETS / text / WEIGHTS_FILE
+        if not config_path.is_file():
+            raise CheckpointError(
+                f"{text!r} comes with the package, but this install has no {config_path}: install it anew"
+            )
     elif path.exists():
         config_path, weights_path = _local_files(path)
     elif text in PUBLISHED:

@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from soundcodec_llmcodec import coding
-from soundcodec_llmcodec.checkpoints import BUNDLED
+from soundcodec_llmcodec.checkpoints import ASSETS, BASE_NAME, BUNDLED_NAMES, CheckpointError
 from soundcodec_llmcodec.llmcodec import LLMCodec
 
 MINI = Path(__file__).parents[1] / "eval" / "mini" / "data"
@@ -32,15 +32,36 @@ def speech() -> list[tuple[str, np.ndarray, int]]:
     return [(row["id"], *soundfile.read(io.BytesIO(row["audio"]["bytes"]), dtype="float32")) for row in rows]
 
 
-def test_it_is_what_the_readme_says(codec):
-    assert codec.name == "llmcodec"
+@pytest.mark.parametrize("name", BUNDLED_NAMES)
+def test_it_is_what_the_readme_says(name):
+    codec = LLMCodec.from_pretrained(name)
+    assert codec.name == name
     assert (codec.config.codebook_size, codec.config.frame_rate, codec.config.num_quantizers) == (20_480, 50.0, 1)
     assert codec.config.bitrate_bps == pytest.approx(716.1, abs=0.1)
     assert codec.config.attention_window is not None
-    assert sum(path.stat().st_size for path in BUNDLED.iterdir()) <= 20 * 2**20
-    card = (BUNDLED / "README.md").read_text(encoding="utf-8")
+    assert sum(path.stat().st_size for path in (ASSETS / name).iterdir()) <= 20 * 2**20
+    card = (ASSETS / name / "README.md").read_text(encoding="utf-8")
     assert codec.weights_hash[:12] in card
     assert "CC BY-SA" in card
+
+
+def test_the_baseline_differs_by_the_prior_alone(codec):
+    """What makes a comparison of the two one of the objective: one recipe, but for that loss and its parts."""
+    base = LLMCodec.from_pretrained(BASE_NAME)
+    assert base.config == codec.config
+    assert base.weights_hash != codec.weights_hash
+    ours, theirs = (dict(one.info["trained"]["recipe"]) for one in (codec, base))
+    assert set(ours["losses"]) - set(theirs["losses"]) == {"prior"}
+    different = {key for key in ours if ours[key] != theirs[key]} - {"losses", "prior_optimizer"}
+    assert different == set()
+    assert all(ours["losses"][name] == loss for name, loss in theirs["losses"].items())
+    assert codec.info["trained"]["steps"] == base.info["trained"]["steps"]
+
+
+def test_an_install_without_its_weights_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr("soundcodec_llmcodec.checkpoints.ASSETS", tmp_path)
+    with pytest.raises(CheckpointError, match="'llmcodec_base' comes with the package, but"):
+        LLMCodec.from_pretrained(BASE_NAME)
 
 
 def test_its_tokens_are_the_ones_recorded_for_it(codec, speech):
