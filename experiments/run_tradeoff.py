@@ -27,8 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.report is not None:
             from experiments.tradeoff.report import write_report
+            from experiments.tradeoff.rows import read_experiment
 
-            for path in write_report(_experiment(arguments), arguments.out, arguments.report):
+            further = [(read_experiment(Path(yaml)), Path(out)) for yaml, out in arguments.beside]
+            for path in write_report(_experiment(arguments), arguments.out, arguments.report, further):
                 print(path)
             return 0
         return _run(arguments)
@@ -55,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--max-minutes", type=float, help="begin no further row after so long")
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="write tables and the picture of what is there")
+    parser.add_argument(
+        "--beside", nargs=2, action="append", default=[], metavar=("YAML", "OUT"), help="another experiment's rows too"
+    )
     return parser
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +25,25 @@ from experiments.tradeoff.collect import (
     under_control,
 )
 from experiments.tradeoff.picture import draw
-from experiments.tradeoff.rows import Experiment
+from experiments.tradeoff.rows import Experiment, ExperimentError
 from soundcodec_llmcodec.files import written_whole
 
 SHOWN = ("mel", "stft", "pesq", "stoi", "f0corr", "wer", CAPPED, "speaker_sim")
 CURVES = ("mel", "pesq", "stoi")
 
 
-def write_report(experiment: Experiment, out: Path, folder: Path) -> list[Path]:
-    """Write `tradeoff.md`, `tradeoff.json` and `tradeoff.png` of the rows that are measured so far."""
+def write_report(
+    experiment: Experiment, out: Path, folder: Path, further: Sequence[tuple[Experiment, Path]] = ()
+) -> list[Path]:
+    """Write `tradeoff.md`, `tradeoff.json` and `tradeoff.png` of the rows that are measured so far.
+
+    Rows of `further` experiments, on the same clips, stand beside them as a family of their own, named by their steps.
+    """
     rows = collected(experiment, out)
+    for other, place in further:
+        rows += [_told_apart(other, one) for one in collected(other, place)]
+    if len({one.clip_ids for one in rows}) > 1:
+        raise ExperimentError("the experiments were measured on different clips")
     folder.mkdir(parents=True, exist_ok=True)
     times = draws(len(rows[0].clip_ids))
     written = [folder / "tradeoff.md", folder / "tradeoff.json"]
@@ -45,6 +55,11 @@ def write_report(experiment: Experiment, out: Path, folder: Path) -> list[Path]:
             partial.write_text(content, encoding="utf-8")
     shown = [metric for metric in CURVES if metric in rows[0].scores]
     return [*written, draw(rows, baseline(rows, experiment), experiment.control, shown, folder / "tradeoff.png")]
+
+
+def _told_apart(experiment: Experiment, one: Measured) -> Measured:
+    steps = f"{int(experiment.training(one.row)['steps']):,} steps"
+    return replace(one, row=replace(one.row, name=f"{one.row.name}, {steps}", family=steps))
 
 
 def baseline(rows: Sequence[Measured], experiment: Experiment) -> Measured:

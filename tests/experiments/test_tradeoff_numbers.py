@@ -126,6 +126,21 @@ def test_rows_are_read_as_they_were_measured_and_reported(tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_another_experiments_rows_stand_beside_by_their_steps(tmp_path):
+    for folder, names in (("short", ("base", "prior")), ("long", ("base",))):
+        for name in names:
+            write(tmp_path / folder, name, 20.0, 0.5)
+    longer = Experiment((RowSpec("base", "control"),), {"steps": 2000}, {"steps": 1})
+    further = [(longer, tmp_path / "long")]
+    markdown, numbers, _ = write_report(experiment("base", "prior"), tmp_path / "short", tmp_path / "report", further)
+    assert "| base, 2,000 steps | 5 of 64 |" in markdown.read_text()
+    families = {row["row"]: row["family"] for row in json.loads(numbers.read_text())["rows"]}
+    assert families == {"base": "control", "prior": "prior", "base, 2,000 steps": "2,000 steps"}
+    write(tmp_path / "other", "base", 20.0, 0.5, ids=("a", "b"))
+    with pytest.raises(ExperimentError, match="different clips"):
+        write_report(experiment("base", "prior"), tmp_path / "short", tmp_path, [(longer, tmp_path / "other")])
+
+
 def test_rows_of_other_clips_are_not_compared(tmp_path):
     write(tmp_path, "base", 20.0, 0.5)
     write(tmp_path, "prior", 12.0, 0.6, ids=("a", "b"))
