@@ -37,7 +37,8 @@ def write_report(
 ) -> list[Path]:
     """Write `tradeoff.md`, `tradeoff.json` and `tradeoff.png` of the rows that are measured so far.
 
-    Rows of `further` experiments, on the same clips, stand beside them as a family of their own, named by their steps.
+    Rows of `further` experiments, on the same clips, stand beside them as a family of their own, named by their steps;
+    they are not held against a control curve of fewer steps.
     """
     rows = collected(experiment, out)
     for other, place in further:
@@ -55,6 +56,11 @@ def write_report(
             partial.write_text(content, encoding="utf-8")
     shown = [metric for metric in CURVES if metric in rows[0].scores]
     return [*written, draw(rows, baseline(rows, experiment), experiment.control, shown, folder / "tradeoff.png")]
+
+
+def _is_comparable(one: Measured, experiment: Experiment) -> bool:
+    """Whether a row is to be held against the control curve: no control itself, and trained as long as they were."""
+    return one.row.family != experiment.control and one.row.name in {row.name for row in experiment.rows}
 
 
 def _told_apart(experiment: Experiment, one: Measured) -> Measured:
@@ -94,7 +100,7 @@ def _predictability(rows: Sequence[Measured], experiment: Experiment, times: np.
             f"{2**per_token:,.0f}",
             f"{bits.value:.0f} [{bits.low:.0f}, {bits.high:.0f}]",
             "" if one is base else _signed(against, "%") + _star(chances.get(one.row.name)),
-            "" if one.row.family == experiment.control else _plain(under, "%"),
+            _plain(under, "%") if _is_comparable(one, experiment) else "",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     told = (
@@ -165,7 +171,7 @@ def _document(rows: Sequence[Measured], experiment: Experiment, times: np.ndarra
                 "under_control_percent": {
                     name: vars(interval(under_control(one, controls(rows, experiment), name, times)))
                     for name in CURVES
-                    if name in one.scores
+                    if name in one.scores and _is_comparable(one, experiment)
                 },
                 "scores": scores,
                 "salmon": {part: dict(values) for part, values in one.salmon.items()},

@@ -135,6 +135,11 @@ def test_another_experiments_rows_stand_beside_by_their_steps(tmp_path):
     markdown, numbers, _ = write_report(experiment("base", "prior"), tmp_path / "short", tmp_path / "report", further)
     assert "| base, 2,000 steps | 5 of 64 |" in markdown.read_text()
     families = {row["row"]: row["family"] for row in json.loads(numbers.read_text())["rows"]}
+    assert {row["row"]: list(row["under_control_percent"]) for row in json.loads(numbers.read_text())["rows"]} == {
+        "base": [],
+        "prior": ["mel"],
+        "base, 2,000 steps": [],
+    }
     assert families == {"base": "control", "prior": "prior", "base, 2,000 steps": "2,000 steps"}
     write(tmp_path / "other", "base", 20.0, 0.5, ids=("a", "b"))
     with pytest.raises(ExperimentError, match="different clips"):
