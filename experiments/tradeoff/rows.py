@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from soundcodec_llmcodec.lm.training.config import load_config as load_lm_config
-from soundcodec_llmcodec.train.config import make_config
+from soundcodec_llmcodec.train.config import load_config
 from soundcodec_llmcodec.train.parsing import build, merged
 
+T = TypeVar("T")
 # Folders beside those of the rows.
 RESERVED = {"cache", "token-speech"}
 
@@ -84,16 +85,9 @@ class Experiment:
     def check(self) -> None:
         """Make every config now, so that a wrong key in the last row is not found hours later. Raises
         TrainConfigError."""
-        import tempfile
-
-        import yaml
-
         for row in self.rows:
-            make_config(self.training(row))
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "lm.yaml"
-            path.write_text(yaml.safe_dump(dict(self.lm)), encoding="utf-8")
-            load_lm_config(str(path))
+            as_config(self.training(row), load_config)
+        as_config(self.lm, load_lm_config)
 
     def training(self, row: RowSpec) -> dict[str, Any]:
         """The row's training config, as values that `train.config.make_config` takes."""
@@ -101,6 +95,18 @@ class Experiment:
         for use in row.use:
             values = merged(values, self.settings[use])
         return merged(values, row.set)
+
+
+def as_config(values: Mapping[str, Any], load: Callable[[str], T]) -> T:
+    """The config that `load` makes of these values as a YAML file, which may have a `base`."""
+    import tempfile
+
+    import yaml
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yaml"
+        path.write_text(yaml.safe_dump(dict(values)), encoding="utf-8")
+        return load(str(path))
 
 
 def read_experiment(path: Path) -> Experiment:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.tradeoff.rows import Experiment, ExperimentError, RowSpec
+from experiments.tradeoff.rows import Experiment, ExperimentError, RowSpec, as_config
 from experiments.tradeoff.running import Stage
 from soundcodec_llmcodec.files import written_whole
-from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfig, make_config
+from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfig, load_config
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,12 @@ def _training(experiment: Experiment, row: RowSpec, place: Place, init: Path) ->
     if row.codebook is not None:
         values["codec"] = _codec_of(place.midpoint / "codec", row.codebook)
     elif row.parts:
-        _check_parts(row, make_config(values), init)
+        _check_parts(row, as_config(values, load_config), init)
     config = folder / "train.yaml"
     data = ("--data", f"{place.speech}:train", "--cache", str(place.cache), "--device", place.device)
     out = ("--out", str(folder / "train"), "--export", str(codec), "--quiet")
     command = (*_python("-m", "soundcodec_llmcodec", "train"), "--config", str(config), *data, *out)
-    steps = make_config(values).steps
+    steps = as_config(values, load_config).steps
 
     def unfinished() -> str | None:
         described = json.loads((codec / "config.json").read_text(encoding="utf-8"))
