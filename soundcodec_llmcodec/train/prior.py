@@ -101,15 +101,15 @@ class CausalPrior(nn.Module):
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         # Nearly uniform at first: nothing is made dearer before the prior has seen anything.
-        start = _START_DEVIATION * torch.randn(codec.codebook_size, config.width)
         self.network: CodeRows | None = None
         self.to_codes: nn.Linear | None = None
         if config.rows == "codebook":
+            start = _START_DEVIATION * torch.randn(codec.codebook_size, config.width)
             self.network = CodeRows(codec.codebook_dim, config.row_hidden, [start])
             self.bias = nn.Parameter(torch.zeros(codec.codebook_size))
         else:
             self.to_codes = nn.Linear(config.width, codec.codebook_size)
-            self.to_codes.weight.data.copy_(start)
+            nn.init.normal_(self.to_codes.weight, std=_START_DEVIATION)
             nn.init.zeros_(self.to_codes.bias)
 
     def states(self, vectors: Tensor) -> Tensor:
