@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 _ABOUT = """    llmcodec train --config experiments/midpoint.yaml --data DATA:train --out runs/mid
     llmcodec train export runs/mid --kinds codec bundle --out runs/mid/exports
     python experiments/run_tradeoff.py --speech DATA --midpoint runs/mid/exports --out runs/tradeoff --workers 2
-    python experiments/run_tradeoff.py --out runs/tradeoff --report docs/results"""
+    python experiments/run_tradeoff.py --out runs/tradeoff --report docs/tradeoff"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
