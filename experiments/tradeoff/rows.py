@@ -26,8 +26,9 @@ class RowSpec:
 
     `family` is the line it belongs to in the picture, `strength` its place on it. `codebook` is the number of codes
     that the midpoint's are clustered to first (None: all of them). `parts` says whether what trains beside the codec
-    (a prior, the LLM's rows) comes from the midpoint too. `use` names shared settings, `set` the row's own, both as
-    differences to `common`. `full` rows are measured by all metrics and on SALMon's pairs.
+    (a prior, the LLM's rows) comes from the midpoint too. `start` names another row, whose codec this one goes on from
+    in place of the midpoint's; nothing beside the codec comes with it. `use` names shared settings, `set` the row's
+    own, both as differences to `common`. `full` rows are measured by all metrics and on SALMon's pairs.
     """
 
     name: str
@@ -35,6 +36,7 @@ class RowSpec:
     strength: float = 0.0
     codebook: int | None = None
     parts: bool = True
+    start: str | None = None
     use: tuple[str, ...] = ()
     set: Mapping[str, Any] = field(default_factory=dict)
     full: bool = False
@@ -62,6 +64,9 @@ class Experiment:
             raise ExperimentError(f"rows are told apart by their names; given twice: {', '.join(twice)}")
         if self.baseline not in names:
             raise ExperimentError(f"the baseline {self.baseline!r} is none of the rows {', '.join(names)}")
+        lost = [row for row in self.rows if row.start is not None and (row.start not in names or row.start == row.name)]
+        if lost:
+            raise ExperimentError(f"{lost[0].name} starts from {lost[0].start!r}, which is no other row")
         taken = sorted(set(names) & RESERVED)
         if taken:
             raise ExperimentError(f"rows cannot be called {', '.join(taken)}: folders of the results are")

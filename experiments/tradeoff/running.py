@@ -24,7 +24,8 @@ class Stage:
     """A command, or work in this process, that leaves `made`.
 
     `settings` are values that are written to a YAML file first. `unfinished` says what is missing of what was made,
-    None where nothing is: a training that was stopped leaves files too.
+    None where nothing is: a training that was stopped leaves files too. `source` is the hash of another row's codec
+    that it begins with.
     """
 
     name: str
@@ -33,11 +34,14 @@ class Stage:
     work: Callable[[], Any] | None = None
     settings: tuple[Path, Mapping[str, Any]] | None = None
     unfinished: Callable[[], str | None] | None = None
+    source: str | None = None
 
     def digest(self, before: str) -> str:
         """What decides its result, and that of the stages before it."""
         values = None if self.settings is None else self.settings[1]
         told = [before, self.name, self.command, str(self.made), values]
+        if self.source is not None:
+            told.append(self.source)
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,15 @@ class Place:
 def stages(experiment: Experiment, row: RowSpec, place: Place) -> Iterator[Stage]:
     """The row's stages in order."""
     folder = place.out / row.name
-    init = place.midpoint / ("bundle" if row.parts else "codec")
+    begun = place.midpoint if row.start is None else place.out / row.start
+    init = begun / ("bundle" if row.parts and row.start is None else "codec")
     codec = folder / "codec"
+    source = None if row.start is None else _finished(row, begun / "codec", experiment)
     if row.codebook is not None:
-        init = folder / "init"
-        yield Stage("shrink", init / "config.json", work=lambda: _shrink(place, int(row.codebook or 0), init))
-    yield _training(experiment, row, place, init)
+        codes, whole, init = row.codebook, begun / "codec", folder / "init"
+        made = init / "config.json"
+        yield Stage("shrink", made, work=lambda: _shrink(place, whole, codes, init), source=source)
+    yield replace(_training(experiment, row, place, begun, init), source=source)
     tokenize = (*_python("-m", "soundcodec_llmcodec", "tokenize"), "--codec", str(codec), "--quiet")
     tokens = folder / "tokens"
     for dataset, split in ((token_speech(experiment, place), "train"), (place.speech, "validation")):
@@ -91,13 +94,24 @@ def write_token_speech(experiment: Experiment, place: Place) -> None:
         pq.write_table(table.take(pa.array(range(0, len(table), experiment.every))), path)
 
 
-def _training(experiment: Experiment, row: RowSpec, place: Place, init: Path) -> Stage:
+def _finished(row: RowSpec, codec: Path, experiment: Experiment) -> str:
+    """The hash of the codec of the row that this one starts from. Raises ExperimentError where that is not trained."""
+    (other,) = experiment.named([str(row.start)])
+    wanted = as_config(experiment.training(other), load_config).steps
+    described = codec / "config.json"
+    found = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else None
+    if found is None or found["info"]["trained"]["steps"] != wanted:
+        raise ExperimentError(f"{row.name} goes on from {row.start}, which is not trained: run that row first")
+    return str(found["weights_hash"])
+
+
+def _training(experiment: Experiment, row: RowSpec, place: Place, begun: Path, init: Path) -> Stage:
     folder = place.out / row.name
     codec = folder / "codec"
     values = {**experiment.training(row), "init": str(init)}
     if row.codebook is not None:
-        values["codec"] = _codec_of(place.midpoint / "codec", row.codebook)
-    elif row.parts:
+        values["codec"] = _codec_of(begun / "codec", row.codebook)
+    elif row.parts and row.start is None:
         _check_parts(row, as_config(values, load_config), init)
     config = folder / "train.yaml"
     data = ("--data", f"{place.speech}:train", "--cache", str(place.cache), "--device", place.device)
@@ -126,8 +140,8 @@ def _check_parts(row: RowSpec, config: TrainConfig, bundle: Path) -> None:
         )
 
 
-def _codec_of(midpoint: Path, codes: int) -> dict[str, Any]:
-    described = json.loads((midpoint / "config.json").read_text(encoding="utf-8"))["codec"]
+def _codec_of(codec: Path, codes: int) -> dict[str, Any]:
+    described = json.loads((codec / "config.json").read_text(encoding="utf-8"))["codec"]
     return {**described, "codebook_size": codes, "codebook_partitions": {}}
 
 
@@ -145,14 +159,13 @@ def _lm(experiment: Experiment, place: Place, folder: Path) -> Stage:
     return Stage("lm", export / "token_lm.json", command, settings=(config, dict(experiment.lm)), unfinished=unfinished)
 
 
-def _shrink(place: Place, codes: int, folder: Path) -> None:
+def _shrink(place: Place, codec: Path, codes: int, folder: Path) -> None:
     from experiments.tradeoff.shrink import shrink
     from soundcodec_llmcodec import checkpoints
     from soundcodec_llmcodec.train.data import open_corpus
 
-    midpoint = place.midpoint / "codec"
-    rate = checkpoints.load(midpoint).config.sample_rate
-    shrink(str(midpoint), open_corpus([f"{place.speech}:train"], rate, place.cache), codes, folder)
+    rate = checkpoints.load(codec).config.sample_rate
+    shrink(str(codec), open_corpus([f"{place.speech}:train"], rate, place.cache), codes, folder)
 
 
 def _python(*arguments: str) -> tuple[str, ...]:

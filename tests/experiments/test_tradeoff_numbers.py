@@ -127,23 +127,35 @@ def test_rows_are_read_as_they_were_measured_and_reported(tmp_path):
 
 
 def test_another_experiments_rows_stand_beside_by_their_steps(tmp_path):
-    for folder, names in (("short", ("base", "prior")), ("long", ("base",))):
-        for name in names:
-            write(tmp_path / folder, name, 20.0, 0.5)
-    longer = Experiment((RowSpec("base", "control"),), {"steps": 2000}, {"steps": 1})
+    """A longer experiment's rows are held against its own baseline and its own controls: 18 bits on a line from 30 at
+    0.4 to 10 at 0.8 is 10% under it, and 40% under its baseline; the shorter one's controls would say other numbers."""
+    for name, bits, mel in (("base", 20.0, 0.5), ("base-2", 10.0, 0.7), ("prior", 12.0, 0.6)):
+        write(tmp_path / "short", name, bits, mel)
+    for name, bits, mel in (("base", 30.0, 0.4), ("base-2", 10.0, 0.8), ("prior", 18.0, 0.6)):
+        write(tmp_path / "long", name, bits, mel)
+    rows = experiment("base", "base-2", "prior").rows
+    longer = Experiment(rows, {"steps": 2000}, {"steps": 1})
+    plan = experiment("base", "base-2", "prior")
     further = [(longer, tmp_path / "long")]
-    markdown, numbers, _ = write_report(experiment("base", "prior"), tmp_path / "short", tmp_path / "report", further)
+    markdown, numbers, _ = write_report(plan, tmp_path / "short", tmp_path / "report", further)
     assert "| base, 2,000 steps | 5 of 64 |" in markdown.read_text()
-    families = {row["row"]: row["family"] for row in json.loads(numbers.read_text())["rows"]}
-    assert {row["row"]: list(row["under_control_percent"]) for row in json.loads(numbers.read_text())["rows"]} == {
-        "base": [],
-        "prior": ["mel"],
-        "base, 2,000 steps": [],
-    }
-    assert families == {"base": "control", "prior": "prior", "base, 2,000 steps": "2,000 steps"}
+    found = {row["row"]: row for row in json.loads(numbers.read_text())["rows"]}
+    assert found["prior"]["against_base_percent"]["value"] == pytest.approx(-40)
+    one = found["prior, 2,000 steps"]
+    assert (one["family"], one["baseline"]) == ("prior, 2,000 steps", "base, 2,000 steps")
+    assert one["against_base_percent"]["value"] == pytest.approx(-40)
+    assert one["under_control_percent"]["mel"]["value"] == pytest.approx(10)
+    assert {name for name, row in found.items() if row["under_control_percent"]} == {"prior", "prior, 2,000 steps"}
     write(tmp_path / "other", "base", 20.0, 0.5, ids=("a", "b"))
     with pytest.raises(ExperimentError, match="different clips"):
-        write_report(experiment("base", "prior"), tmp_path / "short", tmp_path, [(longer, tmp_path / "other")])
+        write_report(plan, tmp_path / "short", tmp_path, [(longer, tmp_path / "other")])
+
+
+def test_a_baseline_alone_is_no_control_curve(tmp_path):
+    for name, mel in (("base", 0.5), ("prior", 0.5)):
+        write(tmp_path, name, 20.0, mel)
+    _, numbers, _ = write_report(experiment("base", "prior"), tmp_path, tmp_path / "report")
+    assert all(row["under_control_percent"] == {} for row in json.loads(numbers.read_text())["rows"])
 
 
 def test_rows_of_other_clips_are_not_compared(tmp_path):

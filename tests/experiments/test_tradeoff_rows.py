@@ -53,6 +53,8 @@ def test_every_row_of_the_release_is_a_config_that_trains():
             "cannot be called cache",
         ),
         ("rows: [{name: base, family: f}]\ncommon: {}\nlm: {}", "lm.steps"),
+        ("rows: [{name: base, family: f, start: b}]\ncommon: {}\nlm: {steps: 1}", "base starts from 'b'"),
+        ("rows: [{name: base, family: f, start: base}]\ncommon: {}\nlm: {steps: 1}", "which is no other row"),
     ],
 )
 def test_experiments_that_cannot_run_are_refused(tmp_path, text, why):
@@ -180,3 +182,48 @@ def test_stages_of_a_row_with_fewer_codes_start_from_these(midpoint, tmp_path):
     assert config["init"] == str(tmp_path / "out" / "base-256" / "init")
     assert config["codec"]["codebook_size"] == 256
     assert make_config(config).codec_config.codebook_size == 256
+
+
+SHIP = TRADEOFF.with_name("ship.yaml")
+
+
+def write_codec(folder: Path, midpoint: Path, steps: int) -> None:
+    """A row's codec, as if it had trained for so many steps."""
+    folder.mkdir(parents=True, exist_ok=True)
+    described = json.loads((midpoint / "config.json").read_text())
+    described["info"] = {"trained": {"steps": steps}}
+    (folder / "config.json").write_text(json.dumps(described))
+
+
+def test_what_ships_is_held_against_its_baseline_with_fewer_codes(midpoint, tmp_path):
+    """They go on from the trained baseline, not from the midpoint, and not before it is trained."""
+    experiment = read_experiment(SHIP)
+    experiment.check()
+    (row,) = experiment.named(["base-1024"])
+    out = tmp_path / "out"
+    place = Place("speech", midpoint.parent, out)
+    with pytest.raises(ExperimentError, match="base-1024 goes on from base, which is not trained: run that row first"):
+        list(stages(experiment, row, place))
+    write_codec(out / "base" / "codec", midpoint, 1999)
+    with pytest.raises(ExperimentError, match="not trained"):
+        list(stages(experiment, row, place))
+    write_codec(out / "base" / "codec", midpoint, 2000)
+    found = {stage.name: stage for stage in stages(experiment, row, place)}
+    config = make_config(found["train"].settings[1])
+    assert (config.init, config.codec_config.codebook_size) == (str(out / "base-1024" / "init"), 1024)
+    baseline = make_config(experiment.training(experiment.named(["base"])[0]))
+    assert config.losses == baseline.losses
+    assert config.steps == 240
+
+
+def test_another_baseline_makes_other_rows_of_those_that_start_from_it(midpoint, tmp_path):
+    experiment = read_experiment(SHIP)
+    (row,) = experiment.named(["base-1024"])
+    place = Place("speech", midpoint.parent, tmp_path / "out")
+    write_codec(tmp_path / "out" / "base" / "codec", midpoint, 2000)
+    before = [stage.digest("") for stage in stages(experiment, row, place)]
+    path = tmp_path / "out" / "base" / "codec" / "config.json"
+    path.write_text(path.read_text().replace(json.loads(path.read_text())["weights_hash"], "0" * 64))
+    after = [stage.digest("") for stage in stages(experiment, row, place)]
+    assert before[0] != after[0]
+    assert before[2:] == after[2:]  # their own settings are the same; a digest counts all before it

@@ -1,0 +1,52 @@
+"""Measured rows with what each is held against: its own experiment's baseline and control curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from experiments.tradeoff.collect import Measured, collected
+from experiments.tradeoff.rows import Experiment, ExperimentError
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Rows of one experiment, the row that others are compared with, and the family of its control curve."""
+
+    rows: tuple[Measured, ...]
+    base: Measured
+    control: str
+
+    @property
+    def controls(self) -> list[Measured]:
+        """The rows of the control curve."""
+        return [one for one in self.rows if one.row.family == self.control]
+
+    def is_comparable(self, one: Measured) -> bool:
+        """Whether a row is to be held against the control curve: no control itself, and there is a curve."""
+        return one.row.family != self.control and len(self.controls) > 1
+
+
+def gathered(experiment: Experiment, out: Path, further: Sequence[tuple[Experiment, Path]] = ()) -> list[Group]:
+    """The experiment's rows measured so far, and those of `further` ones on the same clips, told apart by the steps of
+    their baseline. Raises ExperimentError where clips differ."""
+    groups = [_group(experiment, collected(experiment, out), experiment.control)]
+    for other, place in further:
+        (base,) = other.named([other.baseline])
+        steps = f"{int(other.training(base)['steps']):,} steps"
+        rows = [_told_apart(one, steps) for one in collected(other, place)]
+        groups.append(_group(other, rows, f"{other.control}, {steps}", f", {steps}"))
+    if len({group.base.clip_ids for group in groups}) > 1:
+        raise ExperimentError("the experiments were measured on different clips")
+    return groups
+
+
+def _group(experiment: Experiment, rows: Sequence[Measured], control: str, suffix: str = "") -> Group:
+    base = next(one for one in rows if one.row.name == f"{experiment.baseline}{suffix}")
+    return Group(tuple(rows), base, control)
+
+
+def _told_apart(one: Measured, steps: str) -> Measured:
+    row = replace(one.row, name=f"{one.row.name}, {steps}", family=f"{one.row.family}, {steps}")
+    return replace(one, row=row)
