@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             from experiments.tradeoff.rows import read_experiment
 
             further = [(read_experiment(Path(yaml)), Path(out)) for yaml, out in arguments.beside]
-            for path in write_report(_experiment(arguments), arguments.out, arguments.report, further):
+            experiment = _experiment(arguments)
+            for path in write_report(experiment, arguments.out, arguments.report, further, arguments.table):
                 print(path)
             return 0
         return _run(arguments)
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--max-minutes", type=float, help="begin no further row after so long")
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="write tables and the picture of what is there")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="with --report: fill the short table in this text")
     parser.add_argument(
         "--beside", nargs=2, action="append", default=[], metavar=("YAML", "OUT"), help="another experiment's rows too"
     )

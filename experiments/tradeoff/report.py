@@ -13,7 +13,6 @@ from eval.aggregate import holm, sign_flip_p
 from experiments.tradeoff.collect import (
     CAPPED,
     HIGHER_IS_BETTER,
-    Interval,
     Measured,
     draws,
     interval,
@@ -25,29 +24,36 @@ from experiments.tradeoff.collect import (
 from experiments.tradeoff.groups import Group, gathered
 from experiments.tradeoff.picture import draw
 from experiments.tradeoff.rows import Experiment
+from experiments.tradeoff.summary import CURVES, fill, summary
+from experiments.tradeoff.telling import plain, signed
 from soundcodec_llmcodec.files import written_whole
 
 SHOWN = ("mel", "stft", "pesq", "stoi", "f0corr", "wer", CAPPED, "speaker_sim")
-CURVES = ("mel", "pesq", "stoi")
 
 
 def write_report(
-    experiment: Experiment, out: Path, folder: Path, further: Sequence[tuple[Experiment, Path]] = ()
+    experiment: Experiment,
+    out: Path,
+    folder: Path,
+    further: Sequence[tuple[Experiment, Path]] = (),
+    text: Path | None = None,
 ) -> list[Path]:
     """Write `tradeoff.md`, `tradeoff.json` and `tradeoff.png` of the rows that are measured so far.
 
     Rows of `further` experiments, on the same clips, stand beside them, named by their steps; each is held against the
-    baseline and the control curve of its own experiment.
+    baseline and the control curve of its own experiment. `text` is a file that gets the short table, between its marks.
     """
     groups = gathered(experiment, out, further)
     rows = [one for group in groups for one in group.rows]
+    if text is not None:
+        fill(text, summary(groups))
     folder.mkdir(parents=True, exist_ok=True)
     times = draws(len(rows[0].clip_ids))
     written = [folder / "tradeoff.md", folder / "tradeoff.json"]
-    text = "\n".join((*_predictability(groups, times), "", *_distortion(groups, times), "",
+    tables = "\n".join((*_predictability(groups, times), "", *_distortion(groups, times), "",
                       *_salmon(rows), "", *_cost(rows))) + "\n"  # fmt: skip
     contents = json.dumps(_document(groups, times), indent=1) + "\n"
-    for path, content in zip(written, (text, contents), strict=True):
+    for path, content in zip(written, (tables, contents), strict=True):
         with written_whole(path) as partial:
             partial.write_text(content, encoding="utf-8")
     shown = [metric for metric in CURVES if metric in rows[0].scores]
@@ -75,8 +81,8 @@ def _predictability(groups: Sequence[Group], times: np.ndarray) -> list[str]:
                 f"{per_token:.2f}",
                 f"{2**per_token:,.0f}",
                 f"{bits.value:.0f} [{bits.low:.0f}, {bits.high:.0f}]",
-                "" if one is group.base else _signed(against, "%") + _star(chances.get(one.row.name)),
-                _plain(under, "%") if group.is_comparable(one) else "",
+                "" if one is group.base else signed(against, "%") + _star(chances.get(one.row.name)),
+                plain(under, "%") if group.is_comparable(one) else "",
             ]
             lines.append("| " + " | ".join(cells) + " |")
     told = (
@@ -105,7 +111,7 @@ def _score(one: Measured, base: Measured, name: str, times: np.ndarray) -> str:
     found = interval(mean(one, name, times))
     text = f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
     if one is not base and name in base.scores:
-        text += f" ({_signed(interval(paired(one, base, name, times)), digits=3)})"
+        text += f" ({signed(interval(paired(one, base, name, times)), digits=3)})"
     return text
 
 
@@ -179,18 +185,6 @@ def _accuracy(found: Mapping[str, float | None]) -> str:
 
 def _star(p_value: float | None) -> str:
     return " *" if p_value is not None and p_value < 0.05 else ""
-
-
-def _signed(found: Interval, unit: str = "", digits: int = 1) -> str:
-    if math.isnan(found.value):
-        return "–"
-    return f"{found.value:+.{digits}f}{unit} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
-
-
-def _plain(found: Interval, unit: str = "") -> str:
-    if math.isnan(found.value):
-        return "beyond its end"
-    return f"{found.value:.1f}{unit} [{found.low:.1f}, {found.high:.1f}]"
 
 
 def _without_nan(value: object) -> object:

@@ -151,6 +151,25 @@ def test_another_experiments_rows_stand_beside_by_their_steps(tmp_path):
         write_report(plan, tmp_path / "short", tmp_path, [(longer, tmp_path / "other")])
 
 
+def test_the_short_table_stands_between_its_marks_and_the_rest_stays(tmp_path):
+    for name, bits, mel in (("base", 20.0, 0.5), ("base-2", 10.0, 0.7), ("prior", 12.0, 0.6)):
+        write(tmp_path, name, bits, mel)
+    text = tmp_path / "text.md"
+    text.write_text("before\n\n<!-- rows -->\nold\n<!-- /rows -->\n\nafter\n")
+    plan = experiment("base", "base-2", "prior")
+    for _ in range(2):
+        write_report(plan, tmp_path, tmp_path / "report", text=text)
+    row = "| prior | 5 | 6 [6, 6] | -40.0% [-40.0, -40.0] | 20.0% [20.0, 20.0] | 0.600 |"
+    heads = "| row | codes used | bits/s | against base | under control at equal mel | mel ↓ |"
+    lines = text.read_text().splitlines()
+    assert lines[:4] == ["before", "", "<!-- rows -->", heads]
+    assert lines[7:] == [row, "<!-- /rows -->", "", "after"]
+    text.write_text("nothing here")
+    with pytest.raises(ExperimentError, match="should hold one <!-- rows -->"):
+        write_report(plan, tmp_path, tmp_path / "report", text=text)
+    assert text.read_text() == "nothing here"
+
+
 def test_a_baseline_alone_is_no_control_curve(tmp_path):
     for name, mel in (("base", 0.5), ("prior", 0.5)):
         write(tmp_path, name, 20.0, mel)

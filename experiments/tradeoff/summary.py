@@ -1,0 +1,56 @@
+"""The short table: every row's bits a second, how far they lie under the control curve, and what the sound is like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from experiments.tradeoff.collect import HIGHER_IS_BETTER, Measured, draws, interval, mean, rate, under_control
+from experiments.tradeoff.groups import Group
+from experiments.tradeoff.rows import ExperimentError
+from experiments.tradeoff.telling import plain, signed
+from soundcodec_llmcodec.files import written_whole
+
+BEGIN, END = "<!-- rows -->", "<!-- /rows -->"
+CURVES = ("mel", "pesq", "stoi")
+
+
+def summary(groups: Sequence[Group]) -> list[str]:
+    """The table's lines, a row a measured codec; those whose experiment has a control curve are held against it."""
+    times = draws(len(groups[0].base.clip_ids))
+    shown = [name for name in CURVES if name in groups[0].base.scores]
+    heads = [f"{name} {'↑' if name in HIGHER_IS_BETTER else '↓'}" for name in shown]
+    unders = [f"under control at equal {name}" for name in shown]
+    heads = ["row", "codes used", "bits/s", "against base", *unders, *heads]
+    lines = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
+    for group in groups:
+        for one in group.rows:
+            lines.append("| " + " | ".join(_cells(one, group, shown, times)) + " |")
+    return lines
+
+
+def fill(path: Path, lines: Sequence[str]) -> None:
+    """Write the lines between the marks that a text has for them. Raises ExperimentError where it has none."""
+    text = path.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ExperimentError(f"{path} should hold one {BEGIN} and, after it, one {END}, for the table between them")
+    before, after = text[: text.index(BEGIN)], text[text.index(END) :]
+    with written_whole(path) as partial:
+        partial.write_text(before + "\n".join((BEGIN, *lines, after)), encoding="utf-8")
+
+
+def _cells(one: Measured, group: Group, shown: Sequence[str], times: np.ndarray) -> list[str]:
+    bits = interval(rate(one, times))
+    against = interval(100 * (rate(one, times) / rate(group.base, times) - 1))
+    held = group.is_comparable(one)
+    unders = [plain(interval(under_control(one, group.controls, name, times)), "%") if held else "" for name in shown]
+    return [
+        one.row.name,
+        f"{one.facts['codes_used']:,}",
+        f"{bits.value:.0f} [{bits.low:.0f}, {bits.high:.0f}]",
+        "" if one is group.base else signed(against, "%"),
+        *unders,
+        *(f"{mean(one, name, times)[0]:.3f}" for name in shown),
+    ]
