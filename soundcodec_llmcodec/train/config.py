@@ -16,6 +16,7 @@ from soundcodec_llmcodec.train.noise import NoiseConfig
 from soundcodec_llmcodec.train.parsing import build, merged, plain
 from soundcodec_llmcodec.train.prior import PriorConfig
 from soundcodec_llmcodec.train.schedules import LossSchedule
+from soundcodec_llmcodec.train.soft_targets import TEMPERATURE
 
 __all__ = ["LOSSES", "TrainConfig", "TrainConfigError", "load_config", "make_config", "parse_override"]
 
@@ -89,7 +90,9 @@ class LanguageConfig:
     at the start, 0 makes them equal. `rows` says what the codes' rows at the LLM's input and at the heads are: "free"
     rows, each learnt by itself, or "codebook", a network of the code vectors with `row_hidden` units, which says
     something of every code after few steps. Of a piece's clips (a step's, over processes and
-    accumulation) the LLM reads the share `share`, at least one.
+    accumulation) the LLM reads the share `share`, at least one. `targets` of future-token prediction are "codes", as
+    published: the encoder learns only to be a good past; or "encoder", its softmax over codes at `target_temperature`,
+    so that it also learns to choose what is foretold.
     """
 
     model: str = "smollm2"
@@ -105,6 +108,8 @@ class LanguageConfig:
     rows: Literal["free", "codebook"] = "free"
     row_hidden: int = 256
     share: float = 1.0
+    targets: Literal["codes", "encoder"] = "codes"
+    target_temperature: float = TEMPERATURE
     text_coverage: float = 0.9
     text_share: float = 0.5
     longest_text: int = 64
@@ -112,6 +117,8 @@ class LanguageConfig:
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise TrainConfigError(f"language.share lies above 0 and up to 1, got {self.share!r}")
+        if not self.target_temperature > 0:
+            raise TrainConfigError(f"language.target_temperature must be above zero, got {self.target_temperature!r}")
         if self.row_hidden < 1:
             raise TrainConfigError(f"language.row_hidden must be at least 1, got {self.row_hidden!r}")
 

@@ -3,7 +3,7 @@
 Medusa's heads (Cai et al. 2024) with inverse-distance weights, as LLM-Codec has them. Positions are counted by what was
 read: the position that has read tokens 0..l can say something of token l + 1 and later, and of nothing before.
 
-Letters: B batch, F frames, L LM positions, E LM width, V codes, K heads, N rows.
+Letters: B batch, F frames, L LM positions, E LM width, V codes, K heads (in SoftTargets: codebook dimensions), N rows.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from soundcodec_llmcodec.train.chunked import chunked_sum, cross_entropy_rows
+from soundcodec_llmcodec.train.soft_targets import SoftTargets, rate_rows
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,11 @@ class FutureTokenHeads(nn.Module):
         bos: bool,
         frame_mask: Tensor | None = None,
         rows: Sequence[Tensor] | None = None,
+        soft: SoftTargets | None = None,
     ) -> FutureTokenLoss:
         """The loss of hidden states (B, L, E) of a causal model against codes (B, F); `rows` are (V, E) a head.
+
+        With `soft` the loss is against the encoder's choice, which learns from it too; accuracy is of the codes.
 
         With `bos`, L is F + 1 and position 0 has read no token yet; without, L is F and position 0 has read token 0.
         A target counts where it lies in the clip and both it and the last token read are frames of `frame_mask`
@@ -94,7 +98,8 @@ class FutureTokenHeads(nn.Module):
             counts = (read[:, :n] & kept[:, first:]).float()
             shares = counts / counts.sum().clamp_min(1)
             # One head after the other: the logits of two are never in memory together.
-            results.append(_head_loss(weight, hidden[:, :n], codes[:, first:], shares))
+            told = (hidden[:, :n], codes[:, first:], shares)
+            results.append(_head_loss(weight, *told) if soft is None else _soft_head_loss(weight, *told, soft, first))
         losses = torch.stack([loss for loss, _ in results])
         sums = torch.stack([statistics for _, statistics in results])
         return FutureTokenLoss((self.weights * losses).sum(), losses.detach(), sums[:, 0] / sums[:, 1])
@@ -108,3 +113,20 @@ def _head_loss(weight: Tensor, hidden: Tensor, codes: Tensor, shares: Tensor) ->
 
     rows = (hidden.flatten(0, 1), codes.flatten(), shares.flatten())
     return chunked_sum(loss, rows, (weight,), weight.shape[0])
+
+
+def _soft_head_loss(
+    weight: Tensor, hidden: Tensor, codes: Tensor, shares: Tensor, soft: SoftTargets, first: int
+) -> tuple[Tensor, Tensor]:
+    """As `_head_loss`, against the encoder's choice from frame `first` on."""
+
+    def loss(
+        rows: Tensor, targets: Tensor, row_shares: Tensor, latents: Tensor, shared: Tensor, directions: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        logits = functional.linear(rows.to(shared.dtype), shared).float()
+        rates, _ = rate_rows(logits, latents, directions, soft.temperature)
+        _, statistics = cross_entropy_rows(logits.detach(), targets, row_shares)
+        return (rates * row_shares).sum(), statistics
+
+    rows = (hidden, codes, shares, soft.latents[:, first:])
+    return chunked_sum(loss, tuple(row.flatten(0, 1) for row in rows), (weight, soft.directions), weight.shape[0])

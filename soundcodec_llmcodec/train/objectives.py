@@ -19,6 +19,7 @@ from soundcodec_llmcodec.train.bridge import Bridge
 from soundcodec_llmcodec.train.code_rows import CodeRows
 from soundcodec_llmcodec.train.config import LanguageConfig
 from soundcodec_llmcodec.train.future_tokens import FutureTokenHeads
+from soundcodec_llmcodec.train.soft_targets import soft_targets
 
 _ASKED = ("future_tokens", "alignment", "contrast")  # what needs the LLM's answer
 
@@ -104,7 +105,10 @@ class LanguageObjectives(nn.Module):
             return values
         states, mask, bos = self._read(lm, bridged.inputs)
         if weights.get("future_tokens", 0.0) > 0:
-            told = self.heads(states[-1], asked.quantized.codes[:, 0], bos=bos, rows=head_rows)
+            soft = None
+            if self.config.targets == "encoder":
+                soft = soft_targets(asked.quantized, quantizer, self.config.target_temperature)
+            told = self.heads(states[-1], asked.quantized.codes[:, 0], bos=bos, rows=head_rows, soft=soft)
             values["future_tokens"] = told.loss
             values["next_token_accuracy"] = told.accuracy[0]
         if weights.get("alignment", 0.0) > 0 or weights.get("contrast", 0.0) > 0:

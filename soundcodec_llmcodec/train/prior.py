@@ -1,8 +1,7 @@
 """A causal prior over codes, trained with the codec: what is surprising given the past costs the encoder.
 
-The encoder's choice is a softmax over the cosines its quantizer compares; the prior's log-probabilities weight it, so
-the loss is the cross-entropy of the two, an estimate of the rate. It falls as the prior learns and as the encoder
-prefers, among codes that fit about as well, the one that follows from those before.
+Its targets are the encoder's choice (`soft_targets`): the loss falls as the prior learns and as the encoder prefers,
+among codes that fit about as well, the one that follows from those before.
 
 Letters: B batch, F frames, K codebook dimensions, V codes, W prior width, N rows.
 """
@@ -23,6 +22,7 @@ from soundcodec_llmcodec.nn.quantizer import FactorizedQuantizer, Quantized
 from soundcodec_llmcodec.train.chunked import chunked_sum
 from soundcodec_llmcodec.train.code_rows import CodeRows
 from soundcodec_llmcodec.train.errors import TrainConfigError
+from soundcodec_llmcodec.train.soft_targets import TEMPERATURE, rate_rows, soft_targets
 
 _START_DEVIATION = 0.02
 
@@ -39,7 +39,7 @@ class PriorConfig:
     layers: int = 3
     width: int = 192
     heads: int = 4
-    temperature: float = 0.03
+    temperature: float = TEMPERATURE
     rows: Literal["free", "codebook"] = "free"
     row_hidden: int = 256
     context_gradient: bool = False
@@ -143,8 +143,8 @@ class CausalPrior(nn.Module):
         Gradients go to the prior and, through the latents, to the encoder; the codebook takes none.
         """
         codes = quantized.codes[:, 0]
-        directions = functional.normalize(quantizer.codebook.detach().float(), dim=-1)
-        latents = functional.normalize(quantized.latents[:, 0].float(), dim=-1)
+        targets = soft_targets(quantized, quantizer, self.config.temperature)
+        latents, directions = targets.latents, targets.directions
         vectors = functional.embedding(codes, directions)
         if self.config.context_gradient:
             vectors = latents + (vectors - latents).detach()
@@ -159,11 +159,7 @@ class CausalPrior(nn.Module):
         self, states: Tensor, latents: Tensor, codes: Tensor, shares: Tensor, weight: Tensor, bias: Tensor, unit: Tensor
     ) -> tuple[Tensor, Tensor]:
         """(weighted sum of -q . log p, that of -log p of the codes) over rows (N, W), (N, K), (N,), (N,)."""
-        with torch.autocast(latents.device.type, enabled=False):
-            chosen = (latents @ unit.t() / self.config.temperature).softmax(dim=1)
         logits = functional.linear(states, weight, bias).float()
-        normaliser = logits.logsumexp(dim=1)
-        # The weights q sum to one, so -q . log p is the normaliser minus q . logits.
-        rates = normaliser - torch.linalg.vecdot(chosen, logits)
+        rates, normaliser = rate_rows(logits, latents, unit, self.config.temperature)
         nats = normaliser.detach() - logits.detach().gather(1, codes[:, None])[:, 0]
         return (rates * shares).sum(), (nats * shares).sum()
