@@ -13,20 +13,11 @@ from experiments.tradeoff.collect import HIGHER_IS_BETTER, Measured, draws, inte
 from experiments.tradeoff.groups import Group
 from soundcodec_llmcodec.files import written_whole
 
-# The first seven are distinct on white also for most colour-blind eyes, the others by their markers; controls are black and grey.
+# The first seven are distinct on white also for most colour-blind eyes, the others by their markers too; controls are
+# black and grey.
 COLOURS = (
-    "#d55e00",
-    "#0072b2",
-    "#009e73",
-    "#cc79a7",
-    "#56b4e9",
-    "#e69f00",
-    "#9c755f",
-    "#7f3c8d",
-    "#e73f74",
-    "#80ba5a",
-    "#a01a1a",
-    "#3d5a80",
+    *("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#9c755f"),
+    *("#7f3c8d", "#e73f74", "#80ba5a", "#a01a1a", "#3d5a80"),
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*", "h")
 CONTROL_COLOURS = ("#000000", "#8a8a8a")
