@@ -29,16 +29,17 @@ class Group:
 
 
 def gathered(experiment: Experiment, out: Path, further: Sequence[tuple[Experiment, Path]] = ()) -> list[Group]:
-    """The experiment's rows measured so far, and those of `further` ones on the same clips, told apart by the steps of
-    their baseline. Raises ExperimentError where clips differ."""
+    """The experiment's rows measured so far, and those of `further` ones on the same clips, told apart by their labels.
+    Raises ExperimentError where clips differ, and where two rows would have one name."""
     groups = [_group(experiment, collected(experiment, out), experiment.control)]
     for other, place in further:
-        (base,) = other.named([other.baseline])
-        steps = f"{int(other.training(base)['steps']):,} steps"
-        rows = [_told_apart(one, steps) for one in collected(other, place)]
-        groups.append(_group(other, rows, f"{other.control}, {steps}", f", {steps}"))
+        rows = [_told_apart(one, other.label) for one in collected(other, place)]
+        groups.append(_group(other, rows, f"{other.control}, {other.label}", f", {other.label}"))
     if len({group.base.clip_ids for group in groups}) > 1:
         raise ExperimentError("the experiments were measured on different clips")
+    names = [one.row.name for group in groups for one in group.rows]
+    if len(set(names)) < len(names):
+        raise ExperimentError("two experiments have rows of one name: give each a `label` of its own")
     return groups
 
 
@@ -47,6 +48,6 @@ def _group(experiment: Experiment, rows: Sequence[Measured], control: str, suffi
     return Group(tuple(rows), base, control)
 
 
-def _told_apart(one: Measured, steps: str) -> Measured:
-    row = replace(one.row, name=f"{one.row.name}, {steps}", family=f"{one.row.family}, {steps}")
+def _told_apart(one: Measured, label: str) -> Measured:
+    row = replace(one.row, name=f"{one.row.name}, {label}", family=f"{one.row.family}, {label}")
     return replace(one, row=row)

@@ -40,8 +40,9 @@ def write_report(
 ) -> list[Path]:
     """Write `tradeoff.md`, `tradeoff.json` and `tradeoff.png` of the rows that are measured so far.
 
-    Rows of `further` experiments, on the same clips, stand beside them, named by their steps; each is held against the
-    baseline and the control curve of its own experiment. `text` is a file that gets the short table, between its marks.
+    Rows of `further` experiments, on the same clips, stand beside them, named with their label; each is held against
+    the baseline and the control curve of its own experiment. `text` is a file that gets the short table,
+    between its marks.
     """
     groups = gathered(experiment, out, further)
     rows = [one for group in groups for one in group.rows]
@@ -86,9 +87,9 @@ def _predictability(groups: Sequence[Group], times: np.ndarray) -> list[str]:
             ]
             lines.append("| " + " | ".join(cells) + " |")
     told = (
-        "[95% interval] over clips; against base: paired, with the baseline of as many steps; *: differs from it, "
-        "p < 0.05, sign-flip test on the clips' bits, Holm's adjustment. Clips alone are drawn anew: one run of the "
-        "codec and of the language model a row."
+        "[95% interval] over clips; against base: paired, with the baseline of the same experiment; *: differs from "
+        "it, p < 0.05, sign-flip test on the clips' bits, Holm's adjustment. Clips alone are drawn anew: one run of "
+        "the codec and of the language model a row."
     )
     return [*lines, "", told]
 

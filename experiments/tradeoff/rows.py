@@ -45,7 +45,8 @@ class RowSpec:
 @dataclass(frozen=True)
 class Experiment:
     """Rows and what they share: the training config (`common`), named settings, the fresh language model's config
-    (`lm`), which learns from every `every`-th training clip, and the metrics."""
+    (`lm`), which learns from every `every`-th training clip, and the metrics. `label` tells its rows apart from those
+    of another experiment that they stand beside."""
 
     rows: tuple[RowSpec, ...]
     common: Mapping[str, Any]
@@ -56,6 +57,7 @@ class Experiment:
     full_metrics: tuple[str, ...] = ("mel", "stft", "pesq", "stoi", "f0corr", "wer", "speaker_sim")
     baseline: str = "base"
     control: str = "control"
+    label: str = "further"
 
     def __post_init__(self) -> None:
         names = [row.name for row in self.rows]

@@ -126,7 +126,7 @@ def test_rows_are_read_as_they_were_measured_and_reported(tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_another_experiments_rows_stand_beside_by_their_steps(tmp_path):
+def test_another_experiments_rows_stand_beside_by_their_label(tmp_path):
     """A longer experiment's rows are held against its own baseline and its own controls: 18 bits on a line from 30 at
     0.4 to 10 at 0.8 is 10% under it, and 40% under its baseline; the shorter one's controls would say other numbers."""
     for name, bits, mel in (("base", 20.0, 0.5), ("base-2", 10.0, 0.7), ("prior", 12.0, 0.6)):
@@ -134,21 +134,23 @@ def test_another_experiments_rows_stand_beside_by_their_steps(tmp_path):
     for name, bits, mel in (("base", 30.0, 0.4), ("base-2", 10.0, 0.8), ("prior", 18.0, 0.6)):
         write(tmp_path / "long", name, bits, mel)
     rows = experiment("base", "base-2", "prior").rows
-    longer = Experiment(rows, {"steps": 2000}, {"steps": 1})
+    longer = Experiment(rows, {}, {"steps": 1}, label="long")
     plan = experiment("base", "base-2", "prior")
     further = [(longer, tmp_path / "long")]
     markdown, numbers, _ = write_report(plan, tmp_path / "short", tmp_path / "report", further)
-    assert "| base, 2,000 steps | 5 of 64 |" in markdown.read_text()
+    assert "| base, long | 5 of 64 |" in markdown.read_text()
     found = {row["row"]: row for row in json.loads(numbers.read_text())["rows"]}
     assert found["prior"]["against_base_percent"]["value"] == pytest.approx(-40)
-    one = found["prior, 2,000 steps"]
-    assert (one["family"], one["baseline"]) == ("prior, 2,000 steps", "base, 2,000 steps")
+    one = found["prior, long"]
+    assert (one["family"], one["baseline"]) == ("prior, long", "base, long")
     assert one["against_base_percent"]["value"] == pytest.approx(-40)
     assert one["under_control_percent"]["mel"]["value"] == pytest.approx(10)
-    assert {name for name, row in found.items() if row["under_control_percent"]} == {"prior", "prior, 2,000 steps"}
+    assert {name for name, row in found.items() if row["under_control_percent"]} == {"prior", "prior, long"}
     write(tmp_path / "other", "base", 20.0, 0.5, ids=("a", "b"))
     with pytest.raises(ExperimentError, match="different clips"):
         write_report(plan, tmp_path / "short", tmp_path, [(longer, tmp_path / "other")])
+    with pytest.raises(ExperimentError, match="two experiments have rows of one name"):
+        write_report(plan, tmp_path / "short", tmp_path, [*further, *further])
 
 
 def test_the_short_table_stands_between_its_marks_and_the_rest_stays(tmp_path):
