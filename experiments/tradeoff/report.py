@@ -71,7 +71,6 @@ def _predictability(groups: Sequence[Group], times: np.ndarray) -> list[str]:
             tokens = float(one.tokens.sum())
             bits = interval(rate(one, times))
             against = interval(100 * (rate(one, times) / base_rate - 1))
-            under = interval(under_control(one, group.controls, "mel", times))
             per_token = float(one.bits.sum()) / tokens
             cells = [
                 one.row.name,
@@ -83,7 +82,7 @@ def _predictability(groups: Sequence[Group], times: np.ndarray) -> list[str]:
                 f"{2**per_token:,.0f}",
                 f"{bits.value:.0f} [{bits.low:.0f}, {bits.high:.0f}]",
                 "" if one is group.base else signed(against, "%") + _star(chances.get(one.row.name)),
-                plain(under, "%") if group.is_comparable(one) else "",
+                _under(one, group, times),
             ]
             lines.append("| " + " | ".join(cells) + " |")
     told = (
@@ -92,6 +91,12 @@ def _predictability(groups: Sequence[Group], times: np.ndarray) -> list[str]:
         "the codec and of the language model a row."
     )
     return [*lines, "", told]
+
+
+def _under(one: Measured, group: Group, times: np.ndarray) -> str:
+    if not group.is_comparable(one):
+        return ""
+    return plain(interval(under_control(one, group.controls, "mel", times)), "%")
 
 
 def _distortion(groups: Sequence[Group], times: np.ndarray) -> list[str]:

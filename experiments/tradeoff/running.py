@@ -24,8 +24,8 @@ class Stage:
     """A command, or work in this process, that leaves `made`.
 
     `settings` are values that are written to a YAML file first. `unfinished` says what is missing of what was made,
-    None where nothing is: a training that was stopped leaves files too. `source` is the hash of another row's codec
-    that it begins with.
+    None where nothing is: a training that was stopped leaves files too. `source` says what it begins with: a
+    hash of the midpoint or of another row's codec.
     """
 
     name: str
@@ -62,6 +62,8 @@ def run_row(stages: Iterable[Stage], folder: Path, threads: int) -> None:
             )
         if done is not None and stage.made.exists():
             continue
+        # What came after is of what was there before.
+        record = {name: record[name] for name in list(record)[: list(record).index(stage.name)]} if done else record
         seconds = _do(stage, folder, threads)
         record[stage.name] = {"seconds": seconds, "command": list(stage.command), "digest": digest}
         with written_whole(record_path) as path:

@@ -6,6 +6,7 @@ A row's folder: `init/` (a smaller codebook), `train/`, `codec/`, `tokens/`, `lm
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Iterator
@@ -43,11 +44,13 @@ def stages(experiment: Experiment, row: RowSpec, place: Place) -> Iterator[Stage
     begun = place.midpoint if row.start is None else place.out / row.start
     init = begun / ("bundle" if row.parts and row.start is None else "codec")
     codec = folder / "codec"
-    source = None if row.start is None else _finished(row, begun / "codec", experiment)
+    if row.start is not None:
+        _check_trained(row, begun / "codec", experiment)
+    source = _hash_of(init if row.codebook is None else begun / "codec")
     if row.codebook is not None:
         codes, whole, init = row.codebook, begun / "codec", folder / "init"
         made = init / "config.json"
-        yield Stage("shrink", made, work=lambda: _shrink(place, whole, codes, init), source=source)
+        yield Stage("shrink", made, work=lambda: _shrink(place, whole, codes, init), source=f"{source}:{codes}")
     yield replace(_training(experiment, row, place, begun, init), source=source)
     tokenize = (*_python("-m", "soundcodec_llmcodec", "tokenize"), "--codec", str(codec), "--quiet")
     tokens = folder / "tokens"
@@ -74,7 +77,7 @@ def stages(experiment: Experiment, row: RowSpec, place: Place) -> Iterator[Stage
 
 def token_speech(experiment: Experiment, place: Place) -> str:
     """The speech whose training split becomes the tokens that language models learn from."""
-    return place.speech if experiment.every == 1 else str(place.out / "token-speech")
+    return place.speech if experiment.every == 1 else str(place.out / "token-speech" / f"every-{experiment.every}")
 
 
 def write_token_speech(experiment: Experiment, place: Place) -> None:
@@ -94,15 +97,29 @@ def write_token_speech(experiment: Experiment, place: Place) -> None:
         pq.write_table(table.take(pa.array(range(0, len(table), experiment.every))), path)
 
 
-def _finished(row: RowSpec, codec: Path, experiment: Experiment) -> str:
-    """The hash of the codec of the row that this one starts from. Raises ExperimentError where that is not trained."""
+def _check_trained(row: RowSpec, codec: Path, experiment: Experiment) -> None:
+    """Raise ExperimentError unless the codec of the row that this one starts from has all its steps."""
     (other,) = experiment.named([str(row.start)])
     wanted = as_config(experiment.training(other), load_config).steps
     described = codec / "config.json"
     found = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else None
     if found is None or found["info"]["trained"]["steps"] != wanted:
         raise ExperimentError(f"{row.name} goes on from {row.start}, which is not trained: run that row first")
-    return str(found["weights_hash"])
+
+
+def _hash_of(start: Path) -> str:
+    """What a codec's folder or a bundle is known by, so that nothing made from another is taken for what this makes."""
+    described = start / "config.json"
+    if described.is_file():
+        return str(json.loads(described.read_text(encoding="utf-8"))["weights_hash"])
+    weights = sorted(start.glob("*.safetensors"))
+    if not weights:
+        raise ExperimentError(f"{start} holds neither a codec nor a bundle: export one there (see --help)")
+    digest = hashlib.sha256()
+    for path in weights:
+        digest.update(path.name.encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _training(experiment: Experiment, row: RowSpec, place: Place, begun: Path, init: Path) -> Stage:
@@ -111,6 +128,10 @@ def _training(experiment: Experiment, row: RowSpec, place: Place, begun: Path, i
     values = {**experiment.training(row), "init": str(init)}
     if row.codebook is not None:
         values["codec"] = _codec_of(begun / "codec", row.codebook)
+        if as_config(values, load_config).uses("prior", *LANGUAGE):
+            raise ExperimentError(
+                f"{row.name} has fewer codes than the midpoint's prior and LLM rows know: take `codebook` out"
+            )
     elif row.parts and row.start is None:
         _check_parts(row, as_config(values, load_config), init)
     config = folder / "train.yaml"

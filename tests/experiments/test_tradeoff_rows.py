@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,7 @@ def test_a_midpoint_has_to_have_what_rows_go_on_from(midpoint, tmp_path):
     bundle = midpoint.parent / "bundle"
     bundle.mkdir()
     (bundle / "bundle.json").write_text(json.dumps({"parts": {"model": [], "average": []}}))
+    (bundle / "bundle.safetensors").write_bytes(b"weights")
     experiment = read_experiment(TRADEOFF)
     place = Place("speech", midpoint.parent, tmp_path / "out")
     list(stages(experiment, experiment.named(["base"])[0], place))
@@ -182,6 +184,57 @@ def test_stages_of_a_row_with_fewer_codes_start_from_these(midpoint, tmp_path):
     assert config["init"] == str(tmp_path / "out" / "base-256" / "init")
     assert config["codec"]["codebook_size"] == 256
     assert make_config(config).codec_config.codebook_size == 256
+
+
+def test_what_came_of_a_stage_that_is_done_again_is_done_again(tmp_path):
+    """The second stage's output is there still, of what the first one made before."""
+    first, second, calls = tmp_path / "row" / "first", tmp_path / "row" / "second", []
+
+    def stage(path: Path) -> Stage:
+        return Stage(path.name, path, work=lambda: (calls.append(path.name), path.write_text("")))
+
+    plan = [stage(first), stage(second)]
+    run_row(plan, tmp_path / "row", 1)
+    first.unlink()
+    run_row(plan, tmp_path / "row", 1)
+    run_row(plan, tmp_path / "row", 1)
+    assert calls == ["first", "second", "first", "second"]
+
+
+@pytest.mark.parametrize("name", ["base", "base-256"])
+def test_rows_of_another_midpoint_are_other_rows(midpoint, tmp_path, name):
+    """Retrained in its place, with the same path and config: only the weights tell."""
+    bundle = midpoint.parent / "bundle"
+    bundle.mkdir()
+    (bundle / "bundle.json").write_text(json.dumps({"parts": {}}))
+    (bundle / "bundle.safetensors").write_bytes(b"weights")
+    (row,) = read_experiment(TRADEOFF).named([name])
+    place = Place("speech", midpoint.parent, tmp_path / "out")
+
+    def first() -> str:
+        return next(iter(stages(read_experiment(TRADEOFF), row, place))).digest("")
+
+    before = first()
+    assert before == first()
+    (bundle / "bundle.safetensors").write_bytes(b"others")
+    config = CodecConfig.preset("tiny")
+    torch.manual_seed(1)
+    checkpoints.save(midpoint, config, CodecModel(config))
+    assert before != first()
+
+
+def test_fewer_codes_and_an_objective_over_all_of_them_are_refused(midpoint, tmp_path):
+    experiment = read_experiment(TRADEOFF)
+    (row,) = experiment.named(["prior-1"])
+    place = Place("speech", midpoint.parent, tmp_path / "out")
+    with pytest.raises(ExperimentError, match="take `codebook` out"):
+        list(stages(experiment, replace(row, codebook=256), place))
+
+
+def test_a_midpoint_that_was_not_exported_is_told(tmp_path):
+    experiment = read_experiment(TRADEOFF)
+    with pytest.raises(ExperimentError, match="holds neither a codec nor a bundle: export one there"):
+        list(stages(experiment, experiment.named(["base"])[0], Place("speech", tmp_path, tmp_path / "out")))
 
 
 SHIP = TRADEOFF.with_name("ship.yaml")
