@@ -13,7 +13,7 @@ if __package__ in (None, ""):
 import argparse
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 
 _ABOUT = """    llmcodec train --config experiments/midpoint.yaml --data DATA:train --out runs/mid
     llmcodec train export runs/mid --kinds codec bundle --out runs/mid/exports
@@ -72,7 +72,7 @@ def _experiment(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from experiments.tradeoff.rows import ExperimentError, RowSpec
+    from experiments.tradeoff.rows import ExperimentError, RowSpec, in_order
     from experiments.tradeoff.running import run_row
     from experiments.tradeoff.stages import Place, stages, write_token_speech
 
@@ -89,7 +89,11 @@ def _run(arguments: argparse.Namespace) -> int:
     write_token_speech(experiment, place)
     end = time.monotonic() + 60 * (1e9 if arguments.max_minutes is None else arguments.max_minutes)
 
+    begun: dict[str, Future[str]] = {}
+
     def whole(row: RowSpec) -> str:
+        if row.start is not None and row.start in begun:
+            wait([begun[row.start]])  # it was begun before this one: in_order
         if time.monotonic() > end:
             return f"{row.name}: not begun, the time is over"
         began = time.monotonic()
@@ -98,8 +102,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
     failed = 0
     with ThreadPoolExecutor(arguments.workers) as pool:
-        running = [pool.submit(whole, row) for row in experiment.named(arguments.rows)]
-        for future in as_completed(running):
+        for row in in_order(experiment.named(arguments.rows)):
+            begun[row.name] = pool.submit(whole, row)
+        for future in as_completed(begun.values()):
             try:
                 print(future.result(), flush=True)
             except KeyboardInterrupt:

@@ -18,14 +18,13 @@ class Group:
     base: Measured
     control: str
 
-    @property
-    def controls(self) -> list[Measured]:
-        """The rows of the control curve."""
-        return [one for one in self.rows if one.row.family == self.control]
+    def controls(self, metric: str) -> list[Measured]:
+        """The rows of the control curve that were measured by a metric."""
+        return [one for one in self.rows if one.row.family == self.control and metric in one.scores]
 
-    def is_comparable(self, one: Measured) -> bool:
-        """Whether a row is to be held against the control curve: no control itself, and there is a curve."""
-        return one.row.family != self.control and len(self.controls) > 1
+    def is_comparable(self, one: Measured, metric: str) -> bool:
+        """Whether a row is to be held against the control curve: no control itself, measured, and there is a curve."""
+        return one.row.family != self.control and metric in one.scores and len(self.controls(metric)) > 1
 
 
 def gathered(experiment: Experiment, out: Path, further: Sequence[tuple[Experiment, Path]] = ()) -> list[Group]:

@@ -106,7 +106,7 @@ def _families(groups: Sequence[Group], metric: str) -> Iterator[tuple[str, list[
     for group in groups:
         for family in dict.fromkeys(one.row.family for one in group.rows):
             members = [one for one in group.rows if one.row.family == family and metric in one.scores]
-            if members:
+            if members and metric in group.base.scores:
                 yield family, members, group.base
 
 

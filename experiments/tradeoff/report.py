@@ -24,8 +24,8 @@ from experiments.tradeoff.collect import (
 from experiments.tradeoff.groups import Group, gathered
 from experiments.tradeoff.picture import draw
 from experiments.tradeoff.rows import Experiment
-from experiments.tradeoff.summary import CURVES, fill, summary
-from experiments.tradeoff.telling import plain, signed
+from experiments.tradeoff.summary import CURVES, fill, summary, under
+from experiments.tradeoff.telling import signed
 from soundcodec_llmcodec.files import written_whole
 
 SHOWN = ("mel", "stft", "pesq", "stoi", "f0corr", "wer", CAPPED, "speaker_sim")
@@ -57,7 +57,7 @@ def write_report(
     for path, content in zip(written, (tables, contents), strict=True):
         with written_whole(path) as partial:
             partial.write_text(content, encoding="utf-8")
-    shown = [metric for metric in CURVES if metric in rows[0].scores]
+    shown = [metric for metric in CURVES if metric in groups[0].base.scores]
     return [*written, draw(groups, shown, folder / "tradeoff.png")]
 
 
@@ -82,7 +82,7 @@ def _predictability(groups: Sequence[Group], times: np.ndarray) -> list[str]:
                 f"{2**per_token:,.0f}",
                 f"{bits.value:.0f} [{bits.low:.0f}, {bits.high:.0f}]",
                 "" if one is group.base else signed(against, "%") + _star(chances.get(one.row.name)),
-                _under(one, group, times),
+                under(one, group, "mel", times),
             ]
             lines.append("| " + " | ".join(cells) + " |")
     told = (
@@ -91,12 +91,6 @@ def _predictability(groups: Sequence[Group], times: np.ndarray) -> list[str]:
         "the codec and of the language model a row."
     )
     return [*lines, "", told]
-
-
-def _under(one: Measured, group: Group, times: np.ndarray) -> str:
-    if not group.is_comparable(one):
-        return ""
-    return plain(interval(under_control(one, group.controls, "mel", times)), "%")
 
 
 def _distortion(groups: Sequence[Group], times: np.ndarray) -> list[str]:
@@ -125,12 +119,11 @@ def _salmon(rows: Sequence[Measured]) -> list[str]:
     told = [one for one in rows if one.salmon]
     if not told:
         return []
-    parts = list(told[0].salmon)
+    parts = list(dict.fromkeys(part for one in told for part in one.salmon))
     heads = [part.replace("_consistency", "") for part in parts]
     lines = ["| row | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(parts)]
     for one in told:
-        found = [one.salmon[part] for part in parts]
-        cells = [_accuracy(part) for part in found]
+        cells = [_accuracy(one.salmon.get(part, {})) for part in parts]
         lines.append("| " + " | ".join((one.row.name, *cells)) + " |")
     return lines
 
@@ -151,7 +144,6 @@ def _document(groups: Sequence[Group], times: np.ndarray) -> dict[str, object]:
 
 
 def _numbers(one: Measured, group: Group, times: np.ndarray) -> dict[str, object]:
-    controls = group.controls
     against = interval(100 * (rate(one, times) / rate(group.base, times) - 1))
     return {
         "row": one.row.name,
@@ -163,9 +155,9 @@ def _numbers(one: Measured, group: Group, times: np.ndarray) -> dict[str, object
         "bits_per_s": vars(interval(rate(one, times))),
         "against_base_percent": vars(against),
         "under_control_percent": {
-            name: vars(interval(under_control(one, controls, name, times)))
+            name: vars(interval(under_control(one, group.controls(name), name, times)))
             for name in CURVES
-            if name in one.scores and group.is_comparable(one)
+            if group.is_comparable(one, name)
         },
         "scores": {name: vars(interval(mean(one, name, times))) for name in one.scores},
         "salmon": {part: dict(values) for part, values in one.salmon.items()},

@@ -104,6 +104,23 @@ class Experiment:
         return merged(values, row.set)
 
 
+def in_order(rows: Sequence[RowSpec]) -> list[RowSpec]:
+    """The same rows as given, but each after the one that it starts from, where that is among them.
+
+    Raises ExperimentError for rows that start from each other.
+    """
+    found: list[RowSpec] = []
+    left = list(rows)
+    while left:
+        waiting = {row.name for row in left}
+        ready = [row for row in left if row.start not in waiting]
+        if not ready:
+            raise ExperimentError(f"these rows start from each other: {', '.join(row.name for row in left)}")
+        found.append(ready[0])
+        left.remove(ready[0])
+    return found
+
+
 def as_config(values: Mapping[str, Any], load: Callable[[str], T]) -> T:
     """The config that `load` makes of these values as a YAML file, which may have a `base`."""
     import tempfile

@@ -46,7 +46,7 @@ class Stage:
 
 
 def run_row(stages: Iterable[Stage], folder: Path, threads: int) -> None:
-    """Run a row's stages in order, and note what each took in stages.json.
+    """Run a row's stages in order, and note what each took in stages.json: all attempts, stopped ones too.
 
     Raises ExperimentError where a stage fails or ends early, and where one was done with other settings.
     """
@@ -55,30 +55,36 @@ def run_row(stages: Iterable[Stage], folder: Path, threads: int) -> None:
         digest = stage.digest(digest)
         record_path = folder / RECORD
         record = json.loads(record_path.read_text(encoding="utf-8")) if record_path.is_file() else {}
-        done = record.get(stage.name)
-        if done is not None and done.get("digest") != digest:
+        begun = record.get(stage.name)
+        same = begun is not None and begun.get("digest") == digest
+        finished = begun is not None and begun.get("finished", True)
+        if finished and not same:
             raise ExperimentError(
                 f"{folder.name}: {stage.name} was done with other settings; remove {folder}, or name another --out"
             )
-        if done is not None and stage.made.exists():
+        if finished and stage.made.exists():
             continue
-        # What came after is of what was there before.
-        record = {name: record[name] for name in list(record)[: list(record).index(stage.name)]} if done else record
-        seconds = _do(stage, folder, threads)
-        record[stage.name] = {"seconds": seconds, "command": list(stage.command), "digest": digest}
-        with written_whole(record_path) as path:
-            path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        # What came after is of what was there before; what was stopped goes on.
+        record = {name: record[name] for name in list(record)[: list(record).index(stage.name)]} if begun else record
+        before = begun["seconds"] if begun and same and not finished else 0.0
+        folder.mkdir(parents=True, exist_ok=True)
+        clock, finished = time.monotonic(), False
+        try:
+            _do(stage, folder, threads)
+            finished = True
+        finally:
+            seconds = round(before + time.monotonic() - clock, 1)
+            entry = {"seconds": seconds, "command": list(stage.command), "digest": digest, "finished": finished}
+            with written_whole(record_path) as path:
+                path.write_text(json.dumps({**record, stage.name: entry}, indent=2) + "\n", encoding="utf-8")
 
 
-def _do(stage: Stage, folder: Path, threads: int) -> float:
-    """Run a stage; returns its seconds."""
-    folder.mkdir(parents=True, exist_ok=True)
+def _do(stage: Stage, folder: Path, threads: int) -> None:
     if stage.settings is not None:
         import yaml
 
         path, values = stage.settings
         path.write_text(yaml.safe_dump(dict(values), sort_keys=False), encoding="utf-8")
-    began = time.monotonic()
     if stage.work is not None:
         stage.work()
     else:
@@ -86,7 +92,6 @@ def _do(stage: Stage, folder: Path, threads: int) -> float:
     missing = stage.unfinished() if stage.unfinished is not None else None
     if missing is not None:
         raise ExperimentError(f"{folder.name}: {stage.name} ended early: {missing}; the same command goes on")
-    return round(time.monotonic() - began, 1)
 
 
 def _run(stage: Stage, folder: Path, threads: int) -> None:

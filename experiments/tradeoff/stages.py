@@ -81,20 +81,31 @@ def token_speech(experiment: Experiment, place: Place) -> str:
 
 
 def write_token_speech(experiment: Experiment, place: Place) -> None:
-    """Write every n-th clip of the training split, once; speech is a folder of parquet files then."""
+    """Write every n-th clip of the training split, once; speech is a folder of parquet files then.
+
+    Raises ExperimentError where there are none, and where what was written before is of other speech.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    target = Path(token_speech(experiment, place)) / "data" / "train-00000-of-00001.parquet"
-    if experiment.every == 1 or target.is_file():
+    if experiment.every == 1:
         return
+    folder = Path(token_speech(experiment, place))
+    target, noted = folder / "data" / "train-00000-of-00001.parquet", folder / "taken_from.json"
     files = sorted(Path(place.speech).glob("data/train-*.parquet"))
     if not files:
         raise ExperimentError(f"taking every {experiment.every}-th clip needs {place.speech}/data/train-*.parquet")
+    source = {file.name: file.stat().st_size for file in files}
+    if target.is_file():
+        found = json.loads(noted.read_text(encoding="utf-8")) if noted.is_file() else None
+        if found != source:
+            raise ExperimentError(f"{folder} was taken from other speech than {place.speech}; name another --out")
+        return
     table = pa.concat_tables([pq.read_table(file) for file in files])
     target.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(target) as path:
         pq.write_table(table.take(pa.array(range(0, len(table), experiment.every))), path)
+        noted.write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
 
 
 def _check_trained(row: RowSpec, codec: Path, experiment: Experiment) -> None:

@@ -44,13 +44,18 @@ def fill(path: Path, lines: Sequence[str]) -> None:
 def _cells(one: Measured, group: Group, shown: Sequence[str], times: np.ndarray) -> list[str]:
     bits = interval(rate(one, times))
     against = interval(100 * (rate(one, times) / rate(group.base, times) - 1))
-    held = group.is_comparable(one)
-    unders = [plain(interval(under_control(one, group.controls, name, times)), "%") if held else "" for name in shown]
     return [
         one.row.name,
         f"{one.facts['codes_used']:,}",
         f"{bits.value:.0f} [{bits.low:.0f}, {bits.high:.0f}]",
         "" if one is group.base else signed(against, "%"),
-        *unders,
-        *(f"{mean(one, name, times)[0]:.3f}" for name in shown),
+        *(under(one, group, name, times) for name in shown),
+        *(f"{mean(one, name, times)[0]:.3f}" if name in one.scores else "" for name in shown),
     ]
+
+
+def under(one: Measured, group: Group, metric: str, times: np.ndarray) -> str:
+    """How far a row lies under its control curve at equal distortion; "" where it is not to be held against one."""
+    if not group.is_comparable(one, metric):
+        return ""
+    return plain(interval(under_control(one, group.controls(metric), metric, times)), "%")

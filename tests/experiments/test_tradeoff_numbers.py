@@ -198,3 +198,28 @@ def test_without_the_baseline_nothing_is_compared(tmp_path):
     write(tmp_path, "prior", 12.0, 0.6)
     with pytest.raises(ExperimentError, match="no measured baseline 'base'"):
         collected(experiment("base", "prior"), tmp_path)
+
+
+def test_rows_with_other_metrics_than_the_controls_are_shown_without_them(tmp_path):
+    """A quick row without PESQ, and one that has STOI alone of all: nothing fails, nothing is made up."""
+    plan = experiment("base", "base-2", "prior", "quick")
+    for name, bits, mel in (("base", 20.0, 0.5), ("base-2", 10.0, 0.7), ("prior", 12.0, 0.6), ("quick", 12.0, 0.6)):
+        write(tmp_path, name, bits, mel)
+        added = {"base": {"pesq": 2.0}, "base-2": {"pesq": 1.0}, "prior": {"pesq": 1.5, "stoi": 0.8}}.get(name, {})
+        path = tmp_path / name / "reconstruct" / "clips.jsonl"
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        lines = [line | {"scores": line["scores"] | added} for line in lines]
+        path.write_text("\n".join(map(json.dumps, lines)))
+    text = tmp_path / "text.md"
+    text.write_text("<!-- rows -->\n<!-- /rows -->\n")
+    _, numbers, _ = write_report(plan, tmp_path, tmp_path / "report", text=text)
+    found = {row["row"]: row["under_control_percent"] for row in json.loads(numbers.read_text())["rows"]}
+    assert {name: sorted(under) for name, under in found.items()} == {
+        "base": [],
+        "base-2": [],
+        "prior": ["mel", "pesq"],
+        "quick": ["mel"],
+    }
+    assert found["prior"]["pesq"]["value"] == pytest.approx(20)
+    quick = "| quick | 5 | 6 [6, 6] | -40.0% [-40.0, -40.0] | 20.0% [20.0, 20.0] |  | 0.600 |  |"
+    assert quick in text.read_text().splitlines()
