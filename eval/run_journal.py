@@ -51,7 +51,7 @@ class RunJournal(ABC, Generic[_Batch]):
         # Opened without truncation and locked before anything is read or written.
         with contextlib.ExitStack() as closing:
             self._file: IO[str] = closing.enter_context(open(self.path, "a+", encoding="utf-8"))
-            _lock(self._file, folder)
+            lock(self._file, folder)
             kept = self._read(identity) if exists else 0
             if not kept:
                 self._file.truncate(0)
@@ -137,7 +137,7 @@ def discard(folder: Path) -> None:
     if not path.is_file():
         return
     with open(path, "a", encoding="utf-8") as file:
-        _lock(file, folder)
+        lock(file, folder)
         path.unlink()
 
 
@@ -159,7 +159,8 @@ def _short(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-def _lock(file: IO[str], folder: Path) -> None:
+def lock(file: IO[str], folder: Path) -> None:
+    """Hold an open file of a folder against other processes until it is closed; JournalError where one has it."""
     try:
         import fcntl
     except ImportError:  # no such locks on Windows; there two runs in one folder are not noticed

@@ -22,7 +22,8 @@ _ABOUT = """    llmcodec train --config experiments/midpoint.yaml --data DATA:tr
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, 1 where a row failed, 2 where nothing could run."""
+    """Run the command line; returns the exit code: 0, 1 where a row failed, 2 where nothing could run,
+    130 where it was stopped."""
     arguments = _parser().parse_args(argv)
     try:
         if arguments.report is not None:
@@ -35,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(path)
             return 0
         return _run(arguments)
+    except KeyboardInterrupt:
+        print("run_tradeoff: stopped; the same command goes on", file=sys.stderr)
+        return 130
     except (ValueError, OSError) as error:
         print(f"run_tradeoff: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -48,7 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--experiment", type=Path, default=default, help="YAML (default: tradeoff.yaml beside this file)"
     )
-    parser.add_argument("--speech", help="speech with splits train and validation, a folder or hub id")
+    parser.add_argument(
+        "--speech",
+        help="speech with splits train and validation: a folder, or a hub id where the experiment takes every clip",
+    )
     parser.add_argument("--midpoint", type=Path, help="what all rows start from: a folder with codec/ and bundle/")
     parser.add_argument("--salmon", type=Path, help="a suite of eval/salmon_build.py, for rows marked full")
     parser.add_argument("--out", type=Path, required=True, help="the folder of all rows")
@@ -92,28 +99,37 @@ def _run(arguments: argparse.Namespace) -> int:
     begun: dict[str, Future[str]] = {}
 
     def whole(row: RowSpec) -> str:
-        if row.start is not None and row.start in begun:
-            wait([begun[row.start]])  # it was begun before this one: in_order
+        first = None if row.start is None else begun.get(row.start)
+        if first is not None and wait([first]) and first.exception() is not None:  # begun before this one: in_order
+            raise ExperimentError(f"{row.name}: not begun, it goes on from {row.start}, which failed")
         if time.monotonic() > end:
             return f"{row.name}: not begun, the time is over"
-        began = time.monotonic()
+        clock = time.monotonic()
         run_row(stages(experiment, row, place), out / row.name, place.threads)
-        return f"{row.name}: {time.monotonic() - began:.0f} s"
+        return f"{row.name}: {time.monotonic() - clock:.0f} s"
 
     failed = 0
     with ThreadPoolExecutor(arguments.workers) as pool:
         for row in in_order(experiment.named(arguments.rows)):
             begun[row.name] = pool.submit(whole, row)
-        for future in as_completed(begun.values()):
-            try:
-                print(future.result(), flush=True)
-            except KeyboardInterrupt:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-            except (ValueError, OSError, RuntimeError) as error:
-                failed += 1
-                print(f"run_tradeoff: {error}", file=sys.stderr, flush=True)
+        try:
+            for future in as_completed(begun.values()):
+                failed += not _told(future)
+        except KeyboardInterrupt:
+            # What runs has had the same signal and ends by itself; what waits is not begun.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return 1 if failed else 0
+
+
+def _told(future: Future[str]) -> bool:
+    """Print how a row ended; returns whether well."""
+    try:
+        print(future.result(), flush=True)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"run_tradeoff: {error}", file=sys.stderr, flush=True)
+        return False
+    return True
 
 
 if __name__ == "__main__":

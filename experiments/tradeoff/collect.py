@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from eval.aggregate import RESAMPLES, SEED
 from experiments.tradeoff.rows import Experiment, ExperimentError, RowSpec
+from experiments.tradeoff.running import is_finished, recorded
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +52,15 @@ class Interval:
 
 
 def collected(experiment: Experiment, out: Path) -> list[Measured]:
-    """The rows of an experiment that are measured so far, on the clips that all of them have."""
-    found = [read_row(row, out / row.name) for row in experiment.rows if _is_done(out / row.name)]
+    """The rows of an experiment that are measured so far, on the clips that all of them have.
+
+    Raises ExperimentError where the baseline is not among them, where clips differ, and where a row's folder is of
+    other settings than the experiment has for it.
+    """
+    done = [row for row in experiment.rows if _is_done(out / row.name)]
+    for row in done:
+        _check_settings(experiment, row, out / row.name)
+    found = [read_row(row, out / row.name) for row in done]
     if not found or all(one.row.name != experiment.baseline for one in found):
         raise ExperimentError(f"{out} has no measured baseline {experiment.baseline!r} yet")
     first = found[0]
@@ -86,6 +95,7 @@ def read_row(row: RowSpec, folder: Path) -> Measured:
     document = json.loads((folder / "predict" / "results.json").read_text(encoding="utf-8"))
     (codec,) = document["codecs"]
     hashes = {line["checkpoint_hash"] for line in reconstructed} | {codec["codec_hash"]}
+    hashes |= _salmon_hashes(folder / "salmon" / "results.json")
     if len(hashes) > 1:
         raise ExperimentError(f"{folder}: tokens and reconstructions are of different codecs: {sorted(hashes)}")
     spent = json.loads((folder / "stages.json").read_text(encoding="utf-8"))
@@ -174,7 +184,28 @@ def _entropy_bits(path: Path) -> float:
 
 
 def _is_done(folder: Path) -> bool:
-    return all((folder / name / "results.json").is_file() for name in ("predict", "reconstruct"))
+    """Whether a row is measured, and nothing of it is being made anew."""
+    record = recorded(folder)
+    made = all((folder / name / "results.json").is_file() for name in ("predict", "reconstruct"))
+    return made and bool(record) and all(is_finished(entry) for entry in record.values())
+
+
+def _check_settings(experiment: Experiment, row: RowSpec, folder: Path) -> None:
+    """Raise ExperimentError where the folder's training, or its language model's, is not the experiment's."""
+    for name, wanted in (("train", experiment.training(row)), ("lm", experiment.lm)):
+        path = folder / f"{name}.yaml"
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # Where a row starts is a path, and the smaller codebook's config follows from it.
+        keys = [
+            key
+            for key in sorted({*found, *wanted})
+            if key != "init" and (key, row.codebook is None) != ("codec", False)
+        ]
+        differing = [key for key in keys if found.get(key) != wanted.get(key)]
+        if differing:
+            raise ExperimentError(
+                f"{path} differs from the experiment's row in {', '.join(differing)}: it was made with other settings"
+            )
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -183,6 +214,13 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 def _number(score: float | None) -> float:
     return math.nan if score is None else float(score)
+
+
+def _salmon_hashes(path: Path) -> set[str]:
+    """The codec that SALMon's pairs were scored with, where they were."""
+    if not path.is_file():
+        return set()
+    return {model["codec_hash"] for model in json.loads(path.read_text(encoding="utf-8"))["models"]}
 
 
 def _salmon(path: Path) -> dict[str, dict[str, float | None]]:

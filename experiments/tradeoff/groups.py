@@ -6,34 +6,53 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.tradeoff.collect import Measured, collected
+import numpy as np
+
+from experiments.tradeoff.collect import Measured, collected, under_control
 from experiments.tradeoff.rows import Experiment, ExperimentError
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Rows of one experiment, the row that others are compared with, and the family of its control curve."""
+    """Rows of one experiment, the row that others are compared with, and two families: its control curve, and the
+    baseline with other seeds."""
 
     rows: tuple[Measured, ...]
     base: Measured
     control: str
+    seed: str
 
-    def controls(self, metric: str) -> list[Measured]:
-        """The rows of the control curve that were measured by a metric."""
-        return [one for one in self.rows if one.row.family == self.control and metric in one.scores]
+    def base_of(self, one: Measured) -> Measured:
+        """What a row is compared with: the baseline, or the row that it names, as one of its own seed."""
+        return next((other for other in self.rows if other.row.name == one.row.against), self.base)
+
+    def controls(self, metric: str, base: Measured | None = None) -> list[Measured]:
+        """The rows of the control curve that were measured by a metric; `base` takes the baseline's place on it."""
+        curve = [one for one in self.rows if one.row.family == self.control and one is not self.base]
+        return [one for one in (base or self.base, *curve) if metric in one.scores]
+
+    def seeds(self) -> list[Measured]:
+        """The baseline trained anew with other seeds."""
+        return [one for one in self.rows if one.row.family == self.seed]
 
     def is_comparable(self, one: Measured, metric: str) -> bool:
         """Whether a row is to be held against the control curve: no control itself, measured, and there is a curve."""
         return one.row.family != self.control and metric in one.scores and len(self.controls(metric)) > 1
 
+    def under_control(self, one: Measured, metric: str, times: np.ndarray, base: Measured | None = None) -> np.ndarray:
+        """`collect.under_control` of a row and its curve, on which `base` or its own baseline is the first point."""
+        return under_control(one, self.controls(metric, base or self.base_of(one)), metric, times)
+
 
 def gathered(experiment: Experiment, out: Path, further: Sequence[tuple[Experiment, Path]] = ()) -> list[Group]:
     """The experiment's rows measured so far, and those of `further` ones on the same clips, told apart by their labels.
     Raises ExperimentError where clips differ, and where two rows would have one name."""
-    groups = [_group(experiment, collected(experiment, out), experiment.control)]
+    groups = [_group(experiment, collected(experiment, out))]
     for other, place in further:
+        if (other.lm, other.every) != (experiment.lm, experiment.every):
+            raise ExperimentError(f"the {other.label} experiment's fresh language models are others: `lm` or `every`")
         rows = [_told_apart(one, other.label) for one in collected(other, place)]
-        groups.append(_group(other, rows, f"{other.control}, {other.label}", f", {other.label}"))
+        groups.append(_group(other, rows, f", {other.label}"))
     if len({group.base.clip_ids for group in groups}) > 1:
         raise ExperimentError("the experiments were measured on different clips")
     names = [one.row.name for group in groups for one in group.rows]
@@ -42,11 +61,16 @@ def gathered(experiment: Experiment, out: Path, further: Sequence[tuple[Experime
     return groups
 
 
-def _group(experiment: Experiment, rows: Sequence[Measured], control: str, suffix: str = "") -> Group:
+def _group(experiment: Experiment, rows: Sequence[Measured], suffix: str = "") -> Group:
+    missing = sorted({str(one.row.against) for one in rows if one.row.against} - {one.row.name for one in rows})
+    if missing:
+        raise ExperimentError(f"rows are compared with {', '.join(missing)}, which is not measured yet")
     base = next(one for one in rows if one.row.name == f"{experiment.baseline}{suffix}")
-    return Group(tuple(rows), base, control)
+    return Group(tuple(rows), base, f"{experiment.control}{suffix}", f"{experiment.control} seed{suffix}")
 
 
 def _told_apart(one: Measured, label: str) -> Measured:
     row = replace(one.row, name=f"{one.row.name}, {label}", family=f"{one.row.family}, {label}")
+    if row.against is not None:
+        row = replace(row, against=f"{row.against}, {label}")
     return replace(one, row=row)

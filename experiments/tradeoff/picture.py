@@ -129,7 +129,9 @@ def _points(rows: Sequence[Measured], base: Measured, metric: str) -> list[_Poin
         bars = []
         for one in (interval(rates - rate(base, times)), interval(paired(row, base, metric, times))):
             bars.append((max(0.0, one.value - one.low), max(0.0, one.high - one.value)))
-        found.append(_Point(float(rates[0]), float(values[0]), bars[0], bars[1], f"{row.row.strength:g}"))
+        found.append(
+            _Point(float(rates[0]), float(values[0]), bars[0], bars[1], row.row.title or f"{row.row.strength:g}")
+        )
     return found
 
 

@@ -19,12 +19,12 @@ from experiments.tradeoff.collect import (
     mean,
     paired,
     rate,
-    under_control,
 )
 from experiments.tradeoff.groups import Group, gathered
+from experiments.tradeoff.held import HELD, held_tables
 from experiments.tradeoff.picture import draw
 from experiments.tradeoff.rows import Experiment
-from experiments.tradeoff.summary import CURVES, fill, summary, under
+from experiments.tradeoff.summary import CURVES, fill, summary
 from experiments.tradeoff.telling import signed
 from soundcodec_llmcodec.files import written_whole
 
@@ -51,8 +51,9 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     times = draws(len(rows[0].clip_ids))
     written = [folder / "tradeoff.md", folder / "tradeoff.json"]
-    tables = "\n".join((*_predictability(groups, times), "", *_distortion(groups, times), "",
-                      *_salmon(rows), "", *_cost(rows))) + "\n"  # fmt: skip
+    parts = [_predictability(groups, times), held_tables(groups, times), _distortion(groups, times)]
+    parts += [_salmon(rows), _cost(rows)]
+    tables = "\n\n".join("\n".join(part) for part in parts if part) + "\n"
     contents = json.dumps(_document(groups, times), indent=1) + "\n"
     for path, content in zip(written, (tables, contents), strict=True):
         with written_whole(path) as partial:
@@ -63,17 +64,16 @@ def write_report(
 
 def _predictability(groups: Sequence[Group], times: np.ndarray) -> list[str]:
     names = "| row | codes used | entropy | unigram | bigram | LM bits/token | perplexity | LM bits/s | against base |"
-    lines = [f"{names} under control at equal mel |", "| --- |" + " ---: |" * 9]
+    lines = [names, "| --- |" + " ---: |" * 8]
     for group in groups:
-        base_rate = rate(group.base, times)
         chances = _p_values(group)
         for one in group.rows:
             tokens = float(one.tokens.sum())
             bits = interval(rate(one, times))
-            against = interval(100 * (rate(one, times) / base_rate - 1))
+            against = interval(100 * (rate(one, times) / rate(group.base_of(one), times) - 1))
             per_token = float(one.bits.sum()) / tokens
             cells = [
-                one.row.name,
+                one.row.shown,
                 f"{one.facts['codes_used']:,} of {one.facts['codebook_size']:,}",
                 f"{one.facts['entropy_bits']:.2f}",
                 f"{one.unigram_bits.sum() / tokens:.2f}",
@@ -82,11 +82,11 @@ def _predictability(groups: Sequence[Group], times: np.ndarray) -> list[str]:
                 f"{2**per_token:,.0f}",
                 f"{bits.value:.0f} [{bits.low:.0f}, {bits.high:.0f}]",
                 "" if one is group.base else signed(against, "%") + _star(chances.get(one.row.name)),
-                under(one, group, "mel", times),
             ]
             lines.append("| " + " | ".join(cells) + " |")
     told = (
-        "[95% interval] over clips; against base: paired, with the baseline of the same experiment; *: differs from "
+        "[95% interval] over clips; against base: paired, with the baseline of the same experiment and, where there is "
+        "one, of the same seed; *: differs from "
         "it, p < 0.05, sign-flip test on the clips' bits, Holm's adjustment. Clips alone are drawn anew: one run of "
         "the codec and of the language model a row."
     )
@@ -99,7 +99,7 @@ def _distortion(groups: Sequence[Group], times: np.ndarray) -> list[str]:
     lines = ["| row | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(metrics)]
     for group in groups:
         for one in group.rows:
-            cells = [one.row.name, *(_score(one, group.base, name, times) for name in metrics)]
+            cells = [one.row.shown, *(_score(one, group.base_of(one), name, times) for name in metrics)]
             lines.append("| " + " | ".join(cells) + " |")
     return lines
 
@@ -124,7 +124,7 @@ def _salmon(rows: Sequence[Measured]) -> list[str]:
     lines = ["| row | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(parts)]
     for one in told:
         cells = [_accuracy(one.salmon.get(part, {})) for part in parts]
-        lines.append("| " + " | ".join((one.row.name, *cells)) + " |")
+        lines.append("| " + " | ".join((one.row.shown, *cells)) + " |")
     return lines
 
 
@@ -133,44 +133,59 @@ def _cost(rows: Sequence[Measured]) -> list[str]:
     lines = ["| row | " + " | ".join(f"{stage} s" for stage in stages) + " |", "| --- |" + " ---: |" * len(stages)]
     for one in rows:
         cells = [f"{one.seconds_spent[stage]:.0f}" if stage in one.seconds_spent else "" for stage in stages]
-        lines.append("| " + " | ".join((one.row.name, *cells)) + " |")
+        lines.append("| " + " | ".join((one.row.shown, *cells)) + " |")
     return lines
 
 
 def _document(groups: Sequence[Group], times: np.ndarray) -> dict[str, object]:
     """The tables' numbers for programs."""
-    found = [_numbers(one, group, times) for group in groups for one in group.rows]
+    found: list[object] = []
+    for group in groups:
+        chances = _p_values(group)
+        found += [_numbers(one, group, times) | {"p_value": chances.get(one.row.name)} for one in group.rows]
     return {"baseline": groups[0].base.row.name, "control": groups[0].control, "rows": _without_nan(found)}
 
 
 def _numbers(one: Measured, group: Group, times: np.ndarray) -> dict[str, object]:
-    against = interval(100 * (rate(one, times) / rate(group.base, times) - 1))
+    base = group.base_of(one)
+    against = interval(100 * (rate(one, times) / rate(base, times) - 1))
     return {
         "row": one.row.name,
+        "title": one.row.title,
         "family": one.row.family,
         "strength": one.row.strength,
-        "baseline": group.base.row.name,
+        "baseline": base.row.name,
         "facts": dict(one.facts),
         "n_clips": len(one.clip_ids),
+        "tokens": int(one.tokens.sum()),
+        "seconds_of_audio": float(one.seconds.sum()),
         "bits_per_s": vars(interval(rate(one, times))),
+        "unigram_bits_per_s": vars(interval(rate(one, times, one.unigram_bits))),
+        "bigram_bits_per_s": vars(interval(rate(one, times, one.bigram_bits))),
         "against_base_percent": vars(against),
         "under_control_percent": {
-            name: vars(interval(under_control(one, group.controls(name), name, times)))
-            for name in CURVES
+            name: vars(interval(group.under_control(one, name, times)))
+            for name in HELD
             if group.is_comparable(one, name)
         },
         "scores": {name: vars(interval(mean(one, name, times))) for name in one.scores},
+        "differences_from_base": {
+            name: vars(interval(paired(one, base, name, times)))
+            for name in one.scores
+            if one is not base and name in base.scores
+        },
         "salmon": {part: dict(values) for part, values in one.salmon.items()},
         "seconds": dict(one.seconds_spent),
     }
 
 
 def _p_values(group: Group) -> dict[str, float]:
-    """Holm-adjusted p-values, by row, of a sign-flip test on the clips' differences in bits from the baseline."""
+    """Holm-adjusted p-values, by row, of a sign-flip test on the clips' differences in bits from what it is compared
+    with."""
     others = [one for one in group.rows if one is not group.base]
     if not others:
         return {}
-    found = sign_flip_p(np.stack([one.bits - group.base.bits for one in others], axis=1))
+    found = sign_flip_p(np.stack([one.bits - group.base_of(one).bits for one in others], axis=1))
     return holm(dict(zip((one.row.name for one in others), found.tolist(), strict=True)))
 
 

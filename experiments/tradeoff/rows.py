@@ -27,8 +27,10 @@ class RowSpec:
     `family` is the line it belongs to in the picture, `strength` its place on it. `codebook` is the number of codes
     that the midpoint's are clustered to first (None: all of them). `parts` says whether what trains beside the codec
     (a prior, the LLM's rows) comes from the midpoint too. `start` names another row, whose codec this one goes on from
-    in place of the midpoint's; nothing beside the codec comes with it. `use` names shared settings, `set` the row's
-    own, both as differences to `common`. `full` rows are measured by all metrics and on SALMon's pairs.
+    in place of the midpoint's; nothing beside the codec comes with it. `against` names the row that this one is
+    compared with where that is not the experiment's baseline, as one of the same seed. `use` names shared settings,
+    `set` the row's own, both as differences to `common`. `full` rows are measured by all metrics and on SALMon's pairs.
+    `title` is what the picture calls it, and the tables beside its name.
     """
 
     name: str
@@ -37,9 +39,16 @@ class RowSpec:
     codebook: int | None = None
     parts: bool = True
     start: str | None = None
+    against: str | None = None
     use: tuple[str, ...] = ()
     set: Mapping[str, Any] = field(default_factory=dict)
     full: bool = False
+    title: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """Its name and, in brackets, its title."""
+        return self.name if self.title is None else f"{self.name} ({self.title})"
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,9 @@ class Experiment:
         lost = [row for row in self.rows if row.start is not None and (row.start not in names or row.start == row.name)]
         if lost:
             raise ExperimentError(f"{lost[0].name} starts from {lost[0].start!r}, which is no other row")
+        alone = [row for row in self.rows if row.against is not None and row.against not in names]
+        if alone:
+            raise ExperimentError(f"{alone[0].name} is compared with {alone[0].against!r}, which is no row")
         taken = sorted(set(names) & RESERVED)
         if taken:
             raise ExperimentError(f"rows cannot be called {', '.join(taken)}: folders of the results are")
@@ -83,6 +95,7 @@ class Experiment:
         """Rows by name in the given order, all of them for None. Raises ExperimentError for unknown ones."""
         if names is None:
             return self.rows
+        names = list(dict.fromkeys(names))
         by_name = {row.name: row for row in self.rows}
         unknown = [name for name in names if name not in by_name]
         if unknown:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eval.run_journal import JournalError, lock
 from experiments.tradeoff.rows import ExperimentError
 from soundcodec_llmcodec.files import written_whole
 
@@ -25,7 +28,8 @@ class Stage:
 
     `settings` are values that are written to a YAML file first. `unfinished` says what is missing of what was made,
     None where nothing is: a training that was stopped leaves files too. `source` says what it begins with: a
-    hash of the midpoint or of another row's codec.
+    hash of the midpoint or of another row's codec. `measures` is the folder of a stage that measures: with other
+    settings it is emptied and measured anew, where other stages are refused.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Stage:
     settings: tuple[Path, Mapping[str, Any]] | None = None
     unfinished: Callable[[], str | None] | None = None
     source: str | None = None
+    measures: Path | None = None
 
     def digest(self, before: str) -> str:
         """What decides its result, and that of the stages before it."""
@@ -45,38 +50,81 @@ class Stage:
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def run_row(stages: Iterable[Stage], folder: Path, threads: int) -> None:
-    """Run a row's stages in order, and note what each took in stages.json: all attempts, stopped ones too.
+def recorded(folder: Path) -> dict[str, dict[str, Any]]:
+    """What was begun of a row, by stage in order: seconds, command, digest, and whether it finished."""
+    path = folder / RECORD
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
-    Raises ExperimentError where a stage fails or ends early, and where one was done with other settings.
+
+def is_finished(entry: Mapping[str, Any]) -> bool:
+    """Whether a stage's record says that it ended well; records that do not say were written at the end."""
+    return bool(entry.get("finished", True))
+
+
+def run_row(stages: Iterable[Stage], folder: Path, threads: int) -> None:
+    """Run a row's stages in order, and note in stages.json what each took; attempts that were stopped count, except
+    what a killed process did.
+
+    Raises ExperimentError where a stage fails or ends early, where one was begun with other settings, whose leftovers
+    it would go on from, and where another process runs the row.
     """
     digest = ""
-    for stage in stages:
-        digest = stage.digest(digest)
-        record_path = folder / RECORD
-        record = json.loads(record_path.read_text(encoding="utf-8")) if record_path.is_file() else {}
-        begun = record.get(stage.name)
-        same = begun is not None and begun.get("digest") == digest
-        finished = begun is not None and begun.get("finished", True)
-        if finished and not same:
-            raise ExperimentError(
-                f"{folder.name}: {stage.name} was done with other settings; remove {folder}, or name another --out"
-            )
-        if finished and stage.made.exists():
-            continue
-        # What came after is of what was there before; what was stopped goes on.
-        record = {name: record[name] for name in list(record)[: list(record).index(stage.name)]} if begun else record
-        before = begun["seconds"] if begun and same and not finished else 0.0
-        folder.mkdir(parents=True, exist_ok=True)
-        clock, finished = time.monotonic(), False
+    with _alone(folder):
+        for stage in stages:
+            digest = stage.digest(digest)
+            record = recorded(folder)
+            begun = record.get(stage.name)
+            if begun is not None and begun.get("digest") != digest:
+                _make_way(stage, folder)
+                begun = None
+            if begun is not None and is_finished(begun) and stage.made.exists():
+                continue
+            # What came after is of what was there before.
+            before = dict(_until(record, stage.name))
+            spent = 0.0 if begun is None or is_finished(begun) else begun["seconds"]
+            entry = {"seconds": spent, "command": list(stage.command), "digest": digest, "finished": False}
+            _write(folder, {**before, stage.name: entry})
+            clock = time.monotonic()
+            try:
+                _do(stage, folder, threads)
+                entry["finished"] = True
+            finally:
+                entry["seconds"] = round(spent + time.monotonic() - clock, 1)
+                _write(folder, {**before, stage.name: entry})
+
+
+def _make_way(stage: Stage, folder: Path) -> None:
+    """Make room for a stage with other settings than were noted, where that loses nothing but measures."""
+    if stage.measures is None:
+        raise ExperimentError(
+            f"{folder.name}: {stage.name} was begun with other settings, or what it starts from has changed; "
+            f"remove {folder}, or name another --out"
+        )
+    shutil.rmtree(stage.measures, ignore_errors=True)
+
+
+def _until(record: Mapping[str, dict[str, Any]], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for other, entry in record.items():
+        if other == name:
+            return
+        yield other, entry
+
+
+def _write(folder: Path, record: Mapping[str, Any]) -> None:
+    with written_whole(folder / RECORD) as path:
+        path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold a row's folder, which is made where there is none, against other processes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "running.lock").open("a") as file:
         try:
-            _do(stage, folder, threads)
-            finished = True
-        finally:
-            seconds = round(before + time.monotonic() - clock, 1)
-            entry = {"seconds": seconds, "command": list(stage.command), "digest": digest, "finished": finished}
-            with written_whole(record_path) as path:
-                path.write_text(json.dumps({**record, stage.name: entry}, indent=2) + "\n", encoding="utf-8")
+            lock(file, folder)
+        except JournalError as error:
+            raise ExperimentError(f"{folder.name}: another process runs this row in {folder}") from error
+        yield
 
 
 def _do(stage: Stage, folder: Path, threads: int) -> None:

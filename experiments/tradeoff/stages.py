@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.tradeoff.rows import Experiment, ExperimentError, RowSpec, as_config
-from experiments.tradeoff.running import Stage
-from soundcodec_llmcodec.files import written_whole
+from experiments.tradeoff.running import Stage, is_finished, recorded
+from soundcodec_llmcodec.files import sha256_of, written_whole
 from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfig, load_config
 
 
@@ -45,7 +45,7 @@ def stages(experiment: Experiment, row: RowSpec, place: Place) -> Iterator[Stage
     init = begun / ("bundle" if row.parts and row.start is None else "codec")
     codec = folder / "codec"
     if row.start is not None:
-        _check_trained(row, begun / "codec", experiment)
+        _check_trained(row, experiment, place)
     source = _hash_of(init if row.codebook is None else begun / "codec")
     if row.codebook is not None:
         codes, whole, init = row.codebook, begun / "codec", folder / "init"
@@ -56,23 +56,26 @@ def stages(experiment: Experiment, row: RowSpec, place: Place) -> Iterator[Stage
     tokens = folder / "tokens"
     for dataset, split in ((token_speech(experiment, place), "train"), (place.speech, "validation")):
         which = ("--dataset", f"{dataset}:{split}", "--out", str(tokens), "--device", place.device)
-        yield Stage(f"tokenize-{split}", tokens / "codec.json", (*tokenize, *which))
+        yield Stage(f"tokenize-{split}", tokens / "sources" / f"{split}.json", (*tokenize, *which))
     yield _lm(experiment, place, folder)
     models = ("--models", "unigram", "bigram", str(folder / "lm" / "export"))
     predict = ("--train", f"{tokens}:train", "--test", f"{tokens}:validation", *models, "--quiet", "--overwrite")
     where = ("--output", str(folder / "predict"))
-    yield Stage("predict", folder / "predict" / "results.json", (*_python("eval/predictability.py"), *predict, *where))
+    command = (*_python("eval/predictability.py"), *predict, *where)
+    yield Stage("predict", folder / "predict" / "results.json", command, measures=folder / "predict")
     metrics = experiment.full_metrics if row.full else experiment.metrics
     measured = ("--models", f"{row.name}={codec}", "--dataset", place.speech, "--splits", "validation")
     settings = ("--metrics", *metrics, "--workers", "0", "--report-clips", "0", "--quiet", "--resume")
     output = ("--output", str(folder / "reconstruct"), "--device", place.device)
     made = folder / "reconstruct" / "results.json"
-    yield Stage("reconstruct", made, (*_python("eval/superb_tiny.py"), *measured, *settings, *output))
+    command = (*_python("eval/superb_tiny.py"), *measured, *settings, *output)
+    yield Stage("reconstruct", made, command, measures=folder / "reconstruct")
     if row.full and place.salmon is not None:
         named = f"{row.name}={codec}@{folder / 'lm' / 'export'}"
         suite = ("--suite", str(place.salmon), "--models", named, "--quiet", "--resume", "--device", place.device)
         made = folder / "salmon" / "results.json"
-        yield Stage("salmon", made, (*_python("eval/salmon.py"), *suite, "--output", str(folder / "salmon")))
+        command = (*_python("eval/salmon.py"), *suite, "--output", str(folder / "salmon"))
+        yield Stage("salmon", made, command, measures=folder / "salmon")
 
 
 def token_speech(experiment: Experiment, place: Place) -> str:
@@ -94,12 +97,16 @@ def write_token_speech(experiment: Experiment, place: Place) -> None:
     target, noted = folder / "data" / "train-00000-of-00001.parquet", folder / "taken_from.json"
     files = sorted(Path(place.speech).glob("data/train-*.parquet"))
     if not files:
-        raise ExperimentError(f"taking every {experiment.every}-th clip needs {place.speech}/data/train-*.parquet")
-    source = {file.name: file.stat().st_size for file in files}
+        raise ExperimentError(
+            f"taking every {experiment.every}-th clip needs {place.speech}/data/train-*.parquet: "
+            "download the set there, or let the experiment say `every: 1`"
+        )
+    source = {file.name: sha256_of(file) for file in files}
     if target.is_file():
         found = json.loads(noted.read_text(encoding="utf-8")) if noted.is_file() else None
         if found != source:
-            raise ExperimentError(f"{folder} was taken from other speech than {place.speech}; name another --out")
+            known = "was taken from other speech than" if found else "does not say that it was taken from"
+            raise ExperimentError(f"{folder} {known} {place.speech}; remove it, or name another --out")
         return
     table = pa.concat_tables([pq.read_table(file) for file in files])
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -108,14 +115,19 @@ def write_token_speech(experiment: Experiment, place: Place) -> None:
         noted.write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
 
 
-def _check_trained(row: RowSpec, codec: Path, experiment: Experiment) -> None:
-    """Raise ExperimentError unless the codec of the row that this one starts from has all its steps."""
+def _check_trained(row: RowSpec, experiment: Experiment, place: Place) -> None:
+    """Raise ExperimentError unless the row that this one starts from was trained to its end, with today's settings."""
     (other,) = experiment.named([str(row.start)])
-    wanted = as_config(experiment.training(other), load_config).steps
-    described = codec / "config.json"
-    found = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else None
-    if found is None or found["info"]["trained"]["steps"] != wanted:
+    digest = ""
+    for stage in stages(experiment, other, place):
+        digest = stage.digest(digest)
+        if stage.name == "train":
+            break
+    entry = recorded(place.out / other.name).get("train")
+    if entry is None or not is_finished(entry) or not stage.made.is_file():
         raise ExperimentError(f"{row.name} goes on from {row.start}, which is not trained: run that row first")
+    if entry["digest"] != digest:
+        raise ExperimentError(f"{row.name} goes on from {row.start}, which was trained with other settings: see there")
 
 
 def _hash_of(start: Path) -> str:
@@ -129,7 +141,7 @@ def _hash_of(start: Path) -> str:
     digest = hashlib.sha256()
     for path in weights:
         digest.update(path.name.encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(bytes.fromhex(sha256_of(path)))
     return digest.hexdigest()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.tradeoff.collect import HIGHER_IS_BETTER, Measured, draws, interval, mean, rate, under_control
+from experiments.tradeoff.collect import HIGHER_IS_BETTER, Measured, draws, interval, mean, rate
 from experiments.tradeoff.groups import Group
 from experiments.tradeoff.rows import ExperimentError
 from experiments.tradeoff.telling import plain, signed
@@ -43,9 +43,9 @@ def fill(path: Path, lines: Sequence[str]) -> None:
 
 def _cells(one: Measured, group: Group, shown: Sequence[str], times: np.ndarray) -> list[str]:
     bits = interval(rate(one, times))
-    against = interval(100 * (rate(one, times) / rate(group.base, times) - 1))
+    against = interval(100 * (rate(one, times) / rate(group.base_of(one), times) - 1))
     return [
-        one.row.name,
+        one.row.shown,
         f"{one.facts['codes_used']:,}",
         f"{bits.value:.0f} [{bits.low:.0f}, {bits.high:.0f}]",
         "" if one is group.base else signed(against, "%"),
@@ -54,8 +54,9 @@ def _cells(one: Measured, group: Group, shown: Sequence[str], times: np.ndarray)
     ]
 
 
-def under(one: Measured, group: Group, metric: str, times: np.ndarray) -> str:
-    """How far a row lies under its control curve at equal distortion; "" where it is not to be held against one."""
+def under(one: Measured, group: Group, metric: str, times: np.ndarray, base: Measured | None = None) -> str:
+    """How far a row lies under its control curve at equal distortion; "" where it is not to be held against one. `base`
+    is the curve's first point in place of the row's own baseline."""
     if not group.is_comparable(one, metric):
         return ""
-    return plain(interval(under_control(one, group.controls(metric), metric, times)), "%")
+    return plain(interval(group.under_control(one, metric, times, base)), "%")

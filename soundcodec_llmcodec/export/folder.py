@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 
 from soundcodec_llmcodec.config import CodecConfig, ConfigError
+from soundcodec_llmcodec.files import sha256_of
 from soundcodec_llmcodec.llmcodec import LLMCodec
 
 ONNX = "llmcodec-onnx"
@@ -146,7 +146,7 @@ def folder_written_whole(folder: str | os.PathLike[str]) -> Iterator[Path]:
 def write_description(folder: Path, described: Mapping[str, Any]) -> None:
     """Write `codec.json` beside the graphs, with the size and SHA-256 of every other file there."""
     files = {
-        path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
         for path in sorted(folder.iterdir())
         if path.name != DESCRIPTION
     }
@@ -178,7 +178,7 @@ def read_description(folder: str | os.PathLike[str], kind: str) -> tuple[dict[st
         file = path / name
         if not file.is_file():
             raise ExportError(f"{path} is not whole: it has no {name}; copy the whole folder, or export again")
-        if file.stat().st_size != size or _sha256(file) != digest:
+        if file.stat().st_size != size or sha256_of(file) != digest:
             raise ExportError(f"{file} is not the file that was exported ({size} bytes); copy it, or export again")
     return described, config
 
@@ -199,14 +199,6 @@ def _files_of_export(folder: Path) -> set[str]:
     if described.get("format") not in ENDINGS or not isinstance(files, dict):
         return set()
     return {DESCRIPTION, *files}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _tensors(tensors: tuple[tuple[str, str, tuple[Any, ...]], ...], config: CodecConfig) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ Transformers takes half a minute to read even a small GGUF file; the converted c
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ from typing import Any
 
 import torch
 
+from soundcodec_llmcodec.files import sha256_of
 from soundcodec_llmcodec.lm.packages import lm_package, no_bars
 from soundcodec_llmcodec.lm.reading import read_model
 
@@ -38,7 +38,7 @@ def as_folder(file: Path) -> Iterator[Path]:
     It is the cached one of the file's hash, made where there is none; where nothing can be kept, it is a temporary one.
     """
     with contextlib.ExitStack() as stack:
-        kept = cache_folder() / f"{_hash_of(file)[:32]}-{_FORMAT}"
+        kept = cache_folder() / f"{sha256_of(file)[:32]}-{_FORMAT}"
         if not _is_whole(kept):
             made, keeps = _work_folder(stack, kept.parent)
             _convert(file, made)
@@ -102,11 +102,3 @@ def _convert(file: Path, folder: Path) -> None:
     with no_bars():
         plain.save_pretrained(folder)
     transformers.AutoTokenizer.from_pretrained(file.parent, **place).save_pretrained(folder)
-
-
-def _hash_of(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

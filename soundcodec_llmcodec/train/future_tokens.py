@@ -22,7 +22,10 @@ from soundcodec_llmcodec.train.soft_targets import SoftTargets, rate_rows
 @dataclass(frozen=True)
 class FutureTokenLoss:
     """loss: the weighted sum of the heads' mean cross-entropies, in nats. per_head (K,) those means, accuracy (K,) the
-    share of targets each head has as its likeliest token (NaN where it had no target); both without gradient."""
+    share of targets each head has as its likeliest token (NaN where it had no target); both without gradient.
+
+    With soft targets the cross-entropies are against the encoder's softmax over codes, not against its codes: losses of
+    the two kinds do not compare."""
 
     loss: Tensor
     per_head: Tensor

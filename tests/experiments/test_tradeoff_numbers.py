@@ -100,6 +100,8 @@ def write(folder, name: str, bits: float, mel: float | None, ids=IDS):
     document = {"models": [{"splits": {"validation": {"entropy_bits": 2.0}}}]}
     (folder / name / "reconstruct" / "results.json").write_text(json.dumps(document))
     (folder / name / "stages.json").write_text(json.dumps({"train": {"seconds": 7.0, "command": []}}))
+    (folder / name / "train.yaml").write_text("init: somewhere\n")
+    (folder / name / "lm.yaml").write_text("steps: 1\n")
 
 
 def experiment(*names: str) -> Experiment:
@@ -223,3 +225,67 @@ def test_rows_with_other_metrics_than_the_controls_are_shown_without_them(tmp_pa
     assert found["prior"]["pesq"]["value"] == pytest.approx(20)
     quick = "| quick | 5 | 6 [6, 6] | -40.0% [-40.0, -40.0] | 20.0% [20.0, 20.0] |  | 0.600 |  |"
     assert quick in text.read_text().splitlines()
+
+
+def seeded() -> Experiment:
+    """A control curve of two, the baseline with another seed, and a row of each seed."""
+    rows = [RowSpec("base", "control"), RowSpec("base-2", "control"), RowSpec("base-seed1", "control seed")]
+    rows += [RowSpec("prior", "prior"), RowSpec("prior-seed1", "prior", against="base-seed1")]
+    return Experiment(tuple(rows), {}, {"steps": 1})
+
+
+def test_a_row_of_another_seed_is_held_against_that_seeds_baseline(tmp_path):
+    """Halfway between 20 and 10 bits for the one, between 16 (its own seed's, at the same mel) and 10 for the other."""
+    numbers = {"base": (20.0, 0.5), "base-2": (10.0, 0.7), "base-seed1": (16.0, 0.5)}
+    for name, (bits, mel) in (numbers | {"prior": (12.0, 0.6), "prior-seed1": (12.0, 0.6)}).items():
+        write(tmp_path, name, bits, mel)
+    markdown, document, _ = write_report(seeded(), tmp_path, tmp_path / "report")
+    found = {row["row"]: row for row in json.loads(document.read_text())["rows"]}
+    assert found["prior"]["against_base_percent"]["value"] == pytest.approx(-40)
+    assert found["prior-seed1"]["against_base_percent"]["value"] == pytest.approx(-25)
+    assert found["prior"]["under_control_percent"]["mel"]["value"] == pytest.approx(20)
+    assert found["prior-seed1"]["under_control_percent"]["mel"]["value"] == pytest.approx(100 / 13)
+    assert found["prior-seed1"]["baseline"] == "base-seed1"
+    # By seed: each row on each curve.
+    assert "| prior | 20.0% [20.0, 20.0] | 7.7% [7.7, 7.7] |" in markdown.read_text()
+    (tmp_path / "base-seed1" / "predict" / "results.json").unlink()
+    with pytest.raises(ExperimentError, match="compared with base-seed1, which is not measured"):
+        write_report(seeded(), tmp_path, tmp_path / "report")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "key"),
+    [("train", "steps: 3", "steps"), ("lm", "steps: 2", "steps"), ("train", "init: a\nlosses: {}", "losses")],
+)
+def test_a_folder_of_other_settings_is_not_the_row(tmp_path, name, text, key):
+    """A weight changed in the experiment since: the numbers stand under a name that is not theirs any more."""
+    write(tmp_path, "base", 20.0, 0.5)
+    (tmp_path / "base" / f"{name}.yaml").write_text(text)
+    with pytest.raises(ExperimentError, match=rf"{name}.yaml differs from the experiment's row in {key}"):
+        collected(experiment("base"), tmp_path)
+
+
+def test_a_row_that_is_being_made_anew_is_not_measured(tmp_path):
+    for name in ("base", "prior"):
+        write(tmp_path, name, 20.0, 0.5)
+    entries = {"train": {"seconds": 1.0, "command": []}, "reconstruct": {"seconds": 1.0, "finished": False}}
+    (tmp_path / "prior" / "stages.json").write_text(json.dumps(entries))
+    assert [one.row.name for one in collected(experiment("base", "prior"), tmp_path)] == ["base"]
+
+
+def test_pairs_scored_with_another_codec_are_not_the_rows(tmp_path):
+    write(tmp_path, "base", 20.0, 0.5)
+    (tmp_path / "base" / "salmon").mkdir()
+    model = {"codec_hash": "other", "scores": {"token": {"parts": {}}}}
+    (tmp_path / "base" / "salmon" / "results.json").write_text(json.dumps({"models": [model]}))
+    with pytest.raises(ExperimentError, match="different codecs"):
+        collected(experiment("base"), tmp_path)
+
+
+def test_experiments_with_other_language_models_do_not_stand_together(tmp_path):
+    for place in ("short", "long"):
+        write(tmp_path / place, "base", 20.0, 0.5)
+    (tmp_path / "long" / "base" / "lm.yaml").write_text("steps: 2")
+    longer = Experiment(experiment("base").rows, {}, {"steps": 2}, label="long")
+    with pytest.raises(ExperimentError, match="the long experiment's fresh language models are others"):
+        write_report(experiment("base"), tmp_path / "short", tmp_path, [(longer, tmp_path / "long")])

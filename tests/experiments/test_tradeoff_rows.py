@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ import torch
 
 from experiments import run_tradeoff
 from experiments.tradeoff.rows import ExperimentError, read_experiment
-from experiments.tradeoff.running import Stage, run_row
 from experiments.tradeoff.shrink import clustered, latents_of, shrink
 from experiments.tradeoff.stages import Place, stages
 from soundcodec_llmcodec import LLMCodec, checkpoints
@@ -110,80 +107,6 @@ def test_a_smaller_codebook_changes_nothing_else(midpoint, audio_folder, tmp_pat
     assert codes.max() < 16
 
 
-def recorded(folder: Path) -> dict[str, dict[str, Any]]:
-    """What a row's folder says of its stages."""
-    return json.loads((folder / "stages.json").read_text())
-
-
-def test_a_stage_that_is_done_is_not_done_again_and_a_failure_is_told(tmp_path):
-    made = tmp_path / "row" / "made"
-    calls = []
-
-    def work():
-        calls.append(1)
-        made.write_text("")
-
-    stage = Stage("work", made, work=work)
-    for _ in range(2):
-        run_row([stage], tmp_path / "row", 1)
-    assert calls == [1]
-    made.unlink()
-    run_row([stage], tmp_path / "row", 1)
-    assert calls == [1, 1]
-    broken = Stage("broken", tmp_path / "nothing", ("python3", "-c", "raise SystemExit('it is broken')"))
-    with pytest.raises(ExperimentError, match="row: broken ended with 1: it is broken"):
-        run_row([stage, broken], tmp_path / "row", 1)
-    assert {name: one["finished"] for name, one in recorded(tmp_path / "row").items()} == {
-        "work": True,
-        "broken": False,
-    }
-
-
-def test_a_stage_that_was_stopped_early_is_not_done_and_its_time_counts(tmp_path):
-    made, left = tmp_path / "row" / "made", ["5 of 6 steps", None]
-
-    def work() -> None:
-        time.sleep(0.2)
-        made.write_text("")
-
-    stage = Stage("train", made, work=work, unfinished=lambda: left.pop(0))
-    with pytest.raises(ExperimentError, match="train ended early: 5 of 6 steps"):
-        run_row([stage], tmp_path / "row", 1)
-    first = recorded(tmp_path / "row")["train"]
-    assert (first["finished"], first["seconds"] >= 0.2) == (False, True)
-    run_row([stage], tmp_path / "row", 1)
-    assert left == []
-    second = recorded(tmp_path / "row")["train"]
-    assert (second["finished"], second["seconds"] >= first["seconds"] + 0.2) == (True, True)
-
-
-def test_settings_of_a_stage_that_failed_may_be_mended(tmp_path):
-    """A wrong value that a command refuses is no reason to throw the row away, nor is its time the new one's."""
-    made = tmp_path / "row" / "made"
-
-    def stage(source: str, code: str) -> Stage:
-        return Stage("train", made, ("python3", "-c", f"import time; time.sleep(0.3); {code}"), source=source)
-
-    with pytest.raises(ExperimentError, match="train ended with 1: wrong"):
-        run_row([stage("a", "raise SystemExit('wrong')")], tmp_path / "row", 1)
-    assert recorded(tmp_path / "row")["train"]["finished"] is False
-    run_row([Stage("train", made, work=lambda: made.write_text(""))], tmp_path / "row", 1)
-    assert recorded(tmp_path / "row")["train"]["seconds"] < 0.3
-
-
-def test_results_of_other_settings_are_not_taken_for_these(tmp_path):
-    made = tmp_path / "row" / "made"
-
-    def stage(steps: int) -> Stage:
-        settings = (tmp_path / "row" / "train.yaml", {"steps": steps})
-        return Stage("train", made, work=lambda: made.write_text(""), settings=settings)
-
-    run_row([stage(5)], tmp_path / "row", 1)
-    with pytest.raises(ExperimentError, match="done with other settings"):
-        run_row([stage(6)], tmp_path / "row", 1)
-    assert (tmp_path / "row" / "train.yaml").read_text() == "steps: 5\n"
-
-
 def test_a_midpoint_has_to_have_what_rows_go_on_from(midpoint, tmp_path):
     bundle = midpoint.parent / "bundle"
     bundle.mkdir()
@@ -208,21 +131,6 @@ def test_stages_of_a_row_with_fewer_codes_start_from_these(midpoint, tmp_path):
     assert config["init"] == str(tmp_path / "out" / "base-256" / "init")
     assert config["codec"]["codebook_size"] == 256
     assert make_config(config).codec_config.codebook_size == 256
-
-
-def test_what_came_of_a_stage_that_is_done_again_is_done_again(tmp_path):
-    """The second stage's output is there still, of what the first one made before."""
-    first, second, calls = tmp_path / "row" / "first", tmp_path / "row" / "second", []
-
-    def stage(path: Path) -> Stage:
-        return Stage(path.name, path, work=lambda: (calls.append(path.name), path.write_text("")))
-
-    plan = [stage(first), stage(second)]
-    run_row(plan, tmp_path / "row", 1)
-    first.unlink()
-    run_row(plan, tmp_path / "row", 1)
-    run_row(plan, tmp_path / "row", 1)
-    assert calls == ["first", "second", "first", "second"]
 
 
 @pytest.mark.parametrize("name", ["base", "base-256"])

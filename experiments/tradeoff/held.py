@@ -1,0 +1,52 @@
+"""Tables of how far rows lie under the control curve: at equal distortion of several kinds, and with other seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from experiments.tradeoff.collect import CAPPED, Measured
+from experiments.tradeoff.groups import Group
+from experiments.tradeoff.summary import CURVES, under
+
+HELD = (*CURVES, CAPPED, "speaker_sim")
+
+
+def held_tables(groups: Sequence[Group], times: np.ndarray) -> list[str]:
+    """By how many percent fewer bits than the control curve each row needs, at its own mel, PESQ and so on; then, where
+    the baseline was trained with other seeds too, at its mel on curves that begin with each of these."""
+    compared = [(group, [one for one in group.rows if group.is_comparable(one, "mel")]) for group in groups]
+    if not any(rows for _, rows in compared):
+        return []
+    lines = ["Bits a second under the control curve, at equal:", "", *_at_equal(compared, times)]
+    for group, rows in compared:
+        seeds = [one for one in group.seeds() if "mel" in one.scores]
+        if seeds:
+            lines += ["", "At equal mel, with the baseline of another seed as the control curve's first point:", ""]
+            lines += _by_seed(group, rows, seeds, times)
+    return lines
+
+
+def _at_equal(compared: Sequence[tuple[Group, list[Measured]]], times: np.ndarray) -> list[str]:
+    names = [name for name in HELD if any(group.is_comparable(one, name) for group, rows in compared for one in rows)]
+    lines = _head(names)
+    for group, rows in compared:
+        for one in rows:
+            cells = [under(one, group, name, times) for name in names]
+            lines.append("| " + " | ".join((one.row.shown, *cells)) + " |")
+    return lines
+
+
+def _by_seed(group: Group, rows: Sequence[Measured], seeds: Sequence[Measured], times: np.ndarray) -> list[str]:
+    bases = [group.base, *seeds]
+    lines = _head([base.row.name for base in bases])
+    for one in rows:
+        if one not in seeds:
+            cells = [under(one, group, "mel", times, base) for base in bases]
+            lines.append("| " + " | ".join((one.row.shown, *cells)) + " |")
+    return lines
+
+
+def _head(names: Sequence[str]) -> list[str]:
+    return ["| row | " + " | ".join(names) + " |", "| --- |" + " ---: |" * len(names)]
