@@ -46,6 +46,21 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink()
 
 
+def files_below(folder: Path) -> list[Path]:
+    """All files below a folder, in the order of their paths; links to folders are followed, each folder once."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        place = os.path.realpath(root)
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders.sort()
+        found += [path for path in (Path(root, name) for name in names) if path.is_file()]
+    return sorted(found)
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal. Raises OSError."""
     digest = hashlib.sha256()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from soundcodec_llmcodec.files import files_below
+
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 _COLUMNS = ("id", "source", "audio", "text", "speaker_id", "speaker")
 
@@ -70,7 +72,7 @@ class Source:
             return [folder], "parquet"
         if not folder.is_dir():
             return [], "hub"
-        parquet = sorted(folder.rglob("*.parquet"))
+        parquet = [file for file in files_below(folder) if file.name.endswith(".parquet")]
         return (self._chosen(parquet), "parquet") if parquet else (self._sounds(folder), "audio")
 
     def _chosen(self, files: list[Path]) -> list[Path]:
@@ -84,7 +86,7 @@ class Source:
 
     def _sounds(self, folder: Path) -> list[Path]:
         base = folder / self.split if self.split else folder
-        files = sorted(p for p in base.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+        files = [file for file in files_below(base) if file.suffix.lower() in AUDIO_SUFFIXES]
         if not files:
             raise DataError(f"no parquet and no audio files ({', '.join(AUDIO_SUFFIXES)}) below {base}")
         return files

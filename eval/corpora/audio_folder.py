@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.corpora.base import DOMAINS, Corpus, Split, in_order, require_text
+from soundcodec_llmcodec.files import files_below
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
 WHOLE = "all"
@@ -15,8 +16,8 @@ WHOLE = "all"
 
 def sound_files(folder: Path) -> list[Path]:
     """The sound files in the folder and below it, by name; hidden ones left out."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    found = [path for path in files_below(folder) if path.suffix.lower() in SUFFIXES]
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def audio_folder(folder: Path, files: list[Path]) -> Corpus:

@@ -21,6 +21,7 @@ from soundcodec_llmcodec.cli.common import (
     load_codec,
     one_line,
 )
+from soundcodec_llmcodec.files import files_below
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.tokens import TokenError
 
@@ -100,7 +101,7 @@ def _jobs(arguments: argparse.Namespace, endings: Sequence[str], ending: str) ->
             raise CommandError(f"several inputs need a folder for their outputs, and {output} is a file")
         jobs = []
         for source in arguments.inputs:
-            found = sorted(p for p in source.rglob("*") if p.suffix.lower() in endings) if source.is_dir() else [source]
+            found = [p for p in files_below(source) if p.suffix.lower() in endings] if source.is_dir() else [source]
             if not found:
                 raise CommandError(f"the folder {source} has no {', '.join(endings)} files")
             base = source if source.is_dir() else source.parent

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.pool import ThreadPool
@@ -22,6 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from soundcodec_llmcodec.audio import AudioError, as_clip, mono, resample
+from soundcodec_llmcodec.files import files_below
 from soundcodec_llmcodec.sources import DataError, Item, Source
 
 FULL_SCALE = 32_767.0
@@ -199,6 +200,6 @@ def _fingerprint(text: str) -> list:
     """The source's text, and for local data its files' names, sizes and times."""
     source = Source.parse(text)
     place = Path(source.place)
-    files: Iterable[Path] = sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
+    files = files_below(place) if place.is_dir() else [place]
     stats = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in files if p.exists()]
     return [text, stats]

@@ -1,0 +1,32 @@
+"""Files below a folder, as every data source finds them."""
+
+from __future__ import annotations
+
+from soundcodec_llmcodec.files import files_below
+from soundcodec_llmcodec.sources import Source
+
+
+def test_links_to_folders_are_followed_once_and_loops_end(tmp_path):
+    """Data sets are often linked into place; a link back to the top must not be walked for ever."""
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "b").mkdir(parents=True)
+    for name in ("a.wav", "b/c.wav"):
+        (elsewhere / name).write_bytes(b"")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "z.wav").write_bytes(b"")
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "again").symlink_to(elsewhere)
+    (elsewhere / "b" / "up").symlink_to(folder)
+    (folder / "broken.wav").symlink_to(tmp_path / "nothing")
+    found = [path.relative_to(folder).as_posix() for path in files_below(folder)]
+    assert found == ["again/a.wav", "again/b/c.wav", "z.wav"]
+    assert [item.clip_id for item in Source.parse(str(folder)).items()] == found
+
+
+def test_a_split_that_is_a_link_is_read(tmp_path):
+    (tmp_path / "stored").mkdir()
+    (tmp_path / "stored" / "train-00000.parquet").write_bytes(b"")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "data").symlink_to(tmp_path / "stored")
+    assert Source.parse(f"{tmp_path / 'set'}:train")._files()[1] == "parquet"
