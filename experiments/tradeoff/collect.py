@@ -98,7 +98,6 @@ def read_row(row: RowSpec, folder: Path) -> Measured:
     hashes |= _salmon_hashes(folder / "salmon" / "results.json")
     if len(hashes) > 1:
         raise ExperimentError(f"{folder}: tokens and reconstructions are of different codecs: {sorted(hashes)}")
-    spent = json.loads((folder / "stages.json").read_text(encoding="utf-8"))
     return Measured(
         row=row,
         clip_ids=ids,
@@ -111,7 +110,7 @@ def read_row(row: RowSpec, folder: Path) -> Measured:
         weights={name: np.array(column) for name, column in weights.items()},
         facts={key: codec[key] for key in ("codes_used", "codebook_size", "codec_hash")}
         | {"entropy_bits": _entropy_bits(folder / "reconstruct" / "results.json")},
-        seconds_spent={name: stage["seconds"] for name, stage in spent.items()},
+        seconds_spent={name: stage["seconds"] for name, stage in recorded(folder).items()},
         salmon=_salmon(folder / "salmon" / "results.json"),
     )
 
@@ -192,16 +191,12 @@ def _is_done(folder: Path) -> bool:
 
 def _check_settings(experiment: Experiment, row: RowSpec, folder: Path) -> None:
     """Raise ExperimentError where the folder's training, or its language model's, is not the experiment's."""
+    # Where a row starts is a path, and the smaller codebook's config follows from it.
+    aside = {"init"} if row.codebook is None else {"init", "codec"}
     for name, wanted in (("train", experiment.training(row)), ("lm", experiment.lm)):
         path = folder / f"{name}.yaml"
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        # Where a row starts is a path, and the smaller codebook's config follows from it.
-        keys = [
-            key
-            for key in sorted({*found, *wanted})
-            if key != "init" and (key, row.codebook is None) != ("codec", False)
-        ]
-        differing = [key for key in keys if found.get(key) != wanted.get(key)]
+        differing = [key for key in sorted({*found, *wanted} - aside) if found.get(key) != wanted.get(key)]
         if differing:
             raise ExperimentError(
                 f"{path} differs from the experiment's row in {', '.join(differing)}: it was made with other settings"
