@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -83,7 +83,7 @@ def encode(model: CodecModel, samples: Tensor, domain: str | None, chunk_frames:
             return model.encode(padded, None, domain)[0].cpu()
         frames = config.frames(samples.shape[0])
         codes = torch.empty(config.num_quantizers, frames, dtype=torch.int64)
-        for first, last, low, high in chunks(config, frames, config.encoder_layers, chunk_frames, progress, "encode"):
+        for first, last, low, high in chunks(config, frames, "encode", chunk_frames, progress):
             padded = framed_samples(samples, config, low, high)[None].to(_device(model))
             codes[:, first:last] = model.encode(padded, None, domain)[0, :, first - low : last - low].cpu()
         return codes
@@ -118,7 +118,7 @@ def decode(model: CodecModel, codes: Tensor, chunk_frames: int, progress: bool =
             return model.decode(codes[None].to(_device(model)))[0].cpu()
         hop = config.hop_length
         samples = torch.empty(frames * hop)
-        for first, last, low, high in chunks(config, frames, config.decoder_layers, chunk_frames, progress, "decode"):
+        for first, last, low, high in chunks(config, frames, "decode", chunk_frames, progress):
             part = model.decode(codes[None, :, low:high].to(_device(model)))[0]
             samples[first * hop : last * hop] = part[(first - low) * hop : (last - low) * hop].cpu()
         return samples
@@ -226,17 +226,15 @@ def groups(frames: Sequence[int], chunk_frames: int, config: CodecConfig, device
 
 
 def chunks(
-    config: CodecConfig, frames: int, layers: int, chunk_frames: int, progress: bool, label: str
+    config: CodecConfig, frames: int, label: Literal["encode", "decode"], chunk_frames: int, progress: bool
 ) -> Iterator[tuple[int, int, int, int]]:
     """(first, last, low, high): frames [first, last) to keep from a run over [low, high)."""
-    context = config.context_frames(layers)
-    if context is None:
-        context = UNBOUNDED_CONTEXT
-    else:
-        # Whole windows of context keep attention's blocks where they lie in the whole clip.
-        window = config.attention_window or 1
-        context = -(-context // window) * window
-        chunk_frames = max(window, chunk_frames // window * window)
+    encodes = label == "encode"
+    context = config.encoder_context if encodes else config.context_frames(config.decoder_layers)
+    # Whole blocks keep attention's blocks, and the semantic branch's, where they lie in the whole clip.
+    grid = config.chunk_grid if encodes else config.attention_window or 1
+    context = -(-(UNBOUNDED_CONTEXT if context is None else context) // grid) * grid
+    chunk_frames = max(grid, chunk_frames // grid * grid)
     starts = range(0, frames, chunk_frames)
     for first in tqdm(starts, desc=label, unit="chunk", disable=not progress):
         last = min(first + chunk_frames, frames)

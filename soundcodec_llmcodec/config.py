@@ -12,10 +12,54 @@ CONFIG_VERSION = 1
 # A config may come from anywhere: audio is resampled to its rate, so an absurd one would ask for absurd memory.
 _MAX_SAMPLE_RATE = 192_000
 _MAX_NUMBER = 2**31 - 1
+_MAX_DEPTH = 64
+# A frame's own samples and those that Whisper's window and two convolutions reach on either side.
+_LEAST_SEMANTIC_N_FFT = 1_040
 
 
 class ConfigError(ValueError):
     """A codec configuration that cannot be built, with what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class MagnitudeConfig:
+    """What the encoder sees in place of the published log-magnitude and phase: magnitudes alone.
+
+    `bands` mel bands of windows of `window` samples every `hop` samples (their centres spread over a frame's own hop),
+    beside the lowest `low_bins` bins of the codec's own window, which show pitch.
+    """
+
+    window: int = 320
+    hop: int = 80
+    bands: int = 64
+    low_bins: int = 200
+
+
+@dataclass(frozen=True)
+class SemanticConfig:
+    """A frozen speech encoder beside the acoustic features (X-Codec's branch at the input).
+
+    `teacher` names whose weights it has. `layers` are those whose states are taken, 0 being the input of the first.
+    It runs over blocks of `block_frames` frames with `context_frames` more on either side.
+    """
+
+    teacher: str = "whisper-tiny.en"
+    width: int = 384
+    heads: int = 6
+    ffn_width: int = 1_536
+    mels: int = 80
+    layers: tuple[int, ...] = (2, 3, 4)
+    block_frames: int = 96
+    context_frames: int = 32
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+
+    def block_around(self, start: int, frames: int) -> tuple[int, int, int]:
+        """(low, high, stop): the block that begins at frame `start` of a clip of so many frames sees [low, high), and
+        gives the states of [start, stop)."""
+        stop = min(frames, start + self.block_frames)
+        return max(0, start - self.context_frames), min(frames, stop + self.context_frames), stop
 
 
 @dataclass(frozen=True)
@@ -25,6 +69,8 @@ class CodecConfig:
     Rates are in Hz, lengths in samples at `sample_rate`. `attention_window` is the number of frames that attention
     sees on each side (None: the whole clip, as published); a number bounds the receptive field, which makes chunked
     coding of long audio exact. `codebook_partitions` maps a domain's name to the half-open range of codes it may use.
+    `magnitudes` is what the encoder sees in place of log-magnitude and phase (None: those, as published), `semantic` a
+    speech encoder beside it (None: none).
     """
 
     sample_rate: int = 16_000
@@ -41,8 +87,12 @@ class CodecConfig:
     codebook_size: int = 20_480
     codebook_dim: int = 8
     codebook_partitions: tuple[tuple[str, int, int], ...] = ()
+    magnitudes: MagnitudeConfig | None = None
+    semantic: SemanticConfig | None = None
 
     def __post_init__(self) -> None:
+        for name, kind in _PARTS.items():
+            object.__setattr__(self, name, _part(name, kind, getattr(self, name)))
         partitions = tuple((str(name), int(start), int(end)) for name, start, end in self.codebook_partitions)
         object.__setattr__(self, "codebook_partitions", partitions)
         _check_numbers(self)
@@ -88,12 +138,27 @@ class CodecConfig:
     def context_frames(self, layers: int) -> int | None:
         """Frames on each side that can change one frame's output after `layers` conformer layers; None if unbounded.
 
-        The window and half the convolution kernel a layer, and the frames that overlap in the (inverse) STFT.
+        The window and half the convolution kernel a layer, and the frames that overlap in the (inverse) STFT. The
+        semantic branch of an encoder adds `encoder_context`.
         """
         if self.attention_window is None:
             return None
         overlap = -(-self.n_fft // self.hop_length)
         return layers * (self.attention_window + self.conv_kernel_size // 2) + overlap
+
+    @property
+    def encoder_context(self) -> int | None:
+        """Frames on each side that can change one frame's code; None if unbounded."""
+        context = self.context_frames(self.encoder_layers)
+        if context is None or self.semantic is None:
+            return context
+        return context + self.semantic.block_frames + self.semantic.context_frames
+
+    @property
+    def chunk_grid(self) -> int:
+        """Frames of which a chunk's first is a multiple: the attention's blocks, and the semantic branch's."""
+        window = self.attention_window or 1
+        return window if self.semantic is None else math.lcm(window, self.semantic.block_frames)
 
     def partition(self, domain: str | None) -> tuple[int, int]:
         """The half-open range of codes that a domain may use; None is the whole codebook."""
@@ -110,6 +175,12 @@ class CodecConfig:
         """A JSON-ready dict; `from_dict` gives the same config back."""
         fields = dataclasses.asdict(self)
         fields["codebook_partitions"] = {name: [start, end] for name, start, end in self.codebook_partitions}
+        for name in _PARTS:
+            # What a codec does not have is left out: its description is what it was before there was such a part.
+            if fields[name] is None:
+                del fields[name]
+            else:
+                fields[name] = {key: list(v) if isinstance(v, tuple) else v for key, v in fields[name].items()}
         return {"config_version": CONFIG_VERSION, **fields}
 
     @classmethod
@@ -130,7 +201,8 @@ class CodecConfig:
 
     @classmethod
     def preset(cls, name: str) -> CodecConfig:
-        """A named config: 'published' (122.6 M parameters), 'compact' (9.7 M, bundled) or 'tiny' (for tests)."""
+        """A named config: 'published' (122.6 M parameters), 'compact' (ours), 'compact_phase' (9.7 M, compact before
+        it saw magnitudes and a speech encoder's states) or 'tiny' (for tests)."""
         if name not in PRESETS:
             raise ConfigError(f"unknown preset {name!r}; presets are {sorted(PRESETS)}")
         return cls(**PRESETS[name])
@@ -139,7 +211,7 @@ class CodecConfig:
 def _check_numbers(config: CodecConfig) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.name == "codebook_partitions" or (field.name == "attention_window" and value is None):
+        if field.name in ("codebook_partitions", *_PARTS) or (field.name == "attention_window" and value is None):
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ConfigError(f"{field.name} must be a positive whole number, got {value!r}")
@@ -157,10 +229,72 @@ def _check_shapes(config: CodecConfig) -> None:
         raise ConfigError(f"conv_kernel_size must be odd to keep the length, got {config.conv_kernel_size}")
     if config.n_fft < config.hop_length or (config.n_fft - config.hop_length) % 2:
         raise ConfigError(f"n_fft {config.n_fft} minus hop_length {config.hop_length} must be even and not negative")
+    if config.magnitudes is not None:
+        _check_magnitudes(config.magnitudes, config)
+    if config.semantic is not None:
+        _check_semantic(config.semantic, config)
     for name, start, end in config.codebook_partitions:
         if not 0 <= start < end <= config.codebook_size:
             raise ConfigError(f"domain {name!r} has codes [{start}, {end}) outside [0, {config.codebook_size})")
 
+
+def _check_magnitudes(magnitudes: MagnitudeConfig, config: CodecConfig) -> None:
+    for name in ("window", "hop", "bands", "low_bins"):
+        _check_positive(f"magnitudes.{name}", getattr(magnitudes, name))
+    window, hop, spread = magnitudes.window, magnitudes.hop, config.stft_padding
+    if config.hop_length % hop:
+        raise ConfigError(f"magnitudes.hop {hop} does not divide hop_length {config.hop_length}")
+    if (window - hop) % 2 or not 0 <= window - hop <= 2 * spread:
+        raise ConfigError(
+            f"magnitudes.window {window} minus its hop {hop} must be even, and its half within the {spread} samples "
+            f"that n_fft {config.n_fft} shows on each side of a hop"
+        )
+    if magnitudes.bands > window // 2 or magnitudes.low_bins > config.n_fft // 2 + 1:
+        raise ConfigError(
+            f"a window of {window} has up to {window // 2} bands, n_fft {config.n_fft} up to {config.n_fft // 2 + 1} "
+            f"bins; got bands {magnitudes.bands}, low_bins {magnitudes.low_bins}"
+        )
+
+
+def _check_semantic(semantic: SemanticConfig, config: CodecConfig) -> None:
+    for name in ("width", "heads", "ffn_width", "mels", "block_frames"):
+        _check_positive(f"semantic.{name}", getattr(semantic, name))
+    layers, context = semantic.layers, semantic.context_frames
+    whole = [isinstance(x, int) and not isinstance(x, bool) and 0 <= x <= _MAX_DEPTH for x in layers]
+    if not layers or not all(whole) or list(layers) != sorted(set(layers)):
+        raise ConfigError(f"semantic.layers takes numbers of layers from 0 to {_MAX_DEPTH}, rising, got {layers!r}")
+    if isinstance(context, bool) or not isinstance(context, int) or not 0 <= context <= _MAX_NUMBER:
+        raise ConfigError(f"semantic.context_frames must be a whole number of at least 0, got {context!r}")
+    if semantic.width % semantic.heads or semantic.width % 2:
+        raise ConfigError(f"semantic.width {semantic.width} must be even and a multiple of heads {semantic.heads}")
+    if (config.sample_rate, config.hop_length) != (16_000, 320) or config.n_fft < _LEAST_SEMANTIC_N_FFT:
+        raise ConfigError(
+            f"a semantic branch hears 50 frames a second at 16 kHz: it needs sample_rate 16000, hop_length 320 and "
+            f"n_fft of at least {_LEAST_SEMANTIC_N_FFT}, got {config.sample_rate}, {config.hop_length}, {config.n_fft}"
+        )
+
+
+def _check_positive(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_NUMBER:
+        raise ConfigError(f"{name} must be a positive whole number, got {value!r}")
+
+
+def _part(name: str, kind: Any, value: Any) -> Any:
+    """A part of the config from its fields, or as it is."""
+    if value is None or isinstance(value, kind):
+        return value
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{name} takes key: value pairs, got {value!r}")
+    known = {field.name for field in dataclasses.fields(kind)}
+    unknown = sorted(str(key) for key in set(value) - known)
+    if unknown:
+        raise ConfigError(f"unknown keys {unknown} of {name}; known keys are {sorted(known)}")
+    if not isinstance(value.get("layers", ()), (list, tuple)):
+        raise ConfigError(f"{name}.layers takes a list of numbers, got {value['layers']!r}")
+    return kind(**value)
+
+
+_PARTS: dict[str, type] = {"magnitudes": MagnitudeConfig, "semantic": SemanticConfig}
 
 _PUBLISHED_PARTITIONS = (
     ("speech", 0, 8_192),
@@ -173,6 +307,15 @@ _PUBLISHED_PARTITIONS = (
 PRESETS: dict[str, dict[str, Any]] = {
     "published": {"codebook_partitions": _PUBLISHED_PARTITIONS},
     "compact": {
+        "hidden_size": 256,
+        "encoder_layers": 3,
+        "decoder_layers": 8,
+        "ffn_mult": 2,
+        "attention_window": 32,
+        "magnitudes": MagnitudeConfig(),
+        "semantic": SemanticConfig(),
+    },
+    "compact_phase": {
         "hidden_size": 256,
         "encoder_layers": 4,
         "decoder_layers": 5,

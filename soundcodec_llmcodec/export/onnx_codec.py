@@ -98,7 +98,7 @@ class OnnxCodec(LLMCodec):
         if frames <= self.chunk_frames:
             return self._encode([samples], domain)[0][0]
         codes = torch.empty(config.num_quantizers, frames, dtype=torch.int64)
-        chunks = coding.chunks(config, frames, config.encoder_layers, self.chunk_frames, progress, "encode")
+        chunks = coding.chunks(config, frames, "encode", self.chunk_frames, progress)
         for first, last, low, high in chunks:
             # The graph reflects each chunk at its ends; that reaches less far than the context that is cut off.
             part = self._encode([samples[low * hop : high * hop]], domain)[0][0]
@@ -133,7 +133,7 @@ class OnnxCodec(LLMCodec):
         if frames <= self.chunk_frames:
             return self._decode([codes])[0][:n_samples]
         samples = torch.empty(frames * hop)
-        chunks = coding.chunks(config, frames, config.decoder_layers, self.chunk_frames, progress, "decode")
+        chunks = coding.chunks(config, frames, "decode", self.chunk_frames, progress)
         for first, last, low, high in chunks:
             part = self._decode([codes[:, low:high]])[0]
             samples[first * hop : last * hop] = part[(first - low) * hop : (last - low) * hop]

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.conformer import Conformer
 from soundcodec_llmcodec.nn.quantizer import Quantized, ResidualQuantizer
-from soundcodec_llmcodec.nn.stft import ISTFTHead, STFTHead
+from soundcodec_llmcodec.nn.semantic import SemanticBranch
+from soundcodec_llmcodec.nn.stft import ISTFTHead, MagnitudeHead, STFTHead
 
 
 def framed_samples(samples: Tensor, config: CodecConfig, first: int = 0, last: int | None = None) -> Tensor:
@@ -38,13 +39,23 @@ class Tokenizer(nn.Module):
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
-        self.stft_head = STFTHead(config.hidden_size, config.n_fft, config.hop_length)
+        self.stft_head: STFTHead | MagnitudeHead
+        if config.magnitudes is None:
+            self.stft_head = STFTHead(config.hidden_size, config.n_fft, config.hop_length)
+        else:
+            self.stft_head = MagnitudeHead(config, config.magnitudes)
+        self.semantic = None if config.semantic is None else SemanticBranch(config.semantic, config)
         self.conformer = Conformer(config, config.encoder_layers)
         self.vq = ResidualQuantizer(config)
 
     def features(self, padded: Tensor, frame_mask: Tensor | None = None) -> Tensor:
         """(B, (F - 1) * hop + N) samples to encoder features (B, F, D)."""
-        return self.conformer(self.stft_head(padded), frame_mask)
+        return self.conformer(self.inputs(padded, frame_mask), frame_mask)
+
+    def inputs(self, padded: Tensor, frame_mask: Tensor | None = None) -> Tensor:
+        """(B, (F - 1) * hop + N) samples to the conformer's input (B, F, D)."""
+        acoustic = self.stft_head(padded)
+        return acoustic if self.semantic is None else acoustic + self.semantic(padded, frame_mask)
 
     def forward(
         self, padded: Tensor, frame_mask: Tensor | None, start: int, end: int, want_margins: bool = False

@@ -9,9 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from soundcodec_llmcodec.config import CodecConfig, MagnitudeConfig
 from soundcodec_llmcodec.nn.linear import linear
+from soundcodec_llmcodec.nn.mel import mel_filters
 
 LOG_FLOOR = 1e-5
+MAGNITUDE_FLOOR = 1e-4
 MAX_MAGNITUDE = 1e2
 
 
@@ -48,6 +51,49 @@ class STFTHead(nn.Module):
         with torch.autocast(samples.device.type, enabled=False):
             features = self.stft(samples.float())
         return linear(features, self.inp.weight, self.inp.bias)
+
+
+class MagnitudeHead(nn.Module):
+    """Padded samples to the encoder's input features, which follow from magnitudes alone.
+
+    Mel bands of several short windows a frame show consonants, the low bins of the codec's long window pitch. A wave of
+    the other polarity has the same features.
+    """
+
+    filters: Tensor
+    window: Tensor
+    long_window: Tensor
+
+    def __init__(self, config: CodecConfig, magnitudes: MagnitudeConfig) -> None:
+        super().__init__()
+        self.magnitudes = magnitudes
+        self.n_fft, self.hop_length = config.n_fft, config.hop_length
+        self.per_frame = config.hop_length // magnitudes.hop
+        # The first short window is centred half a short hop after its frame's own first sample.
+        self.first = config.stft_padding - (magnitudes.window - magnitudes.hop) // 2
+        self.register_buffer(
+            "filters", mel_filters(config.sample_rate, magnitudes.window, magnitudes.bands), persistent=False
+        )
+        self.register_buffer("window", torch.hann_window(magnitudes.window), persistent=False)
+        self.register_buffer("long_window", torch.hann_window(config.n_fft), persistent=False)
+        self.inp = nn.Linear(self.per_frame * magnitudes.bands + magnitudes.low_bins, config.hidden_size)
+
+    def forward(self, padded: Tensor) -> Tensor:
+        """(B, (F - 1) * hop + N) padded samples to (B, F, D)."""
+        with torch.autocast(padded.device.type, enabled=False):
+            features = self.features(padded.float())
+        return linear(features, self.inp.weight, self.inp.bias)
+
+    def features(self, padded: Tensor) -> Tensor:
+        """(B, (F - 1) * hop + N) float32 to (B, F, bands of each short window, then low bins): scaled ln magnitudes."""
+        frames = (padded.shape[1] - self.n_fft) // self.hop_length + 1
+        hop, size = self.magnitudes.hop, self.magnitudes.window
+        stop = self.first + (frames * self.per_frame - 1) * hop + size
+        short = _magnitudes(padded[:, self.first : stop], self.window, hop)
+        bands = linear(short, self.filters).unflatten(1, (frames, self.per_frame)).flatten(2)
+        low = _magnitudes(padded, self.long_window, self.hop_length)[:, :, : self.magnitudes.low_bins]
+        # About zero mean and unit variance for speech.
+        return ((torch.cat((bands, low), dim=2) + MAGNITUDE_FLOOR).log() + 4.0) / 3.0
 
 
 class ISTFT(nn.Module):
@@ -105,3 +151,11 @@ class ISTFTHead(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             magnitude = torch.exp(log_magnitude).clamp(max=MAX_MAGNITUDE)
             return self.istft(torch.polar(magnitude, phase), frame_mask)
+
+
+def _magnitudes(samples: Tensor, window: Tensor, hop: int) -> Tensor:
+    """(B, S) to |X| (B, T, K) of the windows that lie wholly within."""
+    spectrum = torch.stft(
+        samples, len(window), hop_length=hop, window=window, center=False, return_complex=True
+    )
+    return spectrum.abs().transpose(1, 2)

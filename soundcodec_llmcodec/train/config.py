@@ -190,7 +190,11 @@ class TrainConfig:
     @property
     def codec_config(self) -> CodecConfig:
         """The codec's own config, from a preset's name or from its fields."""
-        return CodecConfig.preset(self.codec) if isinstance(self.codec, str) else CodecConfig.from_dict(self.codec)
+        if isinstance(self.codec, str):
+            return CodecConfig.preset(self.codec)
+        fields = dict(self.codec)
+        preset = fields.pop("preset", None)
+        return CodecConfig.from_dict(fields if preset is None else CodecConfig.preset(preset).to_dict() | fields)
 
     def weight(self, loss: str, step: int) -> float:
         """A loss's weight at a step; 0 for one that is not among `losses`."""

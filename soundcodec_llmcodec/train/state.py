@@ -34,8 +34,11 @@ from soundcodec_llmcodec.train.objectives import LanguageObjectives, Start
 from soundcodec_llmcodec.train.prior import CausalPrior
 from soundcodec_llmcodec.train.revival import CodeUsage
 from soundcodec_llmcodec.train.schedules import learning_rate_at
+from soundcodec_llmcodec.train.teachers import load_teacher
 
 STATE_VERSION = 2
+# In the names of what never changes and is in no checkpoint of a run.
+FROZEN = "tokenizer.semantic.encoder."
 TENSORS, FACTS = "state.safetensors", "state.json"
 # What decides the batches and the networks: a resumed run must have the same.
 FIXED: tuple[str, ...] = (
@@ -91,12 +94,16 @@ class TrainState:
             model.load_state_dict(bundle["average"])
         elif config.init is None:
             model = CodecModel(codec)
+            if codec.semantic is not None:
+                load_teacher(model)
         else:
             loaded = checkpoints.load(config.init)
             if loaded.config != codec:
                 raise TrainConfigError(f"{config.init} is another codec than the config's {config.codec!r}")
             model = loaded.model.requires_grad_(True)
         model = model.to(device)
+        if model.tokenizer.semantic is not None:
+            model.tokenizer.semantic.encoder.requires_grad_(False)
         if config.trains == "decoder":
             model.tokenizer.requires_grad_(False)
         modules: dict[str, tuple[nn.Module, OptimizerConfig]] = {}
@@ -165,7 +172,7 @@ class TrainState:
         """Move the average towards the model; early on it follows faster, so that it forgets the start."""
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
         ours, theirs = self.average.state_dict(), self.model.state_dict()
-        floats = [name for name, tensor in ours.items() if tensor.is_floating_point()]
+        floats = [name for name, tensor in ours.items() if tensor.is_floating_point() and FROZEN not in name]
         torch._foreach_lerp_([ours[name] for name in floats], [theirs[name] for name in floats], 1 - decay)
 
     @torch.no_grad()

