@@ -15,6 +15,7 @@ from soundcodec_llmcodec.train.errors import TrainConfigError
 from soundcodec_llmcodec.train.noise import NoiseConfig
 from soundcodec_llmcodec.train.parsing import build, merged, plain
 from soundcodec_llmcodec.train.prior import PriorConfig
+from soundcodec_llmcodec.train.revival import RevivalConfig
 from soundcodec_llmcodec.train.schedules import LossSchedule
 from soundcodec_llmcodec.train.soft_targets import TEMPERATURE
 
@@ -128,18 +129,6 @@ class LanguageConfig:
 
 
 @dataclass(frozen=True)
-class RevivalConfig:
-    """Codes that are hardly used take the place of latents: every `every` steps (0: never), codes whose share of the
-    recent tokens (a moving average over `window` steps) is below `threshold` of an even share, at most `most` of
-    them."""
-
-    every: int = 0
-    window: int = 200
-    threshold: float = 0.02
-    most: int = 256
-
-
-@dataclass(frozen=True)
 class TrainConfig:
     """A run: the codec, its data, the schedule of each loss, and the parts that the losses need.
 
@@ -148,8 +137,10 @@ class TrainConfig:
     device takes its part in. `speeds` are the factors by which a batch is resampled (pitch and tempo together),
     `gain_db` the range of random gains, `phase_jitter` the largest random shift of what the encoder sees, in samples.
     `batch_norm` is "train", or "frozen" (running statistics as they are). `losses` is what counts, and when (LOSSES
-    names them). `trains` is "all", or "decoder": the encoder and the codebook, and with them every token, stay as they
-    are. `compile` fuses the conformers. `validation_clips` of 0 means all.
+    names them). `scales_share` is the share of each reconstruction loss's windows that count in a step, drawn anew each
+    step: each counts as much as before on average, and steps are cheaper. `trains` is "all", or "decoder": the encoder
+    and the codebook, and with them every token, stay as they are. `compile` fuses the conformers. `validation_clips` of
+    0 means all.
     """
 
     codec: str | Mapping[str, Any] = "compact"
@@ -170,6 +161,7 @@ class TrainConfig:
     compile: bool = False
     ema_decay: float = 0.999
     losses: Mapping[str, LossSchedule] = field(default_factory=dict)
+    scales_share: float = 1.0
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
@@ -291,6 +283,8 @@ def _check(config: TrainConfig) -> None:
         raise TrainConfigError(f"speeds must be factors from 0.5 to 2, got {config.speeds}")
     if not 0 <= config.ema_decay < 1:
         raise TrainConfigError(f"ema_decay must lie in [0, 1), got {config.ema_decay}")
+    if not 0 < config.scales_share <= 1:
+        raise TrainConfigError(f"scales_share lies above 0 and up to 1, got {config.scales_share!r}")
     unknown = sorted(set(config.losses) - set(LOSSES))
     if config.trains == "decoder" and config.uses(*LANGUAGE, "prior"):
         raise TrainConfigError("with trains: decoder tokens stay as they are: losses on tokens have nothing to change")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from soundcodec_llmcodec.train.losses import (
@@ -15,11 +16,12 @@ from soundcodec_llmcodec.train.losses import (
     MultiScaleMelLoss,
     PhaseLoss,
     PublishedMelLoss,
+    Resolution,
     resolution,
     spectra,
 )
 
-# Sample rate to a module with `windows` and `forward(target spectra, estimate spectra)`.
+# Sample rate to a module with `windows` and `forward(target spectra, estimate spectra, windows)`.
 KINDS: dict[str, Callable[[int], Any]] = {
     "mel": MultiScaleMelLoss,
     "log_mel": LogMelLoss,
@@ -29,6 +31,7 @@ KINDS: dict[str, Callable[[int], Any]] = {
     "complex_stft": lambda sample_rate: ComplexSTFTLoss(),
     "phase": lambda sample_rate: PhaseLoss(),
 }
+Scales = Mapping[str, tuple[Resolution, ...]]  # the windows at which each loss counts
 
 
 class ReconstructionLosses(nn.Module):
@@ -37,10 +40,28 @@ class ReconstructionLosses(nn.Module):
     def __init__(self, sample_rate: int, names: Iterable[str]) -> None:
         super().__init__()
         made = {name: KINDS[name](sample_rate) for name in names if name in KINDS}
-        self.windows = tuple(dict.fromkeys(resolution(key) for part in made.values() for key in part.windows))
+        self.scales: Scales = {name: tuple(resolution(key) for key in part.windows) for name, part in made.items()}
+        self.windows = tuple(dict.fromkeys(key for keys in self.scales.values() for key in keys))
         self.parts = nn.ModuleDict(made)
 
-    def forward(self, target: Tensor, estimate: Tensor) -> dict[str, Tensor]:
-        """Waves (B, S) to unweighted losses by name."""
-        wanted, got = spectra(target, self.windows), spectra(estimate, self.windows)
-        return {name: part(wanted, got) for name, part in self.parts.items()}
+    def forward(self, target: Tensor, estimate: Tensor, scales: Scales | None = None) -> dict[str, Tensor]:
+        """Waves (B, S) to unweighted losses by name, each at those of its windows that `scales` has (None: at all)."""
+        scales = self.scales if scales is None else scales
+        windows = tuple(dict.fromkeys(key for keys in scales.values() for key in keys))
+        wanted, got = spectra(target, windows), spectra(estimate, windows)
+        return {name: part(wanted, got, scales[name]) for name, part in self.parts.items()}
+
+    def drawn(self, share: float, generator: torch.Generator) -> Scales:
+        """About `share` of each loss's windows, at least one, drawn at random; a share of 1 is all, and draws nothing.
+
+        All windows are put in one random order, and each loss takes the first of its own: any set of that size is as
+        likely as another, so that the loss, a mean over them, is on average the mean over all, while losses meet at
+        the same windows and few spectra have to be computed.
+        """
+        if share >= 1:
+            return self.scales
+        order = [self.windows[i] for i in torch.randperm(len(self.windows), generator=generator).tolist()]
+        return {
+            name: tuple(key for key in order if key in keys)[: max(1, round(share * len(keys)))]
+            for name, keys in self.scales.items()
+        }

@@ -5,13 +5,26 @@ Letters: Q codebook levels, V codes, K codebook dimensions, N latents.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.nn.quantizer import Quantized
-from soundcodec_llmcodec.train.config import RevivalConfig
 from soundcodec_llmcodec.train.distributed import World
+
+
+@dataclass(frozen=True)
+class RevivalConfig:
+    """Codes that are hardly used take the place of latents: every `every` steps (0: never), codes whose share of the
+    recent tokens (a moving average over `window` steps) is below `threshold` of an even share, at most `most` of
+    them."""
+
+    every: int = 0
+    window: int = 200
+    threshold: float = 0.02
+    most: int = 256
 
 
 class CodeUsage(nn.Module):

@@ -172,7 +172,9 @@ def _backward(
     config, device = state.config, part.target.device
     with autocast(config, device):
         estimate, quantized = state.model(part.padded)
-    values = tools.losses(part.target, estimate)
+    # Equal in all pieces and processes, so that their mean is still that of one batch.
+    scales = tools.losses.drawn(config.scales_share, generator_of(config.seed, state.step, 5))
+    values = tools.losses(part.target, estimate, scales)
     values["commitment"], values["codebook"] = quantized.commitment_loss, quantized.codebook_loss
     judges = state.others.get("discriminators")
     if judges is not None and state.step >= _discriminators_begin(config):

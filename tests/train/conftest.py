@@ -66,6 +66,7 @@ def everything(text_folder):
         speeds=[0.9, 1.0, 1.1],
         phase_jitter=24,
         segment_s=0.8,
+        scales_share=0.5,
         noise={"share": 0.2},
         revival={"every": 3, "window": 4, "threshold": 0.5},
         adversary={

@@ -72,9 +72,8 @@ def test_one_batch_again_and_again_lowers_every_loss_that_counts(everything, tmp
         schedules[name] = dataclasses.replace(schedules[name], weight=weight)
     quiet = dataclasses.replace(everything.noise, share=0.0)
     revival = dataclasses.replace(everything.revival, every=0)
-    run = trainer(
-        everything, tmp_path, losses=schedules, language=language, noise=quiet, revival=revival, steps=60, batch_size=8
-    )
+    steady = {"noise": quiet, "revival": revival, "scales_share": 1.0}
+    run = trainer(everything, tmp_path, losses=schedules, language=language, **steady, steps=60, batch_size=8)
     batch = run.batch(0)
     monkeypatch.setattr(run, "batch", lambda step: batch)
     rows = [run.step().values for _ in range(60)]

@@ -6,9 +6,8 @@ import pytest
 import torch
 from objective_parts import CODEC, quantized_noise, tiny_codec
 
-from soundcodec_llmcodec.train.config import RevivalConfig
 from soundcodec_llmcodec.train.distributed import World
-from soundcodec_llmcodec.train.revival import CodeUsage, revive
+from soundcodec_llmcodec.train.revival import CodeUsage, RevivalConfig, revive
 
 ALONE = World()
 

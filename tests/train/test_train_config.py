@@ -102,6 +102,8 @@ def test_a_base_that_goes_round_is_refused(tmp_path):
         ("codec=tiny", "no loss counts: give losses"),
         ("losses.mel=0", "no loss counts: give losses"),
         ("noise.share=2", "noise"),
+        ("scales_share=0", "scales_share lies above 0 and up to 1"),
+        ("scales_share=1.5", "scales_share lies above 0 and up to 1"),
     ],
 )
 def test_what_cannot_be_run_is_refused_by_name(text, message):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from soundcodec_llmcodec.train.losses.mel import MAGNITUDE_FLOOR, MultiScaleMelLoss
 from soundcodec_llmcodec.train.losses.relative import relative_error
-from soundcodec_llmcodec.train.losses.spectra import Spectra
+from soundcodec_llmcodec.train.losses.spectra import Resolution, Spectra
 
 LOUDNESS_SCALES = ((1024, 80), (512, 64))
 # The mean root of a clip's mel magnitudes below which it counts as if it were as loud as this.
@@ -29,10 +29,10 @@ class LoudnessLoss(nn.Module):
         self.mel = MultiScaleMelLoss(sample_rate, scales)
         self.windows = self.mel.windows
 
-    def forward(self, target: Spectra, estimate: Spectra) -> Tensor:
-        """Spectra of target and estimate to a scalar."""
+    def forward(self, target: Spectra, estimate: Spectra, windows: Sequence[Resolution] | None = None) -> Tensor:
+        """Spectra of target and estimate to a scalar, at some of its windows (None: at all)."""
         losses = []
-        for key in self.windows:
+        for key in self.windows if windows is None else windows:
             wanted, got = (self.mel.bands(key, x).clamp_min(MAGNITUDE_FLOOR).sqrt() for x in (target, estimate))
             error, size = (wanted - got).abs().mean(dim=(1, 2)), wanted.mean(dim=(1, 2))
             losses.append(relative_error(error, size, LOUDNESS_FLOOR).mean())

@@ -34,10 +34,10 @@ class MultiScaleMelLoss(nn.Module):
             basis = librosa.filters.mel(sr=sample_rate, n_fft=window, n_mels=bands)
             self.register_buffer(f"basis_{window}", torch.from_numpy(basis), persistent=False)
 
-    def forward(self, target: Spectra, estimate: Spectra) -> Tensor:
-        """Spectra of target and estimate to a scalar."""
+    def forward(self, target: Spectra, estimate: Spectra, windows: Sequence[Resolution] | None = None) -> Tensor:
+        """Spectra of target and estimate to a scalar, at some of its windows (None: at all)."""
         losses = []
-        for key in self.windows:
+        for key in self.windows if windows is None else windows:
             wanted, got = (2.0 * torch.log10(self.bands(key, x).clamp_min(MAGNITUDE_FLOOR)) for x in (target, estimate))
             losses.append((wanted - got).abs().mean())
         return torch.stack(losses).mean()
@@ -64,9 +64,10 @@ class _PowerMelLoss(nn.Module):
                 basis = librosa.filters.mel(sr=sample_rate, n_fft=window, n_mels=bands, htk=True, norm=None)
             self.register_buffer(f"basis_{window}_{hop}", torch.from_numpy(basis), persistent=False)
 
-    def forward(self, target: Spectra, estimate: Spectra) -> Tensor:
-        """Spectra of target and estimate to a scalar."""
-        losses = [(self._log_bands(key, target) - self._log_bands(key, estimate)).abs().mean() for key in self.windows]
+    def forward(self, target: Spectra, estimate: Spectra, windows: Sequence[Resolution] | None = None) -> Tensor:
+        """Spectra of target and estimate to a scalar, at some of its windows (None: at all)."""
+        keys = self.windows if windows is None else windows
+        losses = [(self._log_bands(key, target) - self._log_bands(key, estimate)).abs().mean() for key in keys]
         return torch.stack(losses).mean()
 
     def _log_bands(self, key: Resolution, waves: Spectra) -> Tensor:

@@ -21,10 +21,10 @@ class PhaseLoss(nn.Module):
         super().__init__()
         self.windows: tuple[Resolution, ...] = tuple(resolution(window) for window in windows)
 
-    def forward(self, target: Spectra, estimate: Spectra) -> Tensor:
-        """Spectra of target and estimate to a scalar in [0, 2]."""
+    def forward(self, target: Spectra, estimate: Spectra, windows: Sequence[Resolution] | None = None) -> Tensor:
+        """Spectra of target and estimate to a scalar in [0, 2], at some of its windows (None: at all)."""
         losses = []
-        for key in self.windows:
+        for key in self.windows if windows is None else windows:
             wanted, got = target[key], estimate[key]
             size = target.magnitude(key)
             # The floor bounds the gradient where a bin holds next to nothing.

@@ -33,10 +33,10 @@ class MultiResolutionSTFTLoss(nn.Module):
         super().__init__()
         self.windows: tuple[Resolution, ...] = tuple(resolution(window) for window in windows)
 
-    def forward(self, target: Spectra, estimate: Spectra) -> Tensor:
-        """Spectra of target and estimate to a scalar."""
+    def forward(self, target: Spectra, estimate: Spectra, windows: Sequence[Resolution] | None = None) -> Tensor:
+        """Spectra of target and estimate to a scalar, at some of its windows (None: at all)."""
         losses = []
-        for key in self.windows:
+        for key in self.windows if windows is None else windows:
             wanted, got = target.magnitude(key), estimate.magnitude(key)
             losses.append(_convergence(wanted, got, key[0]) + _log_distance(wanted, got))
         return torch.stack(losses).mean()
@@ -55,10 +55,10 @@ class ComplexSTFTLoss(nn.Module):
         self.windows: tuple[Resolution, ...] = tuple(resolution(window) for window in windows)
         self.phase_weight = phase_weight
 
-    def forward(self, target: Spectra, estimate: Spectra) -> Tensor:
-        """Spectra of target and estimate to a scalar."""
+    def forward(self, target: Spectra, estimate: Spectra, windows: Sequence[Resolution] | None = None) -> Tensor:
+        """Spectra of target and estimate to a scalar, at some of its windows (None: at all)."""
         losses = []
-        for key in self.windows:
+        for key in self.windows if windows is None else windows:
             wanted, got = target.magnitude(key), estimate.magnitude(key)
             turned = torch.view_as_real(_phasors(target[key], wanted) - _phasors(estimate[key], got)).abs().mean()
             losses.append(_convergence(wanted, got, key[0]) + _log_distance(wanted, got) + self.phase_weight * turned)
