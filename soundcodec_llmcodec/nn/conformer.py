@@ -232,7 +232,12 @@ class Conformer(nn.Module):
         self.layer_norm = nn.LayerNorm(config.hidden_size)
 
     def forward(self, x: Tensor, frame_mask: Tensor | None = None) -> Tensor:
-        """(B, F, D) to (B, F, D); `frame_mask` (B, F) bool marks each item's own frames, None means all."""
+        """(B, F, D) to (B, F, D); `frame_mask` (B, F) bool marks each item's own frames, None means all.
+
+        Under autocast the residual stream stays in float32, and products alone are in the lower precision.
+        """
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.float()
         for layer in self.layers:
             x = layer(x, frame_mask)
         return self.layer_norm(x)

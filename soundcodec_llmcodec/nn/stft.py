@@ -147,8 +147,9 @@ class ISTFTHead(nn.Module):
 
     def forward(self, features: Tensor, frame_mask: Tensor | None = None) -> Tensor:
         """(B, F, D) to (B, F * hop) float32 samples; magnitudes are clipped at 100."""
-        log_magnitude, phase = linear(features, self.out.weight, self.out.bias).float().chunk(2, dim=2)
         with torch.autocast(features.device.type, enabled=False):
+            # In float32 whatever the conformer ran in: a phase in bfloat16 is off by up to 0.01 radians.
+            log_magnitude, phase = linear(features.float(), self.out.weight, self.out.bias).chunk(2, dim=2)
             magnitude = torch.exp(log_magnitude).clamp(max=MAX_MAGNITUDE)
             return self.istft(torch.polar(magnitude, phase), frame_mask)
 

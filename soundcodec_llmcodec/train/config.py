@@ -35,12 +35,14 @@ LOSSES = (*RECONSTRUCTION, *QUANTIZER, *ADVERSARIAL, *LANGUAGE, "prior")
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """An optimizer and its learning rates: a linear warm-up, then a cosine down to the final rate."""
+    """An optimizer and its learning rates: a linear warm-up, `hold` steps at the full rate, then a cosine down to the
+    final rate. A run whose rate is held can be made longer; what it gives is best after the cosine."""
 
     kind: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 6e-4
     final_learning_rate: float = 3e-5
     warmup: float = 0
+    hold: float = 0
     betas: tuple[float, float] = (0.8, 0.99)
     momentum: float = 0.9
     weight_decay: float = 0.01

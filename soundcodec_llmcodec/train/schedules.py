@@ -61,10 +61,11 @@ def in_steps(value: float, total: int) -> int:
     return round(value * total) if 0 < value < 1 else int(value)
 
 
-def learning_rate_at(step: int, total: int, warmup: float, peak: float, final: float) -> float:
-    """Linear warm-up to `peak`, then a cosine down to `final` at the last step."""
+def learning_rate_at(step: int, total: int, warmup: float, peak: float, final: float, hold: float = 0) -> float:
+    """Linear warm-up to `peak`, `hold` steps there, then a cosine down to `final` at the last step."""
     warmup_steps = in_steps(warmup, total)
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
-    done = (step - warmup_steps) / max(1, total - warmup_steps)
+    held = warmup_steps + in_steps(hold, total)
+    done = max(0.0, (step - held) / max(1, total - held))
     return final + 0.5 * (peak - final) * (1 + math.cos(math.pi * min(1.0, done)))

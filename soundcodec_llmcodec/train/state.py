@@ -138,7 +138,7 @@ class TrainState:
         """Set every optimizer's learning rate for this step; returns the codec's."""
         for optimizer, rates in self.optimizers():
             rate = learning_rate_at(
-                self.step, self.config.steps, rates.warmup, rates.learning_rate, rates.final_learning_rate
+                self.step, self.config.steps, rates.warmup, rates.learning_rate, rates.final_learning_rate, rates.hold
             )
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -304,4 +304,4 @@ def optimizer_of(module: nn.Module, config: OptimizerConfig, device: torch.devic
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
     if config.kind == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=device.type == "cuda")
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=device.type in ("cpu", "cuda"))
