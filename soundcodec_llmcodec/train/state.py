@@ -172,7 +172,7 @@ class TrainState:
         """Move the average towards the model; early on it follows faster, so that it forgets the start."""
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
         ours, theirs = self.average.state_dict(), self.model.state_dict()
-        floats = [name for name, tensor in ours.items() if tensor.is_floating_point() and FROZEN not in name]
+        floats = [name for name, tensor in ours.items() if tensor.is_floating_point() and not name.startswith(FROZEN)]
         torch._foreach_lerp_([ours[name] for name in floats], [theirs[name] for name in floats], 1 - decay)
 
     @torch.no_grad()
@@ -200,7 +200,10 @@ class TrainState:
             codes, width = language.shape
             plain["language_shapes"] = {"codes": codes, "width": width, "depth": language.alignment.depth}
         for name, part in self.parts():
-            plain[name] = flatten(part.state_dict(), name, tensors)
+            state = part.state_dict()
+            if isinstance(part, CodecModel):
+                state = {key: tensor for key, tensor in state.items() if not key.startswith(FROZEN)}
+            plain[name] = flatten(state, name, tensors)
         save_file(tensors, scratch / TENSORS)
         (scratch / FACTS).write_text(json.dumps(plain), encoding="utf-8")
         if target.exists():
@@ -235,6 +238,8 @@ class TrainState:
             if isinstance(part, torch.optim.Optimizer):
                 # Moments are the past's, hyper-parameters are this config's.
                 saved["param_groups"] = part.state_dict()["param_groups"]
+            if isinstance(part, CodecModel):
+                saved = {key: tensor for key, tensor in part.state_dict().items() if key.startswith(FROZEN)} | saved
             part.load_state_dict(saved)
         self.step, self.skipped = plain["step"], plain["skipped"]
 

@@ -26,6 +26,7 @@ from soundcodec_llmcodec.train.reconstruction import ReconstructionLosses
 from soundcodec_llmcodec.train.state import TrainState, checkpoints_in, prune
 from soundcodec_llmcodec.train.steps import Batch, StepResult, Tools, train_step
 from soundcodec_llmcodec.train.stopping import Stopping
+from soundcodec_llmcodec.train.teachers import teacher_hash, teacher_of
 from soundcodec_llmcodec.train.validation import Validation, validate
 
 
@@ -59,14 +60,18 @@ class Trainer:
             )
         self.codec: CodecConfig = config.codec_config
         self.progress = progress and self.world.is_main
+        if self.codec.semantic is not None and config.init is None:
+            teacher_of(self.codec.semantic)  # before hours of audio are decoded
         frames = max(1, round(config.segment_s * self.codec.frame_rate))
         self.segment = frames * self.codec.hop_length
         self.corpus, self.held_out = self._corpora(cache or folder / "cache")
         self._check_texts()
         if config.uses(*LANGUAGE) and lm is None:
             lm = _loaded_lm(config, str(self.device))
-        self.facts = {"data": self.corpus.fingerprint, "language_model": None if lm is None else lm[2]}
+        self.facts: dict[str, Any] = {"data": self.corpus.fingerprint, "language_model": None if lm is None else lm[2]}
         self.state = TrainState.create(config, self.device, None if lm is None else lm[1])
+        if self.codec.semantic is not None:
+            self.facts["teacher"] = teacher_hash(self.state.model)
         losses = ReconstructionLosses(self.codec.sample_rate, config.losses).to(self.device)
         self.tools = Tools(losses, self.world, None if lm is None else lm[0])
         if config.compile:

@@ -5,7 +5,7 @@ Letters: B batch, S samples, K frequency bins, T analysis frames.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -32,6 +32,14 @@ class Spectra:
     power: Tensor
     _complex: dict[Resolution, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
     _magnitudes: dict[Resolution, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, by_resolution: Mapping[Resolution, Tensor], power: Tensor) -> Spectra:
+        """Those of waves that are not there."""
+        made = cls(torch.empty(0), tuple(by_resolution), power)
+        made._complex.update(by_resolution)
+        made._magnitudes.update({key: magnitude(spectrum) for key, spectrum in by_resolution.items()})
+        return made
 
     def __getitem__(self, key: int | Resolution) -> Tensor:
         """Raises KeyError where that resolution was not asked for."""

@@ -64,7 +64,7 @@ def test_log_mel_does_not_raise_what_lies_below_minus_60_dbfs():
 
     def flat(a: float) -> Spectra:
         size = math.sqrt(2e3) * a  # far above the 1e-5 that is added
-        return Spectra({(1024, 320): torch.full((1, 513, 3), size + 0j)}, torch.tensor([a * a]))
+        return Spectra.of({(1024, 320): torch.full((1, 513, 3), size + 0j)}, torch.tensor([a * a]))
 
     assert float(loss(flat(1e-1), flat(1e-2))) == pytest.approx(0, abs=1e-4)
     assert float(loss(flat(1e-2), flat(1e-4))) == pytest.approx(math.log(100), rel=1e-4)

@@ -24,7 +24,7 @@ def loss_of(loss, target, estimate):
 def flat(*values: complex) -> Spectra:
     """Three bins over two frames, one value a clip, at the window 512."""
     planes = [torch.full((3, 2), value, dtype=torch.complex64) for value in values]
-    return Spectra({(512, 128): torch.stack(planes)}, torch.ones(len(values)))
+    return Spectra.of({(512, 128): torch.stack(planes)}, torch.ones(len(values)))
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,6 @@ def test_phase_loss_of_a_known_turn(turn):
 def test_phase_loss_weighs_bins_by_the_targets_magnitude():
     """Bins of 3 and 1, the second turned half way round: 1/4 of 2."""
     both = torch.tensor([[[3.0], [1.0]]], dtype=torch.complex64)
-    target = Spectra({(512, 128): both}, torch.ones(1))
-    estimate = Spectra({(512, 128): both * torch.tensor([[[1.0], [-1.0]]])}, torch.ones(1))
+    target = Spectra.of({(512, 128): both}, torch.ones(1))
+    estimate = Spectra.of({(512, 128): both * torch.tensor([[[1.0], [-1.0]]])}, torch.ones(1))
     assert float(PhaseLoss((512,))(target, estimate)) == pytest.approx(0.5, rel=1e-5)
