@@ -75,8 +75,10 @@ class Trainer:
         losses = ReconstructionLosses(self.codec.sample_rate, config.losses).to(self.device)
         self.tools = Tools(losses, self.world, None if lm is None else lm[0])
         if config.compile:
-            self.state.model.tokenizer.conformer.compile()
-            self.state.model.token2wav.conformer.compile()
+            # Layer by layer: all layers share one program, which is made in a fraction of a whole conformer's time.
+            for conformer in (self.state.model.tokenizer.conformer, self.state.model.token2wav.conformer):
+                for layer in conformer.layers:
+                    layer.compile()
         self._validated: tuple[int, Validation | None] | None = None
         self._saved: int | None = None
         folder.mkdir(parents=True, exist_ok=True)
