@@ -19,6 +19,15 @@ def tiny_codec() -> LLMCodec:
 
 
 @pytest.fixture(scope="session")
+def semantic_codec() -> LLMCodec:
+    """An untrained codec that sees magnitudes, and beside them a small speech encoder in blocks of 12 frames."""
+    semantic = {"width": 16, "heads": 2, "ffn_width": 24, "mels": 20, "layers": [0, 2], "block_frames": 12}
+    fields = {"n_fft": 1280, "hop_length": 320, "magnitudes": {"bands": 24, "low_bins": 40}}
+    fields |= {"semantic": {**semantic, "context_frames": 4}}
+    return LLMCodec.random(CodecConfig.from_dict({**CodecConfig.preset("tiny").to_dict(), **fields}))
+
+
+@pytest.fixture(scope="session")
 def unbounded_codec() -> LLMCodec:
     """The same with whole-clip attention, as published."""
     fields = {**CodecConfig.preset("tiny").to_dict(), "attention_window": None}

@@ -198,10 +198,27 @@ def test_the_lookahead_is_what_can_change_a_frame(tiny_codec):
 
 
 def test_the_bundled_codecs_lookahead_follows_from_its_config():
-    config = CodecConfig.preset("compact")
-    codec = LLMCodec.random(config)
+    codec = LLMCodec.random(CodecConfig.preset("compact_phase"))
     assert codec.stream_decoder().lookahead_frames == 5 * (32 + 15) + 2
     assert codec.stream_encoder(16_000).lookahead_frames == 4 * (32 + 15) + 2
+
+
+def test_a_semantic_branch_waits_for_its_block_and_the_context_behind_it():
+    config = CodecConfig.preset("compact")
+    encoder = LLMCodec.random(config).stream_encoder(16_000)
+    assert encoder.lookahead_frames == config.encoder_layers * (32 + 15) + 2 + (96 - 1) + 32
+
+
+@CUTS
+@given(
+    samples=st.integers(1, 30_000),
+    chunk=st.sampled_from([1, 8, 40]),
+    cuts=st.lists(st.integers(0, 30_000), max_size=8),
+)
+def test_a_stream_with_a_semantic_branch_gives_the_whole_clips_ids(semantic_codec, noise, samples, chunk, cuts):
+    clip = noise(samples, seed=samples).numpy()
+    streamed = encoded(semantic_codec, pieces(clip, cuts), chunk_frames=chunk)
+    assert torch.equal(streamed, semantic_codec.encode(clip, 16_000).unit)
 
 
 def test_a_streams_memory_and_work_are_bounded(tiny_codec, noise, monkeypatch):

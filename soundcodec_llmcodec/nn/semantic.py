@@ -175,6 +175,10 @@ class SemanticBranch(nn.Module):
         exact = not torch.is_grad_enabled()
         with torch.no_grad():
             states = self.encoder(padded, frame_mask, exact)
+        return self.lifted(states)
+
+    def lifted(self, states: Tensor) -> Tensor:
+        """States (B, F, L * W) to (B, F, D)."""
         return linear(states, self.out.weight, self.out.bias)
 
 

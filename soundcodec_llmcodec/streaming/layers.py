@@ -23,6 +23,7 @@ from soundcodec_llmcodec.nn.conformer import (
     rotary_tables,
     rotate,
 )
+from soundcodec_llmcodec.nn.semantic import SemanticBranch
 
 
 def layer_lookahead(config: CodecConfig) -> int:
@@ -138,6 +139,34 @@ class ConformerStream:
         for layer in self.layers:
             x = layer.push(x, last)
         return self.layer_norm(x)
+
+
+class SemanticStream:
+    """A semantic branch: a block's frames come out once those of its context ahead are there.
+
+    Letters: W the speech encoder's width.
+    """
+
+    def __init__(self, branch: SemanticBranch) -> None:
+        self.branch = branch
+        self.config = branch.encoder.config
+        # Begun frames (F, W): at most a context of those that are out, and those that wait.
+        self.begun = branch.out.weight.new_zeros(0, self.config.width)
+        self.past = 0
+
+    def push(self, padded: Tensor | None, last: bool) -> Tensor:
+        """Padded samples (1, S) of new frames, None for no frame, to (1, ready, D)."""
+        if padded is not None:
+            self.begun = torch.cat((self.begun, self.branch.encoder.begun(padded)[0]))
+        size, context = self.config.block_frames, self.config.context_frames
+        states = [self.begun.new_zeros(0, self.branch.out.in_features)]
+        while (waiting := len(self.begun) - self.past) and (last or waiting >= size + context):
+            low, high, stop = self.config.block_around(self.past, len(self.begun))
+            done = self.branch.encoder.block(self.begun[low:high], low - self.past)
+            states.append(done[self.past - low : stop - low])
+            gone = max(0, stop - context)
+            self.begun, self.past = self.begun[gone:], stop - gone
+        return self.branch.lifted(torch.cat(states)[None])
 
 
 def _split(x: Tensor, frames: int) -> tuple[Tensor, Tensor]:
