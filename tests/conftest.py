@@ -12,6 +12,15 @@ from soundcodec_llmcodec.llmcodec import LLMCodec
 torch.set_num_threads(1)
 
 
+# The tiny preset that sees magnitudes, and beside them a small speech encoder in blocks of 12 frames.
+SEMANTIC = {
+    **CodecConfig.preset("tiny").to_dict(),
+    "magnitudes": {"bands": 24, "low_bins": 40},
+    "semantic": {"width": 16, "heads": 2, "ffn_width": 24, "mels": 20, "layers": [0, 2], "block_frames": 12}
+    | {"context_frames": 4},
+}
+
+
 @pytest.fixture(scope="session")
 def tiny_codec() -> LLMCodec:
     """An untrained codec of the tiny preset (attention window 4 frames)."""
@@ -20,11 +29,8 @@ def tiny_codec() -> LLMCodec:
 
 @pytest.fixture(scope="session")
 def semantic_codec() -> LLMCodec:
-    """An untrained codec that sees magnitudes, and beside them a small speech encoder in blocks of 12 frames."""
-    semantic = {"width": 16, "heads": 2, "ffn_width": 24, "mels": 20, "layers": [0, 2], "block_frames": 12}
-    fields = {"n_fft": 1280, "hop_length": 320, "magnitudes": {"bands": 24, "low_bins": 40}}
-    fields |= {"semantic": {**semantic, "context_frames": 4}}
-    return LLMCodec.random(CodecConfig.from_dict({**CodecConfig.preset("tiny").to_dict(), **fields}))
+    """An untrained codec with a semantic branch."""
+    return LLMCodec.random(CodecConfig.from_dict(SEMANTIC))
 
 
 @pytest.fixture(scope="session")

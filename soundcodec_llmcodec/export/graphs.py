@@ -17,10 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.export.spectra import Spectrum, Waveform
+from soundcodec_llmcodec.export.attention import attend
+from soundcodec_llmcodec.export.semantic import SemanticGraph
+from soundcodec_llmcodec.export.spectra import MagnitudeFeatures, Spectrum, Waveform, frames_of
 from soundcodec_llmcodec.nn.conformer import Attention, Conformer, ConformerLayer, rotary_tables, rotate
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.nn.quantizer import FactorizedQuantizer
+from soundcodec_llmcodec.nn.stft import MagnitudeHead
 
 # Below every cosine: added to codes that a domain may not use.
 _FORBIDDEN = -4.0
@@ -33,8 +36,11 @@ class EncoderGraph(nn.Module):
         super().__init__()
         config = model.config
         self.config = config
-        self.spectrum = Spectrum(model.tokenizer.stft_head.stft)
-        self.inp = model.tokenizer.stft_head.inp
+        head = model.tokenizer.stft_head
+        self.spectrum = MagnitudeFeatures(head) if isinstance(head, MagnitudeHead) else Spectrum(head.stft)
+        self.inp = head.inp
+        branch = model.tokenizer.semantic
+        self.semantic = None if branch is None else SemanticGraph(branch)
         self.conformer = ConformerGraph(model.tokenizer.conformer, config)
         self.levels = nn.ModuleList(LevelGraph(level) for level in model.tokenizer.vq.levels)
 
@@ -47,9 +53,12 @@ class EncoderGraph(nn.Module):
         """
         hop = self.config.hop_length
         frames = (lengths + hop - 1) // hop
-        count, filled = sizes(frames, self.config)
+        count, filled = sizes(frames, self.config.chunk_grid)
         mask = torch.arange(filled, device=samples.device) < frames[:, None]
-        x = self.inp(self.spectrum(self._hops(samples, lengths, frames, filled)))
+        own = frames_of(self._hops(samples, lengths, frames, filled), self.config.n_fft)
+        x = self.inp(self.spectrum(own))
+        if self.semantic is not None:
+            x = x + self.semantic(own, mask)
         x = self.conformer(x, mask)
         codes, margins = [], []
         for level in self.levels:
@@ -97,7 +106,7 @@ class DecoderGraph(nn.Module):
         G is the longest item's frames. Samples past an item's own frames are zero; codes past them do not count, but
         must be codes.
         """
-        count, filled = sizes(frames, self.config)
+        count, filled = sizes(frames, self.config.attention_window or 1)
         places = torch.arange(filled, device=codes.device)
         mask = places < frames[:, None]
         codes = codes.index_select(2, places.clamp(max=codes.shape[2] - 1))
@@ -198,7 +207,7 @@ class WholeAttention(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, F, E) each
         cos, sin = rotary_tables(torch.arange(frames, device=x.device), attention.head_dim)
         keys = frame_mask[:, None, None, :]
-        mixed = _attend(rotate(q, cos, sin), rotate(k, cos, sin), v, keys)
+        mixed = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, keys)
         return attention.to_out(mixed.transpose(1, 2).reshape(batch, frames, -1))
 
 
@@ -231,7 +240,7 @@ class BlockAttention(nn.Module):
         keys = _neighbours(own[..., None])[..., 0]  # (B, 1, blocks, 3 W)
         # A padding query has no frame to look at; let it look at its whole band, or softmax gives NaN there.
         allowed = self.band & (keys[:, :, :, None, :] | ~own[..., None])
-        mixed = _attend(
+        mixed = attend(
             rotate(q, self.cos[window : 2 * window], self.sin[window : 2 * window]),
             rotate(_neighbours(k), self.cos, self.sin),
             _neighbours(v),
@@ -240,12 +249,11 @@ class BlockAttention(nn.Module):
         return attention.to_out(mixed.permute(0, 2, 3, 1, 4).reshape(batch, frames, -1))
 
 
-def sizes(frames: Tensor, config: CodecConfig) -> tuple[int, int]:
-    """The longest item's frames, and those of the blocks that hold them (the same where attention is unbounded).
+def sizes(frames: Tensor, window: int) -> tuple[int, int]:
+    """The longest item's frames, and those of the blocks of `window` frames that hold them.
 
     Both are read from a tensor: a traced program then knows every length by a name of its own, and assumes nothing.
     """
-    window = config.attention_window or 1
     longest = frames.max()
     count = cast(int, longest.item())
     blocks = cast(int, ((longest + window - 1) // window).item())
@@ -259,21 +267,6 @@ def _neighbours(x: Tensor) -> Tensor:
     blocks = x.shape[2]
     padded = functional.pad(x, (0, 0, 0, 0, 1, 1))
     return torch.cat((padded[:, :, :blocks], x, padded[:, :, 2 : blocks + 2]), dim=3)
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
-    """Softmax attention of (..., L, E) over (..., M, E), written out: every graph format has these operations.
-
-    The products have three axes: those that broadcast further axes bind a traced program to its example's sizes.
-    """
-    lead, queries, keys = q.shape[:-2], q.shape[-2], k.shape[-2]
-    scores = torch.bmm(
-        (q * q.shape[-1] ** -0.5).reshape(-1, queries, q.shape[-1]),
-        k.reshape(-1, keys, k.shape[-1]).transpose(1, 2),
-    )
-    weights = torch.where(allowed, scores.reshape(*lead, queries, keys), float("-inf")).softmax(dim=-1)
-    mixed = torch.bmm(weights.reshape(-1, queries, keys), v.reshape(-1, keys, v.shape[-1]))
-    return mixed.reshape(*lead, queries, v.shape[-1])
 
 
 def _linear(convolution: nn.Module) -> nn.Linear:

@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from soundcodec_llmcodec.nn.stft import ISTFT, LOG_FLOOR, MAX_MAGNITUDE, STFT
+from soundcodec_llmcodec.nn.stft import ISTFT, LOG_FLOOR, MAX_MAGNITUDE, STFT, MagnitudeHead, scaled_logarithms
 
 
 def factors(n: int) -> tuple[int, int]:
@@ -101,20 +101,61 @@ class Spectrum(nn.Module):
 
     def __init__(self, stft: STFT) -> None:
         super().__init__()
-        self.n_fft = stft.n_fft
-        self.hop_length = stft.hop_length
         # The model's own window: a checkpoint of float16 holds a rounded one.
         self.register_buffer("window", stft.window)
         self.transform = ForwardTransform(stft.n_fft)
 
-    def forward(self, hops: Tensor) -> Tensor:
-        """(B, F + R - 1, hop) padded samples to (B, F, N + 2)."""
-        spans = -(-self.n_fft // self.hop_length)
-        count = hops.shape[1] - spans + 1
-        frames = torch.cat([hops[:, shift : shift + count] for shift in range(spans)], dim=2)[:, :, : self.n_fft]
+    def forward(self, frames: Tensor) -> Tensor:
+        """(B, F, N) samples that the frames see to (B, F, N + 2)."""
         real, imaginary = self.transform(frames * self.window)
         log_magnitude = torch.log(torch.sqrt(real * real + imaginary * imaginary) + LOG_FLOOR)
         return torch.cat((log_magnitude, angle(real, imaginary)), dim=2)
+
+
+class Magnitudes(nn.Module):
+    """|X| of `count` windows of each frame, the first `first` samples after the frame's first, `hop` samples apart."""
+
+    window: Tensor
+
+    def __init__(self, window: Tensor, first: int, hop: int, count: int) -> None:
+        super().__init__()
+        self.places = tuple(first + hop * index for index in range(count))
+        self.register_buffer("window", window)
+        self.transform = ForwardTransform(len(window))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(B, F, N) samples to (B, F, count, bins)."""
+        size = len(self.window)
+        found = []
+        for place in self.places:
+            real, imaginary = self.transform(frames[:, :, place : place + size] * self.window)
+            found.append(torch.sqrt(real * real + imaginary * imaginary))
+        return torch.stack(found, dim=2)
+
+
+class MagnitudeFeatures(nn.Module):
+    """A clip's features as the given head has them."""
+
+    filters: Tensor
+
+    def __init__(self, head: MagnitudeHead) -> None:
+        super().__init__()
+        self.low_bins = head.magnitudes.low_bins
+        self.register_buffer("filters", head.filters)
+        self.short = Magnitudes(head.window, head.first, head.magnitudes.hop, head.per_frame)
+        self.long = Magnitudes(head.long_window, 0, 1, 1)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(B, F, N) samples to (B, F, features)."""
+        bands = (self.short(frames) @ self.filters.t()).flatten(2)
+        return scaled_logarithms(torch.cat((bands, self.long(frames)[:, :, 0, : self.low_bins]), dim=2))
+
+
+def frames_of(hops: Tensor, n_fft: int) -> Tensor:
+    """(B, F + R - 1, hop) padded samples to those that each frame sees, (B, F, N)."""
+    spans = -(-n_fft // hops.shape[2])
+    count = hops.shape[1] - spans + 1
+    return torch.cat([hops[:, shift : shift + count] for shift in range(spans)], dim=2)[:, :, :n_fft]
 
 
 class Waveform(nn.Module):

@@ -22,13 +22,20 @@ from soundcodec_llmcodec.nn.mel import mel_filters
 
 _WINDOW, _HOP = 400, 160  # of Whisper's spectra, in samples at 16 kHz
 _POWER_FLOOR, _LOG_FLOOR = 1e-10, -6.5
+# Two steps of three, one after the other and the second at every other step, reach so many mel frames.
+MELS_A_FRAME = 5
 _POSITION_BASE = 10_000.0
+
+
+def log_mels(bands: Tensor) -> Tensor:
+    """Power in mel bands to Whisper's units, with a floor that does not follow the clip."""
+    return (bands.clamp_min(_POWER_FLOOR).log10().clamp_min(_LOG_FLOOR) + 4.0) / 4.0
 
 
 def position_table(count: int, width: int) -> Tensor:
     """Whisper's sinusoids (count, W) float32: sines of every rate, then cosines."""
-    rates = torch.exp(-math.log(_POSITION_BASE) / (width // 2 - 1) * torch.arange(width // 2, dtype=torch.float64))
-    angles = torch.arange(count, dtype=torch.float64)[:, None] * rates
+    rates = torch.exp(-math.log(_POSITION_BASE) / (width // 2 - 1) * torch.arange(width // 2, dtype=torch.float64, device="cpu"))
+    angles = torch.arange(count, dtype=torch.float64, device="cpu")[:, None] * rates
     return torch.cat((angles.sin(), angles.cos()), dim=1).float()
 
 
@@ -79,11 +86,11 @@ class SemanticEncoder(nn.Module):
     def __init__(self, config: SemanticConfig, codec: CodecConfig) -> None:
         super().__init__()
         self.config = config
-        self.n_fft, self.hop_length = codec.n_fft, codec.hop_length
+        self.n_fft, self.hop_length, self.mel_hop = codec.n_fft, codec.hop_length, _HOP
         # The middle of mel frame 0, which the first codec frame's convolutions reach: two hops before the frame's own.
         self.first = codec.n_fft // 2 - 2 * _HOP - _WINDOW // 2
         self.register_buffer("filters", mel_filters(codec.sample_rate, _WINDOW, config.mels), persistent=False)
-        self.register_buffer("window", torch.hann_window(_WINDOW), persistent=False)
+        self.register_buffer("window", torch.hann_window(_WINDOW, device="cpu"), persistent=False)
         table = position_table(config.block_frames + 2 * config.context_frames, config.width)
         self.register_buffer("positions", table, persistent=False)
         self.conv1 = nn.Conv1d(config.mels, config.width, 3)
@@ -158,8 +165,7 @@ class SemanticEncoder(nn.Module):
                 samples, _WINDOW, hop_length=_HOP, window=self.window, center=False, return_complex=True
             )
             power = spectrum.real.square() + spectrum.imag.square()
-            bands = linear(power.transpose(1, 2), self.filters)
-            return (bands.clamp_min(_POWER_FLOOR).log10().clamp_min(_LOG_FLOOR) + 4.0) / 4.0
+            return log_mels(linear(power.transpose(1, 2), self.filters))
 
 
 class SemanticBranch(nn.Module):

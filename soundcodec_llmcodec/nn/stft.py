@@ -74,8 +74,8 @@ class MagnitudeHead(nn.Module):
         self.register_buffer(
             "filters", mel_filters(config.sample_rate, magnitudes.window, magnitudes.bands), persistent=False
         )
-        self.register_buffer("window", torch.hann_window(magnitudes.window), persistent=False)
-        self.register_buffer("long_window", torch.hann_window(config.n_fft), persistent=False)
+        self.register_buffer("window", torch.hann_window(magnitudes.window, device="cpu"), persistent=False)
+        self.register_buffer("long_window", torch.hann_window(config.n_fft, device="cpu"), persistent=False)
         self.inp = nn.Linear(self.per_frame * magnitudes.bands + magnitudes.low_bins, config.hidden_size)
 
     def forward(self, padded: Tensor) -> Tensor:
@@ -92,8 +92,12 @@ class MagnitudeHead(nn.Module):
         short = _magnitudes(padded[:, self.first : stop], self.window, hop)
         bands = linear(short, self.filters).unflatten(1, (frames, self.per_frame)).flatten(2)
         low = _magnitudes(padded, self.long_window, self.hop_length)[:, :, : self.magnitudes.low_bins]
-        # About zero mean and unit variance for speech.
-        return ((torch.cat((bands, low), dim=2) + MAGNITUDE_FLOOR).log() + 4.0) / 3.0
+        return scaled_logarithms(torch.cat((bands, low), dim=2))
+
+
+def scaled_logarithms(magnitudes: Tensor) -> Tensor:
+    """ln of magnitudes, brought to about zero mean and unit variance for speech."""
+    return ((magnitudes + MAGNITUDE_FLOOR).log() + 4.0) / 3.0
 
 
 class ISTFT(nn.Module):

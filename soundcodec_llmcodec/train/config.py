@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
 from soundcodec_llmcodec.train.alignment import AlignmentConfig
 from soundcodec_llmcodec.train.bridge import BridgeConfig
 from soundcodec_llmcodec.train.discriminators import DiscriminatorConfig
@@ -30,7 +30,7 @@ RECONSTRUCTION = ("mel", "log_mel", "scale_mel", "loudness", "stft", "complex_st
 QUANTIZER = ("commitment", "codebook")
 ADVERSARIAL = ("adversarial", "feature_matching")
 LANGUAGE = ("bridge", "future_tokens", "alignment", "contrast")
-LOSSES = (*RECONSTRUCTION, *QUANTIZER, *ADVERSARIAL, *LANGUAGE, "prior")
+LOSSES = (*RECONSTRUCTION, "teacher", *QUANTIZER, *ADVERSARIAL, *LANGUAGE, "prior")
 
 
 @dataclass(frozen=True)
@@ -167,6 +167,7 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
+    teacher: SemanticConfig = field(default_factory=lambda: SemanticConfig(layers=(1, 2, 3, 4)))
     prior: PriorConfig = field(default_factory=PriorConfig)
     prior_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     noise: NoiseConfig = field(default_factory=NoiseConfig)

@@ -94,8 +94,8 @@ class TrainState:
             model.load_state_dict(bundle["average"])
         elif config.init is None:
             model = CodecModel(codec)
-            if codec.semantic is not None:
-                load_teacher(model)
+            if model.tokenizer.semantic is not None:
+                load_teacher(model.tokenizer.semantic.encoder)
         else:
             loaded = checkpoints.load(config.init)
             if loaded.config != codec:

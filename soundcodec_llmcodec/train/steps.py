@@ -30,6 +30,7 @@ from soundcodec_llmcodec.train.reconstruction import ReconstructionLosses
 from soundcodec_llmcodec.train.revival import revive
 from soundcodec_llmcodec.train.schedules import in_steps
 from soundcodec_llmcodec.train.state import TrainState
+from soundcodec_llmcodec.train.teacher_loss import TeacherLoss
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Tools:
-    """What a step uses and does not change: the reconstruction losses, the frozen LLM, the other processes."""
+    """What a step uses and does not change: the reconstruction losses, the frozen LLM and the frozen teacher, the other
+    processes."""
 
     losses: ReconstructionLosses
     world: World
     lm: FrozenLM | None = None
+    teacher: TeacherLoss | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,9 @@ def _backward(
     # Equal in all pieces and processes, so that their mean is still that of one batch.
     scales = tools.losses.drawn(config.scales_share, generator_of(config.seed, state.step, 5))
     values = tools.losses(part.target, estimate, scales)
+    if tools.teacher is not None and weights.get("teacher", 0.0) > 0:
+        with autocast(config, device):
+            values["teacher"] = tools.teacher(part.target, estimate)
     values["commitment"], values["codebook"] = quantized.commitment_loss, quantized.codebook_loss
     judges = state.others.get("discriminators")
     if judges is not None and state.step >= _discriminators_begin(config):

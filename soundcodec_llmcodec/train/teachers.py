@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from soundcodec_llmcodec.config import SemanticConfig
-from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.nn.semantic import SemanticEncoder
 from soundcodec_llmcodec.train.errors import TrainConfigError
 
 # CTranslate2's numbers for the types of tensors.
@@ -49,30 +49,26 @@ def teacher_of(config: SemanticConfig) -> Teacher:
     return teacher
 
 
-def load_teacher(model: CodecModel) -> str:
-    """Put the teacher's weights into a codec's semantic encoder; returns their SHA-256.
+def load_teacher(encoder: SemanticEncoder) -> str:
+    """Put the weights of its config's teacher into an encoder; returns their SHA-256.
 
     Raises TrainConfigError where the package is missing, or its weights do not have the sizes of the config.
     """
-    branch = model.tokenizer.semantic
-    assert branch is not None
-    config = branch.encoder.config
+    config = encoder.config
     tensors = teacher_of(config).read(_folder(teacher_of(config)))
-    wanted = branch.encoder.state_dict()
+    wanted = encoder.state_dict()
     found = {name: tensor for name, tensor in tensors.items() if name in wanted}
     wrong = [name for name, tensor in wanted.items() if name not in found or found[name].shape != tensor.shape]
     if wrong:
         raise TrainConfigError(f"{config.teacher} does not have the sizes of the config's semantic: {wrong[:3]}")
-    branch.encoder.load_state_dict(found)
-    return teacher_hash(model)
+    encoder.load_state_dict(found)
+    return teacher_hash(encoder)
 
 
-def teacher_hash(model: CodecModel) -> str:
-    """SHA-256 of the semantic encoder's tensors."""
-    branch = model.tokenizer.semantic
-    assert branch is not None
+def teacher_hash(encoder: SemanticEncoder) -> str:
+    """SHA-256 of a speech encoder's tensors."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(branch.encoder.state_dict().items()):
+    for name, tensor in sorted(encoder.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()

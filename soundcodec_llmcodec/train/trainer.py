@@ -26,6 +26,7 @@ from soundcodec_llmcodec.train.reconstruction import ReconstructionLosses
 from soundcodec_llmcodec.train.state import TrainState, checkpoints_in, prune
 from soundcodec_llmcodec.train.steps import Batch, StepResult, Tools, train_step
 from soundcodec_llmcodec.train.stopping import Stopping
+from soundcodec_llmcodec.train.teacher_loss import TeacherLoss
 from soundcodec_llmcodec.train.teachers import teacher_hash, teacher_of
 from soundcodec_llmcodec.train.validation import Validation, validate
 
@@ -60,8 +61,7 @@ class Trainer:
             )
         self.codec: CodecConfig = config.codec_config
         self.progress = progress and self.world.is_main
-        if self.codec.semantic is not None and config.init is None:
-            teacher_of(self.codec.semantic)  # before hours of audio are decoded
+        self._check_teachers()
         frames = max(1, round(config.segment_s * self.codec.frame_rate))
         self.segment = frames * self.codec.hop_length
         self.corpus, self.held_out = self._corpora(cache or folder / "cache")
@@ -70,10 +70,12 @@ class Trainer:
             lm = _loaded_lm(config, str(self.device))
         self.facts: dict[str, Any] = {"data": self.corpus.fingerprint, "language_model": None if lm is None else lm[2]}
         self.state = TrainState.create(config, self.device, None if lm is None else lm[1])
-        if self.codec.semantic is not None:
-            self.facts["teacher"] = teacher_hash(self.state.model)
+        branch = self.state.model.tokenizer.semantic
+        if branch is not None:
+            self.facts["teacher"] = teacher_hash(branch.encoder)
         losses = ReconstructionLosses(self.codec.sample_rate, config.losses).to(self.device)
-        self.tools = Tools(losses, self.world, None if lm is None else lm[0])
+        teacher = TeacherLoss(config.teacher, self.codec).to(self.device) if config.uses("teacher") else None
+        self.tools = Tools(losses, self.world, None if lm is None else lm[0], teacher)
         if config.compile:
             # Layer by layer: all layers share one program, which is made in a fraction of a whole conformer's time.
             for conformer in (self.state.model.tokenizer.conformer, self.state.model.token2wav.conformer):
@@ -212,6 +214,13 @@ class Trainer:
         if self.world.is_main:
             self.world.wait()
         return corpus, held_out
+
+    def _check_teachers(self) -> None:
+        """Raise TrainConfigError where a teacher cannot be had: before hours of audio are decoded."""
+        if self.codec.semantic is not None and self.config.init is None:
+            teacher_of(self.codec.semantic)
+        if self.config.uses("teacher"):
+            teacher_of(self.config.teacher)
 
     def _check_texts(self) -> None:
         """Raise TrainConfigError where alignment is asked for and no crop could ever hold the words of a clip."""

