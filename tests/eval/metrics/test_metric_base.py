@@ -175,8 +175,7 @@ def test_default_and_all():
     assert DEFAULT == ("mel", "stft", "pesq", "stoi", "f0corr")
     assert [metric.name for metric in named(["all"])] == list(ALL)
     assert set(ALL) == {name for name in METRICS if not name.startswith("superb:")} - {
-        "wer",
-        "dwer",
+        *(f"{name}{by}" for name in ("wer", "cer", "dwer") for by in ("", "@whisper-base")),
         "speaker_sim",
         "dnsmos",
     }
