@@ -6,12 +6,17 @@ import difflib
 from collections.abc import Iterable
 
 from eval.metrics import (
+    distill_mos,
     dnsmos,
     dwer,
     estoi,
+    f0_rmse,
     f0corr,
+    itu_pesq,
+    mcd,
     mel,
-    pesq_wb,
+    phone_error,
+    plcmos,
     si_sdr,
     speaker_sim,
     stft,
@@ -27,17 +32,22 @@ from eval.metrics.superb_rules import SUPERB_METRICS, SUPERB_NAMES
 _KNOWN = (
     mel.METRIC,
     stft.METRIC,
+    mcd.METRIC,
     waveform.METRIC,
-    pesq_wb.METRIC,
+    *itu_pesq.METRICS,
     stoi.METRIC,
     estoi.METRIC,
     f0corr.METRIC,
+    f0_rmse.METRIC,
     voicing_error.METRIC,
     si_sdr.METRIC,
     *wer.METRICS,
     *dwer.METRICS,
     speaker_sim.METRIC,
-    dnsmos.METRIC,
+    phone_error.METRIC,
+    *dnsmos.METRICS,
+    distill_mos.METRIC,
+    plcmos.METRIC,
     *SUPERB_METRICS,
 )
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _KNOWN}

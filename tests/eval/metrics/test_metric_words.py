@@ -1,4 +1,4 @@
-"""Words, word errors, and the metrics that need a speech recogniser, a voice encoder or a predictor of quality."""
+"""Words, word errors, and the metrics that need a speech recogniser or a voice encoder."""
 
 from __future__ import annotations
 
@@ -202,15 +202,3 @@ def test_speaker_similarity(speech, hiss):
     assert metric.score(start, start).reason == "less than 0.4 s of voice in the reference"
     silent = Signal(np.zeros_like(clip.samples), clip.rate)
     assert metric.score(reference, silent).reason == "the estimate is silent"
-
-
-def test_dnsmos_is_the_packages_and_does_not_look_at_the_reference(speech, hiss):
-    package = pytest.importorskip("speechmos.dnsmos")
-    clip = speech[2]
-    estimate = Signal((clip.samples + hiss(len(clip.samples), scale=0.02)).astype(np.float32), clip.rate)
-    score = METRICS["dnsmos"].score(Signal(clip.samples, clip.rate), estimate)
-    expected = package.run(np.clip(estimate.at(RATE), -1, 1), RATE)["ovrl_mos"]
-    assert score.value == pytest.approx(expected, abs=1e-3)
-    assert METRICS["dnsmos"].score(Signal(hiss(len(clip.samples)), clip.rate), estimate) == score
-    tiny = METRICS["dnsmos"].score(Signal(hiss(1000), RATE), Signal(hiss(1000), RATE))
-    assert "too short" in tiny.reason
