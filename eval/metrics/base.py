@@ -136,6 +136,8 @@ class Metric:
 
     `needs` are the modules that it imports when it computes, `extra` is the extra of this project that installs them
     (`install` the command, where an extra cannot); one with an extra is computed only when asked for by name.
+    `judge` names the model whose judgement the value is, where it is one's. With `has_floor`, the originals themselves
+    have a value that is not the best one by definition, and which tables show.
     """
 
     name: str
@@ -149,6 +151,8 @@ class Metric:
     extra: str | None = None
     needs: tuple[str, ...] = ()
     install: str | None = None
+    judge: str | None = None
+    has_floor: bool = False
 
     @property
     def missing(self) -> str | None:

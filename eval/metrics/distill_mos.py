@@ -64,5 +64,6 @@ METRIC = Metric(
     compute=_compute,
     extra="eval-mos",
     needs=("distillmos", "xls_r_sqa", "torch"),
+    judge="DistillMOS",
     install="pip install --no-deps distillmos xls_r_sqa",
 )

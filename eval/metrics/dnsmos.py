@@ -55,6 +55,7 @@ def _metric(name: str, part: str, what: str, source: str = "Reddy et al. 2022, D
         compute=functools.partial(_compute, part),
         extra="eval-mos",
         needs=("speechmos", "onnxruntime"),
+        judge="DNSMOS of speechmos",
     )
 
 

@@ -36,6 +36,7 @@ def _metric(recogniser: Recogniser) -> Metric:
         compute=functools.partial(_compute, recogniser),
         extra=recogniser.extra,
         needs=recogniser.needs,
+        judge=recogniser.judge,
     )
 
 

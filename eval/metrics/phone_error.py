@@ -63,4 +63,5 @@ METRIC = Metric(
     compute=_compute,
     extra="eval-phones",
     needs=("hama",),
+    judge="the phoneme recogniser of hama",
 )

@@ -58,4 +58,5 @@ METRIC = Metric(
     compute=_compute,
     extra="eval-mos",
     needs=("speechmos", "onnxruntime"),
+    judge="PLCMOS v2 of speechmos",
 )

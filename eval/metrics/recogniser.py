@@ -10,6 +10,7 @@ from typing import Any
 
 from eval.metrics import whisper_packages
 from eval.metrics.base import Signal
+from eval.metrics.words import NORMALISER
 
 RATE = 16_000
 # Whisper hears 30 s at a time; a window of less than this has nothing to say.
@@ -30,6 +31,11 @@ class Recogniser:
     extra: str
     needs: tuple[str, ...]
     files: Callable[[], Mapping[str, bytes]]
+
+    @property
+    def judge(self) -> str:
+        """What tables say of who listens, and of how words are told."""
+        return f"{self.name} (words: {NORMALISER})"
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -67,4 +67,5 @@ METRIC = Metric(
     extra="eval-speaker",
     # webrtcvad, which resemblyzer imports, needs pkg_resources of setuptools below 81.
     needs=("resemblyzer", "pkg_resources"),
+    judge="the voice encoder of resemblyzer",
 )

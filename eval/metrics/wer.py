@@ -51,6 +51,8 @@ def _metric(recogniser: Recogniser, name: str, unit: Unit, source: str) -> Metri
         compute=functools.partial(_compute, recogniser, unit),
         extra=recogniser.extra,
         needs=recogniser.needs,
+        judge=recogniser.judge,
+        has_floor=True,
     )
 
 
