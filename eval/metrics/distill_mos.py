@@ -10,7 +10,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from eval.metrics import heard_alone
+from eval.metrics import opinions
 from eval.metrics.base import Metric, Score, Signal
 from eval.metrics.one_thread import torch_on_one_thread
 
@@ -43,11 +43,11 @@ def _opinion(signal: Signal) -> float:
     import torch
 
     with torch_on_one_thread(), torch.inference_mode():
-        return float(_predictor()(torch.tensor(signal.at(heard_alone.RATE))[None]))
+        return float(_predictor()(torch.tensor(signal.at(opinions.RATE))[None]))
 
 
 def _compute(reference: Signal, estimate: Signal) -> Score:
-    return heard_alone.unusable(estimate) or Score.of(estimate.derived("distillmos", lambda: _opinion(estimate)))
+    return opinions.unusable(estimate) or Score.of(estimate.derived("distillmos", lambda: _opinion(estimate)))
 
 
 METRIC = Metric(

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from eval.metrics import heard_alone
+from eval.metrics import opinions
 from eval.metrics.base import Metric, Score, Signal
 from eval.metrics.one_thread import onnx_session
 
@@ -26,18 +26,18 @@ def _predictor() -> Any:
     return OneThread()
 
 
-def _opinions(signal: Signal) -> dict[str, float]:
+def _parts(signal: Signal) -> dict[str, float]:
     """All parts at once, by the package's names, kept with the signal."""
 
     def make() -> dict[str, float]:
-        found = _predictor()(heard_alone.full_scale(signal), heard_alone.RATE, False)
+        found = _predictor()(opinions.full_scale(signal), opinions.RATE, False)
         return {name: float(value) for name, value in found.items()}
 
     return signal.derived("dnsmos", make)
 
 
 def _compute(part: str, reference: Signal, estimate: Signal) -> Score:
-    return heard_alone.unusable(estimate) or Score.of(_opinions(estimate)[part])
+    return opinions.unusable(estimate) or Score.of(_parts(estimate)[part])
 
 
 def _metric(name: str, part: str, what: str, source: str = "Reddy et al. 2022, DNSMOS P.835") -> Metric:

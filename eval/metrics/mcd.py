@@ -55,9 +55,9 @@ def _compute(reference: Signal, estimate: Signal) -> Score:
     if short:
         return short
     clean, made = _envelopes(reference), _envelopes(estimate)
-    heard = clean.energy > clean.energy.max() * 10 ** (-RANGE_DB / 10)
+    audible = clean.energy > clean.energy.max() * 10 ** (-RANGE_DB / 10)
     distances = _DB * np.sqrt(np.square(clean.cepstra - made.cepstra).sum(axis=1))
-    return Score.of(distances[heard].mean())
+    return Score.of(distances[audible].mean())
 
 
 METRIC = Metric(

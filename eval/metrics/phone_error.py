@@ -41,10 +41,13 @@ def _compute(reference: Signal, estimate: Signal) -> Score:
         return Score(reason=f"{reference.seconds:.3g} s: phones are read in {SHORTEST_S} to {LONGEST_S:g} s")
     if _recogniser() is None:
         return Score(reason="the package hama has no compiled part for this kind of machine")
-    said = _phones(reference)
+    try:
+        said, read = _phones(reference), _phones(estimate)
+    except RuntimeError as error:  # its compiled part gave up on this clip
+        return Score(reason=f"the phoneme recogniser: {error}")
     if not said:
         return Score(reason="the recogniser read no phones in the reference")
-    return words.error_rate(said, _phones(estimate))
+    return words.error_rate(said, read)
 
 
 METRIC = Metric(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.metrics import heard_alone
+from eval.metrics import opinions
 from eval.metrics.base import Metric, Score, Signal
 from eval.metrics.one_thread import onnx_session
 
@@ -33,14 +33,14 @@ def _opinion(signal: Signal) -> float:
     from speechmos import plcmos
 
     # Its constructor loads the model on as many threads as there are cores.
-    features = plcmos.PLCMOS.__new__(plcmos.PLCMOS).stft_transform(heard_alone.full_scale(signal))
-    heard = features.astype(np.float32)[None, None]
-    votes = [_session().run(None, {"degraded_audio": heard, "rater_embed": taste[None]})[0] for taste in _tastes()]
+    features = plcmos.PLCMOS.__new__(plcmos.PLCMOS).stft_transform(opinions.full_scale(signal))
+    seen = features.astype(np.float32)[None, None]
+    votes = [_session().run(None, {"degraded_audio": seen, "rater_embed": taste[None]})[0] for taste in _tastes()]
     return float(np.mean(votes))
 
 
 def _compute(reference: Signal, estimate: Signal) -> Score:
-    return heard_alone.unusable(estimate) or Score.of(estimate.derived("plcmos", lambda: _opinion(estimate)))
+    return opinions.unusable(estimate) or Score.of(estimate.derived("plcmos", lambda: _opinion(estimate)))
 
 
 METRIC = Metric(

@@ -32,6 +32,10 @@ def reads(monkeypatch):
     return tell
 
 
+def _fail(samples, rate):
+    raise RuntimeError("hama_asr_run failed")
+
+
 def signal(first: float) -> Signal:
     samples = np.linspace(0, 0.5, RATE, dtype=np.float32)
     samples[0] = first
@@ -52,6 +56,8 @@ def test_what_has_no_phones_has_a_reason(reads, monkeypatch):
     assert METRIC.score(signal(0.0), signal(0.25)).reason == "the recogniser read no phones in the reference"
     short = Signal(signal(0.25).samples[:1000], RATE)
     assert METRIC.score(short, short).reason == "0.0625 s: phones are read in 0.1 to 120 s"
+    monkeypatch.setattr(phone_error, "_recogniser", lambda: _fail)
+    assert METRIC.score(signal(0.25), signal(0.25)).reason == "the phoneme recogniser: hama_asr_run failed"
     monkeypatch.setattr(phone_error, "_recogniser", lambda: None)
     assert "no compiled part" in METRIC.score(signal(0.25), signal(0.25)).reason
 
