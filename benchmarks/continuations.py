@@ -22,8 +22,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from eval.metrics import pitch, recogniser, speaker_sim
+from eval.metrics import pitch, speaker_sim
 from eval.metrics.base import Signal
+from eval.metrics.recogniser import TINY
+from eval.metrics.words import words_of
 from soundcodec_llmcodec.audio import as_clip, mono, resample
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.lm.continuation import continue_audio
@@ -86,7 +88,7 @@ class Told:
             for own, other, sound in zip(self.prompts, others, sounds, strict=True)
         ]
         found = np.array([pair for pair in likeness if None not in pair], dtype=np.float64)
-        words = sum(len(recogniser.heard(sound, "en")) for sound in sounds) / sum(sound.seconds for sound in sounds)
+        words = sum(len(words_of(TINY.text(sound, "en"))) for sound in sounds) / sum(sound.seconds for sound in sounds)
         if len(found):
             own, other = found.mean(0)
             voices = f"{own:.3f} | {other:.3f} | {np.mean(found[:, 0] > found[:, 1]):.0%} of {len(found)}"

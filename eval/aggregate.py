@@ -51,10 +51,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Column:
-    """One metric of all models: a Summary each, and a Comparison of each with the baseline where there can be one."""
+    """One metric of all models: a Summary each, and a Comparison of each with the baseline where there can be one.
+
+    `originals` is a Summary of the clips themselves, over the same clips, where they have values.
+    """
 
     summaries: dict[str, Summary]
     comparisons: dict[str, Comparison]
+    originals: Summary | None = None
 
 
 @dataclass(frozen=True)
@@ -126,11 +130,16 @@ def shared(values: Mapping[str, Mapping[str, float | None]], items: str = "clips
     return Shared(ids, failed, refused)
 
 
-def column(scores: Mapping[str, Mapping[str, Score]], baseline: str | None = None) -> Column:
+def column(
+    scores: Mapping[str, Mapping[str, Score]],
+    baseline: str | None = None,
+    originals: Mapping[str, Score] | None = None,
+) -> Column:
     """One metric's scores, model -> clip id -> Score, summarized and compared with the `baseline` model.
 
     Every mean is over the clips for which all models have a value, so that the means compare. A model that failed on
-    more than MAX_FAILED_SHARE of its clips gets no mean, and does not take clips away from the others.
+    more than MAX_FAILED_SHARE of its clips gets no mean, and does not take clips away from the others. The `originals`
+    are summarized over the same clips, and change nothing for the models.
     """
     found = shared({model: {i: score.value for i, score in clips.items()} for model, clips in scores.items()})
     paired, failed, refused = found.ids, found.failed, found.refused
@@ -143,8 +152,9 @@ def column(scores: Mapping[str, Mapping[str, Score]], baseline: str | None = Non
         else _summary(values[model], weights[model], failed[model])
         for model in scores
     }
+    floor = None if originals is None else _floor(originals, paired)
     if baseline not in trusted:
-        return Column(summaries, {})
+        return Column(summaries, {}, floor)
     others = [model for model in trusted if model != baseline]
     differences = [weights[model] * (values[model] - values[baseline]) for model in others]
     p_values = dict(zip(others, sign_flip_p(np.stack(differences, axis=1)).tolist(), strict=True)) if others else {}
@@ -155,7 +165,17 @@ def column(scores: Mapping[str, Mapping[str, Score]], baseline: str | None = Non
         mean = float(np.average(difference, weights=weights[model]))
         low, high = bootstrap(difference, weights[model]) if len(paired) > 1 else (None, None)
         compared[model] = Comparison(len(paired), mean, low, high, p_values[model], adjusted[model])
-    return Column(summaries, compared)
+    return Column(summaries, compared, floor)
+
+
+def _floor(originals: Mapping[str, Score], paired: Sequence[str]) -> Summary:
+    """The originals over those of the models' clips for which they have a value, too."""
+    failed = sum(score.value is None for score in originals.values())
+    found = [score for one in paired if (score := originals.get(one)) is not None and score.value is not None]
+    if not found:
+        return Summary(0, failed, refused="no clip has a value from every model and the original")
+    values = np.array([score.value for score in found], dtype=np.float64)
+    return _summary(values, np.array([score.weight for score in found]), failed)
 
 
 def _summary(values: np.ndarray, weights: np.ndarray, failed: int) -> Summary:

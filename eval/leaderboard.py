@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from eval.aggregate import MAX_FAILED_SHARE, RESAMPLES, Column, Summary, column
-from eval.metrics import Metric
+from eval.metrics import Metric, Score
 from eval.records import ClipResult, ModelRun, Run, SplitRun
+from eval.scoring import ORIGINALS
 
 OVERALL = "Overall"
 NOT_FOR_REPORTING = "NOT FOR REPORTING"
@@ -35,10 +36,9 @@ class SplitTable:
 def tables(run: Run, baseline: str | None) -> list[SplitTable]:
     """A table for each split, and one over all clips where there is more than one split."""
     splits = list(run.models[0].splits)
-    made = [_table(split, run, [one.splits[split] for one in run.models], baseline) for split in splits]
     if len(splits) > 1 and OVERALL not in splits:
-        made.append(_table(OVERALL, run, [one.overall for one in run.models], baseline))
-    return made
+        splits.append(OVERALL)
+    return [_table(split, run, baseline) for split in splits]
 
 
 def default_baseline(models: Sequence[ModelRun]) -> str | None:
@@ -67,6 +67,12 @@ def sources_markdown(table: SplitTable, models: Sequence[ModelRun], metrics: Seq
             row["n"] = str(max(summary.n for summary in cells.values()))
             row |= {f"{metric.name} {metric.arrow}": _cell(summary, summary.n) for metric, summary in cells.items()}
             rows.append(row)
+        floors = [columns[metric.name].originals for metric in metrics]
+        if any(floors):
+            row = {"source": source, "model": ORIGINALS, "n": str(max(floor.n for floor in floors if floor))}
+            for metric, floor in zip(metrics, floors, strict=True):
+                row[f"{metric.name} {metric.arrow}"] = _cell(floor, floor.n) if floor else "-"
+            rows.append(row)
     return "\n".join([f"### {table.split} by source", "", _as_markdown(pd.DataFrame(rows), 2)])
 
 
@@ -90,6 +96,17 @@ def legend(metrics: Sequence[Metric], baseline: str | None) -> str:
         f"- refused: no mean, because more than {MAX_FAILED_SHARE:.0%} of the model's clips have no value of this "
         "metric (or no clip has one from every model)",
     ]
+    by_judge: dict[str, list[str]] = {}
+    for metric in metrics:
+        if metric.judge:
+            by_judge.setdefault(metric.judge, []).append(metric.name)
+    judges = [f"{', '.join(names)} by {judge}" for judge, names in by_judge.items()]
+    lines += [f"- judges: {'; '.join(judges)}"] if judges else []
+    if any(metric.has_floor for metric in metrics):
+        lines.append(
+            f"- {ORIGINALS}: what the recogniser hears in the clips themselves against their text, on the same clips; "
+            "no competitor, and in no comparison; the dwer of the originals is 0 by definition"
+        )
     if baseline is not None:
         lines.append(
             f"- *: differs from {baseline} on the same clips, p < {ALPHA} (sign-flip test, Holm's adjustment for the "
@@ -103,10 +120,12 @@ def _as_markdown(frame: pd.DataFrame, n_text: int) -> str:
     return frame.to_markdown(index=False, disable_numparse=True, colalign=alignment)
 
 
-def _table(split: str, run: Run, runs: list[SplitRun], baseline: str | None) -> SplitTable:
+def _table(split: str, run: Run, baseline: str | None) -> SplitTable:
     names = [model.info.name for model in run.models]
+    runs = [model.part(split) for model in run.models]
     clips = {name: split_run.clips for name, split_run in zip(names, runs, strict=True)}
-    columns = _columns(clips, run.metrics, baseline)
+    originals = None if run.originals is None else run.originals.part(split).clips
+    columns = _columns(clips, run.metrics, baseline, originals)
     n_clips = len(runs[0].clips)
     rows = []
     for model, split_run in zip(run.models, runs, strict=True):
@@ -114,25 +133,50 @@ def _table(split: str, run: Run, runs: list[SplitRun], baseline: str | None) -> 
         for metric in run.metrics:
             row[f"{metric.name} {metric.arrow}"] = _compared_cell(columns[metric.name], model.info.name, n_clips)
         rows.append(row | _cost_columns(split_run))
+    if originals is not None:
+        rows.append(_originals_row(rows[0], columns, run.metrics, n_clips))
     # Over all splits they would only repeat what stands below each.
     told = zip(names, runs, strict=True) if split != OVERALL else ()
     reasons = tuple(reason for name, split_run in told for reason in _reasons(name, split_run))
-    return SplitTable(split, n_clips, columns, _by_source(clips, run.metrics, baseline), pd.DataFrame(rows), reasons)
+    by_source = _by_source(clips, run.metrics, baseline, originals)
+    return SplitTable(split, n_clips, columns, by_source, pd.DataFrame(rows), reasons)
 
 
-def _columns(clips: dict[str, list[ClipResult]], metrics: Sequence[Metric], baseline: str | None) -> dict[str, Column]:
+def _originals_row(
+    like: dict[str, str], columns: Mapping[str, Column], metrics: Sequence[Metric], n_clips: int
+) -> dict[str, str]:
+    """The row of the clips themselves: values where a metric has a floor, and nothing else."""
+    row = dict.fromkeys(like, "-") | {"model": ORIGINALS, "n": str(n_clips)}
+    for metric in metrics:
+        floor = columns[metric.name].originals
+        if floor is not None:
+            row[f"{metric.name} {metric.arrow}"] = _cell(floor, n_clips)
+    return row
+
+
+def _columns(
+    clips: dict[str, list[ClipResult]],
+    metrics: Sequence[Metric],
+    baseline: str | None,
+    originals: Sequence[ClipResult] | None,
+) -> dict[str, Column]:
     by_metric = {}
     for metric in metrics:
-        scores = {
-            name: {f"{clip.split}/{clip.clip_id}": clip.scores[metric.name] for clip in results}
-            for name, results in clips.items()
-        }
-        by_metric[metric.name] = column(scores, baseline)
+        scores = {name: _scores(results, metric.name) for name, results in clips.items()}
+        floor = _scores(originals, metric.name) if originals is not None and metric.has_floor else None
+        by_metric[metric.name] = column(scores, baseline, floor)
     return by_metric
 
 
+def _scores(results: Sequence[ClipResult], metric: str) -> dict[str, Score]:
+    return {f"{clip.split}/{clip.clip_id}": clip.scores[metric] for clip in results}
+
+
 def _by_source(
-    clips: dict[str, list[ClipResult]], metrics: Sequence[Metric], baseline: str | None
+    clips: dict[str, list[ClipResult]],
+    metrics: Sequence[Metric],
+    baseline: str | None,
+    originals: Sequence[ClipResult] | None,
 ) -> dict[str, dict[str, Column]]:
     parts: dict[str, dict[str, list[ClipResult]]] = {}
     for name, results in clips.items():
@@ -140,7 +184,11 @@ def _by_source(
             parts.setdefault(clip.source, {each: [] for each in clips})[name].append(clip)
     if len(parts) > MOST_SOURCES:
         return {}
-    return {source: _columns(parts[source], metrics, baseline) for source in sorted(parts)}
+    made = {}
+    for source in sorted(parts):
+        floor = None if originals is None else [clip for clip in originals if clip.source == source]
+        made[source] = _columns(parts[source], metrics, baseline, floor)
+    return made
 
 
 def _codec_columns(model: ModelRun, split_run: SplitRun) -> dict[str, str]:

@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         "--metrics",
         nargs="+",
         metavar="METRIC",
-        help=f"names, or all (default: {' '.join(metric_registry.DEFAULT)})",
+        help=f"names, or all (default: {' '.join(metric_registry.DEFAULT)}); wer@whisper-base names the recogniser",
     )
     how.add_argument(
         "--compat",

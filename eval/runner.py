@@ -15,10 +15,11 @@ from eval.codec_models import CodecInfo, CodecModel
 from eval.corpora import Clip, Corpus
 from eval.journal import Batch, Journal, JournalError
 from eval.metrics import Metric, Score
+from eval.originals import Originals
 from eval.reconstruct import Reconstruction, reconstruct_each
 from eval.records import ClipResult, ModelRun, Run, SplitRun, Unloaded, Usage, no_scores
 from eval.samples import Samples
-from eval.scoring import DIED, Job, Scorer
+from eval.scoring import DIED, ORIGINALS, Job, Scorer
 
 # Clips are sorted by length among this many batches, so that a batch's clips are about equally long.
 BUCKETS = 4
@@ -42,6 +43,17 @@ class Plan:
         names = [model.info.name for model in self.models]
         if len(set(names)) < len(names):
             raise ValueError(f"models are told apart by name, got {names}; give one another by NEW_NAME=...")
+        if ORIGINALS in names:
+            raise ValueError(f"{ORIGINALS!r} is the name of the clips themselves; give the model another")
+
+    @property
+    def measured(self) -> tuple[CodecModel, ...]:
+        """The codecs, and the originals where a metric has a floor."""
+        return (*self.models, *([Originals()] if any(metric.has_floor for metric in self.metrics) else []))
+
+    def metrics_of(self, info: CodecInfo) -> tuple[Metric, ...]:
+        """The metrics that are computed of a codec, or of the originals."""
+        return tuple(metric for metric in self.metrics if metric.has_floor or info.name != ORIGINALS)
 
     @property
     def total(self) -> int:
@@ -89,7 +101,9 @@ def run(
         raise JournalError(
             f"the data set no longer has {len(gone)} clips of this run, {sorted(gone)[0]}; begin a new run"
         )
-    return Run(_gathered(plan, batches), plan.metrics, corpora.fingerprint(identities), plan.unloaded)
+    found = _gathered(plan, batches)
+    originals = found.pop(ORIGINALS, None)
+    return Run(list(found.values()), plan.metrics, corpora.fingerprint(identities), plan.unloaded, originals)
 
 
 @dataclass(frozen=True)
@@ -104,10 +118,11 @@ class _Round:
     def run(self, split: str, part: Sequence[tuple[int, Clip]]) -> Batch:
         """Reconstruct and score the clips, given with their places in the split."""
         readable = [(index, clip) for index, clip in part if clip.problem is None]
-        usage = {model.info.name: Usage() for model in self.plan.models}
-        known = {model.info.name: self._cached(model, readable) for model in self.plan.models}
+        models = self.plan.measured
+        usage = {model.info.name: Usage() for model in models}
+        known = {model.info.name: self._cached(model, readable) for model in models}
         made: dict[str, dict[str, Reconstruction | str]] = {}
-        for model in self.plan.models:
+        for model in models:
             name = model.info.name
             todo = [clip for _, clip in readable if clip.clip_id not in known[name]]
             made[name] = _reconstructed(model, todo, usage[name])
@@ -118,7 +133,7 @@ class _Round:
         results = [
             self._result(index, clip, model.info, known[model.info.name], made[model.info.name], scores)
             for index, clip in part
-            for model in self.plan.models
+            for model in models
         ]
         return Batch(split, results, usage)
 
@@ -129,7 +144,7 @@ class _Round:
         for index, clip in clips:
             if self.samples is not None and self.samples.wants(index):
                 continue  # its audio is wanted, and a cache has none
-            outcome = self.cache.get(model.info, clip, self.plan.metrics)
+            outcome = self.cache.get(model.info, clip, self.plan.metrics_of(model.info))
             if outcome is not None:
                 found[clip.clip_id] = outcome
         return found
@@ -158,15 +173,16 @@ class _Round:
             results = {model: by_id.get(clip.clip_id) for model, by_id in made.items()}
             new = {model: result for model, result in results.items() if isinstance(result, Reconstruction)}
             if self.samples is not None and self.samples.wants(index):
-                self.samples.keep(clip, index, {model: result.samples for model, result in new.items()})
+                kept = {model: result.samples for model, result in new.items() if model != ORIGINALS}
+                self.samples.keep(clip, index, kept)
             if self.cache is not None:
-                for model in self.plan.models:
+                for model in self.plan.measured:
                     result = new.get(model.info.name)
                     # A process that died may have had too little memory: the next time it may not.
                     if result is not None and DIED not in scores[clip.clip_id][model.info.name].values():
                         codes = _codes(result, model.info)
                         outcome = Cached(_n_tokens(result), result.n_bits, codes, scores[clip.clip_id][model.info.name])
-                        self.cache.put(model.info, clip, self.plan.metrics, outcome)
+                        self.cache.put(model.info, clip, self.plan.metrics_of(model.info), outcome)
         if self.cache is not None:
             self.cache.commit()
 
@@ -186,7 +202,7 @@ class _Round:
         else:
             result = clip.problem or made[clip.clip_id]
             if isinstance(result, str):
-                failure, by_metric = result, no_scores(self.plan.metrics, result)
+                failure, by_metric = result, no_scores(self.plan.metrics_of(info), result)
             else:
                 n_tokens, n_bits, by_metric = _n_tokens(result), result.n_bits, scores[clip.clip_id][info.name]
         seconds = 0.0 if clip.problem else clip.seconds
@@ -219,10 +235,10 @@ def _n_tokens(result: Reconstruction) -> int | None:
     return None if result.codes is None else int(result.codes.size)
 
 
-def _gathered(plan: Plan, batches: Iterable[Batch]) -> list[ModelRun]:
-    """The batches' results by codec and split, in the data set's order."""
+def _gathered(plan: Plan, batches: Iterable[Batch]) -> dict[str, ModelRun]:
+    """The batches' results by codec and split, in the data set's order; those of the originals among them."""
     models = {
-        model.info.name: ModelRun(model.info, {split: SplitRun() for split in plan.splits}) for model in plan.models
+        model.info.name: ModelRun(model.info, {split: SplitRun() for split in plan.splits}) for model in plan.measured
     }
     for batch in batches:
         for result in batch.results:
@@ -232,7 +248,7 @@ def _gathered(plan: Plan, batches: Iterable[Batch]) -> list[ModelRun]:
     for model in models.values():
         for part in model.splits.values():
             part.clips.sort(key=lambda clip: clip.index)
-    return list(models.values())
+    return models
 
 
 def _is_done(clip: Clip, index: int, done: Mapping[tuple[str, str], tuple[str, int]]) -> bool:

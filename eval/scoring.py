@@ -19,6 +19,8 @@ import numpy as np
 from eval.metrics import METRICS, Score, Signal
 
 ClipScores = dict[str, dict[str, Score]]  # model -> metric -> score
+# The row of the originals themselves: of them, only metrics with a floor are computed.
+ORIGINALS = "originals"
 DIED = Score(reason="the process that computed it died")
 # Every worker has one core: more threads in each would only get in each other's way.
 _ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
@@ -35,14 +37,20 @@ class Job:
     text: str | None = None
     lang: str | None = None
 
+    def asked(self, model: str) -> tuple[str, ...]:
+        """The metrics that are computed of a model."""
+        if model != ORIGINALS:
+            return self.metrics
+        return tuple(name for name in self.metrics if METRICS[name].has_floor)
+
 
 def score(job: Job) -> ClipScores:
     """All metrics of all models on one clip; what they need of the reference is computed once."""
     reference = Signal(job.reference, job.rate, text=job.text, lang=job.lang)
     scores: ClipScores = {}
     for model, samples in job.estimates.items():
-        estimate = Signal(samples, job.rate)
-        scores[model] = {name: METRICS[name].score(reference, estimate) for name in job.metrics}
+        estimate = reference if model == ORIGINALS else Signal(samples, job.rate)
+        scores[model] = {name: METRICS[name].score(reference, estimate) for name in job.asked(model)}
     return scores
 
 
@@ -111,7 +119,7 @@ class Scorer:
         scores: ClipScores = {}
         for model, samples in job.estimates.items():
             scores[model] = {}
-            for name in job.metrics:
+            for name in job.asked(model):
                 try:
                     part = self._once(replace(job, estimates={model: samples}, metrics=(name,)))
                     scores[model][name] = part[model][name]

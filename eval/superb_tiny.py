@@ -211,8 +211,9 @@ def _list() -> int:
         for model in known.get(kind, ()):
             print(f"  {model}")
     for name, metric in metric_registry.METRICS.items():
-        extra = f" (needs the extra {metric.extra})" if metric.extra else ""
-        print(f"metric {name} {metric.arrow} [{metric.unit}]: {metric.source}{extra}")
+        extra = f"the extra {metric.extra}" if metric.extra else None
+        needs = metric.install or extra
+        print(f"metric {name} {metric.arrow} [{metric.unit}]: {metric.source}{f' (needs {needs})' if needs else ''}")
     return DONE
 
 

@@ -1,4 +1,4 @@
-"""The metrics by name. A new one is a file with a METRIC, and a place in the list below."""
+"""The metrics by name. A new one is a file with a METRIC (or several), and a place in the list below."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import difflib
 from collections.abc import Iterable
 
 from eval.metrics import (
+    distill_mos,
     dnsmos,
     dwer,
     estoi,
+    f0_rmse,
     f0corr,
+    itu_pesq,
+    mcd,
     mel,
-    pesq_wb,
+    phone_error,
+    plcmos,
     si_sdr,
     speaker_sim,
     stft,
@@ -21,12 +26,33 @@ from eval.metrics import (
     wer,
 )
 from eval.metrics.base import Metric, Score, Signal
+from eval.metrics.recogniser import RECOGNISERS
 from eval.metrics.superb_rules import SUPERB_METRICS, SUPERB_NAMES
 
-_MODULES = (mel, stft, waveform, pesq_wb, stoi, estoi, f0corr, voicing_error, si_sdr, wer, dwer, speaker_sim, dnsmos)
-
-METRICS: dict[str, Metric] = {module.METRIC.name: module.METRIC for module in _MODULES}
-METRICS |= {metric.name: metric for metric in SUPERB_METRICS}
+_KNOWN = (
+    mel.METRIC,
+    stft.METRIC,
+    mcd.METRIC,
+    waveform.METRIC,
+    *itu_pesq.METRICS,
+    stoi.METRIC,
+    estoi.METRIC,
+    f0corr.METRIC,
+    f0_rmse.METRIC,
+    voicing_error.METRIC,
+    si_sdr.METRIC,
+    *wer.METRICS,
+    *dwer.METRICS,
+    speaker_sim.METRIC,
+    phone_error.METRIC,
+    *dnsmos.METRICS,
+    distill_mos.METRIC,
+    plcmos.METRIC,
+    *SUPERB_METRICS,
+)
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _KNOWN}
+# The recogniser of a plain `wer` may be named as well.
+_DEFAULT_RECOGNISER = f"@{RECOGNISERS[0].name}"
 
 DEFAULT = ("mel", "stft", "pesq", "stoi", "f0corr")
 # What can be computed with no extra but `eval`, by this harness's own rules.
@@ -36,7 +62,7 @@ __all__ = ["ALL", "DEFAULT", "METRICS", "SUPERB_NAMES", "Metric", "Score", "Sign
 
 
 def named(names: Iterable[str]) -> tuple[Metric, ...]:
-    """The metrics of these names, each once, in this order; 'all' stands for ALL.
+    """The metrics of these names, each once, in this order; 'all' stands for ALL, `wer@whisper-tiny` for `wer`.
 
     Raises ValueError for a name that is not registered.
     """
@@ -45,6 +71,7 @@ def named(names: Iterable[str]) -> tuple[Metric, ...]:
         if name == "all":
             chosen.update((each, METRICS[each]) for each in ALL)
             continue
+        name = name.removesuffix(_DEFAULT_RECOGNISER) if name not in METRICS else name
         if name not in METRICS:
             near = difflib.get_close_matches(name, METRICS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "."

@@ -134,8 +134,10 @@ def _hann(window: int) -> np.ndarray:
 class Metric:
     """A metric's definition. `compute` takes reference and estimate: same rate, same length, not empty, finite.
 
-    `needs` are the modules that it imports when it computes, `extra` is the extra of this project that installs them;
-    one with an extra is computed only when asked for by name.
+    `needs` are the modules that it imports when it computes, `extra` is the extra of this project that installs them
+    (`install` the command, where an extra cannot); one with an extra is computed only when asked for by name.
+    `judge` names the model whose judgement the value is, where it is one's. With `has_floor`, the originals themselves
+    have a value that is not the best one by definition, and which tables show.
     """
 
     name: str
@@ -148,6 +150,9 @@ class Metric:
     compute: Callable[[Signal, Signal], Score]
     extra: str | None = None
     needs: tuple[str, ...] = ()
+    install: str | None = None
+    judge: str | None = None
+    has_floor: bool = False
 
     @property
     def missing(self) -> str | None:
@@ -155,7 +160,8 @@ class Metric:
         absent = [module for module in self.needs if importlib.util.find_spec(module) is None]
         if not absent:
             return None
-        return f"{self.name} needs {', '.join(absent)}: pip install -c constraints.txt -e '.[{self.extra}]'"
+        install = self.install or f"pip install -c constraints.txt -e '.[{self.extra}]'"
+        return f"{self.name} needs {', '.join(absent)}: {install}"
 
     @property
     def arrow(self) -> str:

@@ -1,4 +1,4 @@
-"""Predicted mean opinion score of the estimate, without its reference."""
+"""DNSMOS: predicted mean opinion scores of the estimate, without its reference, and their parts."""
 
 from __future__ import annotations
 
@@ -6,60 +6,63 @@ import functools
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from eval.metrics import opinions
 from eval.metrics.base import Metric, Score, Signal
-
-RATE = 16_000
-SHORTEST_S = 0.5
+from eval.metrics.one_thread import onnx_session
 
 
 @functools.cache
 def _predictor() -> Any:
     """The predictor with the models that its package carries, loaded once in a process, on one thread."""
-    import onnxruntime
     from speechmos import dnsmos
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
     models = Path(dnsmos.__file__).parent / "dnsmos_models"
 
     class OneThread(dnsmos.DNSMOS):
         def __init__(self) -> None:
-            self.onnx_sess, self.p808_onnx_sess = (
-                onnxruntime.InferenceSession(str(models / name), options, providers=["CPUExecutionProvider"])
-                for name in ("sig_bak_ovr.onnx", "model_v8.onnx")
-            )
+            self.onnx_sess = onnx_session(models / "sig_bak_ovr.onnx")
+            self.p808_onnx_sess = onnx_session(models / "model_v8.onnx")
 
     return OneThread()
 
 
-def _mos(signal: Signal) -> float:
-    # The package refuses samples beyond full scale.
-    samples = np.clip(signal.at(RATE), -1.0, 1.0)
-    return float(_predictor()(samples, RATE, False)["ovrl_mos"])
+def _parts(signal: Signal) -> dict[str, float]:
+    """All parts at once, by the package's names, kept with the signal."""
+
+    def make() -> dict[str, float]:
+        found = _predictor()(opinions.full_scale(signal), opinions.RATE, False)
+        return {name: float(value) for name, value in found.items()}
+
+    return signal.derived("dnsmos", make)
 
 
-def _compute(reference: Signal, estimate: Signal) -> Score:
-    if estimate.is_silent:
-        return Score(reason="the estimate is silent")
-    if estimate.seconds < SHORTEST_S:
-        return Score(reason=f"{estimate.seconds:.3g} s are too short: at least {SHORTEST_S:g} s are needed")
-    return Score.of(estimate.derived("dnsmos", lambda: _mos(estimate)))
+def _compute(part: str, reference: Signal, estimate: Signal) -> Score:
+    return opinions.unusable(estimate) or Score.of(_parts(estimate)[part])
 
 
-METRIC = Metric(
-    name="dnsmos",
-    definition=(
-        "overall quality that DNSMOS P.835 predicts for the estimate alone (package speechmos), at 16 kHz (soxr HQ), "
-        "samples cut to full scale; mean over windows of 9.01 s, shorter clips repeated"
-    ),
-    unit="MOS",
-    direction="higher",
-    value_range=(1.0, 5.0),
-    source="Reddy et al. 2022, DNSMOS P.835",
-    version=1,
-    compute=_compute,
-    extra="eval-mos",
-    needs=("speechmos", "onnxruntime"),
+def _metric(name: str, part: str, what: str, source: str = "Reddy et al. 2022, DNSMOS P.835") -> Metric:
+    return Metric(
+        name=name,
+        definition=(
+            f"{what} predicts for the estimate alone (package speechmos), at 16 kHz (soxr HQ), samples cut to full "
+            "scale; mean over windows of 9.01 s, shorter clips repeated"
+        ),
+        unit="MOS",
+        direction="higher",
+        value_range=(1.0, 5.0),
+        source=source,
+        version=1,
+        compute=functools.partial(_compute, part),
+        extra="eval-mos",
+        needs=("speechmos", "onnxruntime"),
+        judge="DNSMOS of speechmos",
+    )
+
+
+METRICS = (
+    _metric("dnsmos", "ovrl_mos", "overall quality that DNSMOS P.835"),
+    _metric("dnsmos_sig", "sig_mos", "quality of the speech itself that DNSMOS P.835"),
+    _metric("dnsmos_bak", "bak_mos", "quality of the background (high where little disturbs) that DNSMOS P.835"),
+    _metric("dnsmos_ovrl", "ovrl_mos", "overall quality (the same as dnsmos) that DNSMOS P.835"),
+    _metric("dnsmos_p808", "p808_mos", "overall quality that DNSMOS P.808", "Reddy et al. 2021, DNSMOS (P.808)"),
 )

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-from eval.metrics import recogniser, words
+import functools
+
+from eval.metrics import words
 from eval.metrics.base import Metric, Score, Signal
+from eval.metrics.recogniser import RECOGNISERS, Recogniser, metric_name
+from eval.metrics.wer import unusable_words
 
 
-def _compute(reference: Signal, estimate: Signal) -> Score:
-    unusable = recogniser.unusable(reference)
+def _compute(recogniser: Recogniser, reference: Signal, estimate: Signal) -> Score:
+    unusable = unusable_words(recogniser, reference)
     if unusable:
         return Score(reason=unusable)
-    said = recogniser.heard(reference, reference.lang)
+    said = words.words_of(recogniser.text(reference, reference.lang))
     if not said:
         return Score(reason="the recogniser heard no words in the reference")
-    return words.error_rate(said, recogniser.heard(estimate, reference.lang))
+    return words.error_rate(said, words.words_of(recogniser.text(estimate, reference.lang)))
 
 
-METRIC = Metric(
-    name="dwer",
-    definition=(
-        "substitutions, insertions and deletions over words heard in the reference, between what "
-        f"{recogniser.NAME} hears in the reference and in the estimate; {words.RULES}; means are weighted by the words "
-        "heard in the reference"
-    ),
-    unit="1",
-    direction="lower",
-    value_range=(0.0, None),
-    source="differential word error rate; OpenAI Whisper",
-    version=1,
-    compute=_compute,
-    extra=recogniser.EXTRA,
-    needs=recogniser.NEEDS,
-)
+def _metric(recogniser: Recogniser) -> Metric:
+    return Metric(
+        name=metric_name("dwer", recogniser),
+        definition=(
+            "substitutions, insertions and deletions over words heard in the reference, between what "
+            f"{recogniser.about} hears in the reference and in the estimate; {words.RULES}; means are weighted by the "
+            "words heard in the reference"
+        ),
+        unit="1",
+        direction="lower",
+        value_range=(0.0, None),
+        source="differential word error rate; OpenAI Whisper",
+        version=1,
+        compute=functools.partial(_compute, recogniser),
+        extra=recogniser.extra,
+        needs=recogniser.needs,
+        judge=recogniser.judge,
+    )
+
+
+METRICS = tuple(_metric(each) for each in RECOGNISERS)

@@ -16,15 +16,15 @@ SCALES = ((150, 2048), (80, 512))  # (mel bands, window in samples)
 
 
 @functools.cache
-def _basis(rate: int, window: int, bands: int) -> Any:
+def basis(rate: int, window: int, bands: int) -> Any:
     """Bins to bands, float32 (window // 2 + 1, bands); sparse, for no bin is in more than two bands."""
-    basis = librosa.filters.mel(sr=rate, n_fft=window, n_mels=bands, fmin=0.0, fmax=rate / 2)
-    return scipy.sparse.csc_array(basis.T.astype(np.float32))
+    weights = librosa.filters.mel(sr=rate, n_fft=window, n_mels=bands, fmin=0.0, fmax=rate / 2)
+    return scipy.sparse.csc_array(weights.T.astype(np.float32))
 
 
 def _mel(signal: Signal, window: int, bands: int) -> Spectrogram:
-    basis = _basis(signal.rate, window, bands)
-    return spectrogram(signal, ("mel", window, bands), lambda: signal.magnitude(window) @ basis)
+    weights = basis(signal.rate, window, bands)
+    return spectrogram(signal, ("mel", window, bands), lambda: signal.magnitude(window) @ weights)
 
 
 def compute(reference: Signal, estimate: Signal) -> Score:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from eval.metrics.base import Metric, Score, Signal, silence
+from eval.metrics.one_thread import torch_on_one_thread
 
 RATE = 16_000
 # Below this the encoder sees mostly the padding of its window of 1.6 s.
@@ -24,19 +23,6 @@ def _encoder() -> Any:
     return VoiceEncoder("cpu", verbose=False)
 
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """torch on one thread, for workers run side by side, and then as it was."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _embedding(signal: Signal) -> np.ndarray | None:
     """float32 (256,) with norm 1, kept with the signal; None where there is too little voice."""
 
@@ -47,7 +33,7 @@ def _embedding(signal: Signal) -> np.ndarray | None:
         voice = preprocess_wav(np.clip(signal.at(RATE), -1.0, 1.0))
         if len(voice) < SHORTEST_S * RATE:
             return None
-        with _one_thread():
+        with torch_on_one_thread():
             return np.asarray(_encoder().embed_utterance(voice))
 
     return signal.derived("voice", make)
@@ -81,4 +67,5 @@ METRIC = Metric(
     extra="eval-speaker",
     # webrtcvad, which resemblyzer imports, needs pkg_resources of setuptools below 81.
     needs=("resemblyzer", "pkg_resources"),
+    judge="the voice encoder of resemblyzer",
 )

@@ -14,7 +14,7 @@ import numpy as np
 import pesq
 import scipy.signal
 
-from eval.metrics import f0corr, mel, pesq_wb, pitch, stft, stoi, waveform
+from eval.metrics import f0corr, itu_pesq, mel, pitch, stft, stoi, waveform
 from eval.metrics.base import Metric, Score, Signal
 from eval.metrics.octave_bands import FRAME, Rules, window
 
@@ -48,7 +48,7 @@ def _pesq(reference: Signal, estimate: Signal) -> Score:
         # The package divides by the largest sample.
         return Score(FAILED_PESQ)
     try:
-        return Score.of(pesq.pesq(pesq_wb.RATE, clean, made, "wb"))
+        return Score.of(pesq.pesq(itu_pesq.RATE, clean, made, "wb"))
     except (pesq.PesqError, ValueError):  # ValueError: the package met a NaN
         return Score(FAILED_PESQ)
 
@@ -68,10 +68,10 @@ def _at_16k(signal: Signal) -> Signal:
 
     Its PESQ resamples both signals in place, so that STOI and the pitch, which come after it, see 16 kHz as well.
     """
-    if signal.rate == pesq_wb.RATE:
+    if signal.rate == itu_pesq.RATE:
         return signal
     return signal.derived(
-        "superb 16 kHz", lambda: Signal(_windowed_sinc(signal.samples, signal.rate, pesq_wb.RATE), pesq_wb.RATE)
+        "superb 16 kHz", lambda: Signal(_windowed_sinc(signal.samples, signal.rate, itu_pesq.RATE), itu_pesq.RATE)
     )
 
 
@@ -133,7 +133,7 @@ SUPERB_METRICS = (
     _by_their_rules(mel.METRIC, mel.compute, mel.METRIC.definition),
     _by_their_rules(stft.METRIC, stft.compute, stft.METRIC.definition),
     _by_their_rules(waveform.METRIC, waveform.compute, waveform.METRIC.definition),
-    _by_their_rules(pesq_wb.METRIC, _pesq, _PESQ),
+    _by_their_rules(itu_pesq.WIDE, _pesq, _PESQ),
     _by_their_rules(stoi.METRIC, _stoi, _STOI, (0.0, 1.0)),
     _by_their_rules(f0corr.METRIC, _f0corr, _F0CORR),
 )

@@ -38,6 +38,7 @@ def sources(results: Figures, split: str, key: str) -> Markup:
             clips[source] = max(clips.get(source, 0), figure["n"])
     if len(clips) < 2:
         return Markup("")
+    models = [*models, *([results["originals"]] if results.get("originals") else [])]
     tables = {
         name: _by_source(f"{split}, {name} by source", name, metric, models, split, clips)
         for name, metric in results["metrics"].items()

@@ -9,7 +9,7 @@ from eval.reporting import figures
 from eval.reporting.cells import Cell, Column, Row, table
 from soundcodec_llmcodec.pages.markup import Child, Markup, breakable, tag
 
-BOUND = "bound"
+BOUND, ORIGINALS = "bound", "originals"
 SHORT_HASH = 8
 
 Figures = dict[str, Any]
@@ -40,6 +40,11 @@ def leaderboard(results: Figures, split: str) -> Markup:
     groups = [
         (None, "", rows["codecs"]),
         (Markup("Bounds, no codecs: what can be reached at all"), "bounds", rows["bounds"]),
+        (
+            Markup("The clips themselves, no codec: what the recogniser hears in them"),
+            "bounds",
+            _originals(results, split),
+        ),
         (Markup("Published, not measured here"), "published", published),
     ]
     caption = f"{split}: {results['dataset']['clips'].get(split, 0)} clips of {results['dataset']['label']}"
@@ -115,6 +120,26 @@ def _row(model: Figures, split: str, results: Figures, best: dict[str, float]) -
         shown = figures.number(value, 0 if name == "peak_memory_mib" else 3)
         cells.append(Cell(shown, value, class_="best" if is_best else None))
     return Row(cells, "baseline" if model["name"] == baseline else None)
+
+
+def _originals(results: Figures, split: str) -> list[Row]:
+    """The row of the clips themselves; none where no metric has a floor."""
+    originals = results.get("originals")
+    if not originals or split not in originals["splits"]:
+        return []
+    figure = originals["splits"][split]
+    name = tag("span", originals["name"], class_="name")
+    note = tag("span", "in no comparison", class_="about")
+    metrics = results["metrics"].items()
+    cells = [
+        Cell(tag("div", name, note), originals["name"], class_="model"),
+        *(Cell(figures.NONE) for _ in range(4)),
+        Cell(figure["n"], figure["n"]),
+        Cell(figures.NONE),
+        *(_metric(figure, metric, definition, None, None, False) for metric, definition in metrics),
+        *(Cell(figures.NONE) for _ in COSTS),
+    ]
+    return [Row(cells)]
 
 
 def _model(model: Figures, is_baseline: bool) -> Markup:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.reporting import figures, labels
-from eval.reporting.leaderboard_table import BOUND
+from eval.reporting.leaderboard_table import BOUND, ORIGINALS
 from soundcodec_llmcodec.pages.markup import Markup, tag
 
 WIDTH, HEIGHT = 440, 330
@@ -67,8 +67,8 @@ def plot(results: Figures, split: str, metric: str) -> Markup:
         return tag("figure", heading, tag("p", "No codec has both a bit rate and a mean."), notes, data_choice=metric)
     bounds = [
         (model["name"], float(mean))
-        for model in results["models"]
-        if model["kind"] == BOUND
+        for model in (*results["models"], *([results["originals"]] if results.get("originals") else []))
+        if model["kind"] in (BOUND, ORIGINALS)
         and split in model["splits"]
         and (mean := (model["splits"][split]["metrics"].get(metric) or {}).get("mean")) is not None
     ]

@@ -142,6 +142,7 @@ def definitions(results: Figures) -> Markup:
                 "div",
                 tag("dt", name),
                 tag("dd", metric["definition"], tag("p", facts, class_="muted small")),
+                metric.get("judge") and tag("dd", "Judge: ", metric["judge"], class_="muted small"),
                 tag("dd", "Source: ", metric["source"], class_="muted small"),
             )
         )
@@ -165,6 +166,11 @@ def _methods(results: Figures) -> dict[str, str]:
             f" (every combination of signs for up to {told['exact_up_to_clips']} clips, else {told['sign_flips']:,} "
             f"drawn ones, {seed})"
         )
+    floor = {
+        "Originals": "What the recogniser hears in the clips themselves against their text, over the same clips: the "
+        "floor of a codec's errors. They are in no comparison, and no clip is left out for them. Against what is heard "
+        "in the original (dwer), the originals have no errors by definition."
+    }
     return {
         "Means": "Over the clips on which every compared codec has a value, so that they compare; n says how many. "
         "A metric that weights its clips, as a word error rate does by words, has a weighted mean.",
@@ -175,4 +181,5 @@ def _methods(results: Figures) -> dict[str, str]:
         f"baseline, its p-value is that of {test}, adjusted by Holm's method for the codecs compared in that metric. "
         f"▲ and ▼ mark an adjusted p below {figures.SIGNIFICANT}.",
         "Bounds": "They code nothing: the clip itself, or the clip after resampling, scored like a codec's audio.",
+        **(floor if results.get("originals") else {}),
     }

@@ -7,35 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from eval.metrics import recogniser
+from eval.metrics.recogniser import TINY, transcribed
 from eval.metrics.words import words_of
 
 NEEDED = (
-    f"a recogniser is needed to find words: pip install -e '.[{recogniser.EXTRA}]' "
+    f"a recogniser is needed to find words: pip install -e '.[{TINY.extra}]' "
     "(or give the data a column 'words': a list of {start, end, word})"
 )
 
 
 def check() -> None:
     """Raise ImportError, naming the extra, where the recogniser cannot be had."""
-    import importlib.util
-
-    if any(importlib.util.find_spec(name) is None for name in recogniser.NEEDS):
+    if TINY.missing:
         raise ImportError(NEEDED)
 
 
 def heard(samples: np.ndarray) -> tuple[str, ...]:
     """The words heard in samples float32 (S,) at 16 kHz."""
-    segments, _ = recogniser.model().transcribe(
-        samples,
-        language="en",
-        beam_size=1,
-        temperature=0.0,
-        condition_on_previous_text=False,
-        without_timestamps=True,
-        vad_filter=False,
-    )
-    return words_of(" ".join(segment.text for segment in segments))
+    return words_of(transcribed(TINY.model(), samples, "en"))
 
 
 def aligned(samples: np.ndarray, words: tuple[str, ...]) -> list[tuple[float, float]] | None:
@@ -45,7 +34,7 @@ def aligned(samples: np.ndarray, words: tuple[str, ...]) -> list[tuple[float, fl
     """
     from faster_whisper.transcribe import pad_or_trim
 
-    model = recogniser.model()
+    model = TINY.model()
     features = model.feature_extractor(samples)
     encoded = model.encode(pad_or_trim(features))
     tokens = _tokenizer().encode(" " + " ".join(words).capitalize() + ".")
@@ -58,5 +47,5 @@ def aligned(samples: np.ndarray, words: tuple[str, ...]) -> list[tuple[float, fl
 def _tokenizer() -> Any:
     from faster_whisper.tokenizer import Tokenizer
 
-    model = recogniser.model()
+    model = TINY.model()
     return Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language="en")

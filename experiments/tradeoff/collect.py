@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 
 from eval.aggregate import RESAMPLES, SEED
+from eval.scoring import ORIGINALS
 from experiments.tradeoff.rows import Experiment, ExperimentError, RowSpec
 from experiments.tradeoff.running import is_finished, recorded
 
@@ -73,7 +74,7 @@ def collected(experiment: Experiment, out: Path) -> list[Measured]:
 def read_row(row: RowSpec, folder: Path) -> Measured:
     """One row's results from its folder."""
     predicted = _lines(folder / "predict" / "clips.jsonl")
-    reconstructed = _lines(folder / "reconstruct" / "clips.jsonl")
+    reconstructed = [line for line in _lines(folder / "reconstruct" / "clips.jsonl") if line.get("model") != ORIGINALS]
     by_model: dict[str, dict[str, dict[str, Any]]] = {}
     for line in predicted:
         by_model.setdefault(line["model"], {})[line["clip_id"].rsplit("/", 1)[-1]] = line

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 RATE = 16_000
 # All that needs no recogniser, voice encoder or predictor.
 CORE = [*ALL, *SUPERB_NAMES]
-AUDIBLE = ["pesq", "stoi", "estoi", "f0corr", "voicing_error", "si_sdr"]
+AUDIBLE = ["pesq", "pesq_nb", "mcd", "stoi", "estoi", "f0corr", "f0_rmse", "voicing_error", "si_sdr"]
 
 
 @pytest.mark.parametrize("name", list(METRICS))
@@ -42,10 +42,13 @@ def test_every_metric_says_what_it_is(name):
         ("mel", 0.0),
         ("stft", 0.0),
         ("waveform", 0.0),
+        ("mcd", 0.0),
         ("pesq", 4.6439),
+        ("pesq_nb", 4.5486),
         ("stoi", 1.0),
         ("estoi", 1.0),
         ("f0corr", 1.0),
+        ("f0_rmse", 0.0),
         ("voicing_error", 0.0),
         ("si_sdr", 100.0),
     ],
@@ -77,7 +80,7 @@ def test_silence_gives_a_reason(name, speech, score):
     assert score(name, silent, clip.samples, clip.rate) == Score(reason="the reference is silent")
 
 
-@pytest.mark.parametrize("name", ["pesq", "stoi", "estoi", "f0corr", "voicing_error"])
+@pytest.mark.parametrize("name", ["pesq", "pesq_nb", "stoi", "estoi", "f0corr", "f0_rmse", "voicing_error"])
 @pytest.mark.parametrize("n", [20, 300, 900])
 def test_clips_too_short_give_a_reason(name, n, speech, score, hiss):
     short = speech[2].samples[16_000 : 16_000 + n]
@@ -133,7 +136,7 @@ class Counting(Signal):
         return super().derived(key, counted)
 
 
-@pytest.mark.parametrize("name", sorted(set(CORE) - {"waveform", "superb:waveform", "pesq"}))
+@pytest.mark.parametrize("name", sorted(set(CORE) - {"waveform", "superb:waveform", "pesq", "pesq_nb"}))
 def test_a_second_estimate_costs_the_reference_nothing(name, speech, hiss):
     clip = speech[2]
     rate = 24_000  # whatever the clip's is: superb:pesq resamples
@@ -175,10 +178,10 @@ def test_default_and_all():
     assert DEFAULT == ("mel", "stft", "pesq", "stoi", "f0corr")
     assert [metric.name for metric in named(["all"])] == list(ALL)
     assert set(ALL) == {name for name in METRICS if not name.startswith("superb:")} - {
-        "wer",
-        "dwer",
+        *(f"{name}{by}" for name in ("wer", "cer", "dwer") for by in ("", "@whisper-base")),
         "speaker_sim",
-        "dnsmos",
+        "phone_error",
+        *("dnsmos", "dnsmos_sig", "dnsmos_bak", "dnsmos_ovrl", "dnsmos_p808", "distillmos", "plcmos"),
     }
     assert [metric.name for metric in named(["stoi", "all", "stoi", "wer"])] == [
         "stoi",
@@ -198,7 +201,7 @@ def test_an_unknown_metric_suggests_the_nearest(typed, nearest):
 
 
 def test_a_worker_starts_without_torch_and_without_models():
-    heavy = ["torch", "faster_whisper", "onnxruntime", "resemblyzer", "speechmos", "transformers"]
+    heavy = ["torch", "distillmos", "faster_whisper", "hama", "onnxruntime", "resemblyzer", "speechmos", "transformers"]
     code = f"import sys, eval.scoring; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
@@ -211,3 +214,9 @@ def test_what_is_not_installed_is_said_with_the_extra(monkeypatch):
     told = r"dnsmos needs speechmos: pip install -c constraints\.txt -e '\.\[eval-mos\]'"
     with pytest.raises(ValueError, match=told):
         require(named(["mel", "dnsmos"]))
+
+
+def test_what_no_extra_can_install_says_how(monkeypatch):
+    monkeypatch.setattr(metrics.base.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"distillmos needs .*: pip install --no-deps distillmos xls_r_sqa$"):
+        require(named(["distillmos"]))

@@ -100,13 +100,32 @@ def test_voicing_error_of_a_muted_half(harmonics, score):
     assert score("voicing_error", half, half).value == 0.0
 
 
-def test_pitch_is_tracked_once_for_both_metrics(monkeypatch, speech):
+def test_f0_rmse_is_over_the_frames_that_are_voiced_in_both(monkeypatch, hiss, score):
+    x, y, unvoiced = hiss(RATE), hiss(RATE, 1), hiss(RATE, 2)
+    tracks = {
+        float(x[0]): [0, 100, 100, 200, 100],
+        float(y[0]): [90, 200, 0, 200, 50],
+        float(unvoiced[0]): [1, 0, 0, 0, 0],
+    }
+    monkeypatch.setattr(pitch, "_track", lambda samples, rate: np.array(tracks[float(samples[0])], float))
+    # An octave up, no difference, an octave down.
+    assert score("f0_rmse", x, y).value == pytest.approx(1200 * np.sqrt(2 / 3))
+    assert score("f0_rmse", x, unvoiced).reason == "no frame is voiced in both"
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_f0_rmse_of_a_semitone(rate, harmonics, score):
+    x, y = (harmonics(np.full(rate, f0), rate) for f0 in (200.0, 200.0 * 2 ** (1 / 12)))
+    assert score("f0_rmse", x, y, rate).value == pytest.approx(100.0, abs=1.0)
+
+
+def test_pitch_is_tracked_once_for_all_metrics(monkeypatch, speech):
     clip = speech[2]
     calls = []
     track = pitch._track
     monkeypatch.setattr(pitch, "_track", lambda samples, rate: calls.append(rate) or track(samples, rate))
     reference, estimates = Signal(clip.samples, clip.rate), [Signal(clip.samples * g, clip.rate) for g in (0.5, 0.7)]
     for estimate in estimates:
-        for name in ("f0corr", "voicing_error"):
+        for name in ("f0corr", "f0_rmse", "voicing_error"):
             METRICS[name].score(reference, estimate)
     assert len(calls) == 3

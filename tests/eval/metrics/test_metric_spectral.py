@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from eval.metrics import METRICS, Signal
+
 RATE = 16_000
 
 
@@ -32,6 +34,41 @@ def test_stft_of_a_signal_against_silence_stops_at_the_floor(hiss, score):
         magnitude = torch_magnitude(x, window)
         expected += np.mean(np.log10(magnitude**2) + 10) + magnitude.mean()
     assert score("stft", x, np.zeros_like(x)).value == pytest.approx(expected, rel=1e-5)
+
+
+def test_mcd_equals_the_formula_on_torchs_spectrogram(speech, hiss, score):
+    clip = speech[2]
+    x = np.concatenate([clip.samples, np.zeros(8_000, np.float32)])
+    y = (x + hiss(len(x), scale=0.01)).astype(np.float32)
+    basis = librosa.filters.mel(sr=RATE, n_fft=512, n_mels=40, fmin=0.0, fmax=RATE / 2)
+    logs = [np.log(np.maximum(torch_magnitude(one, 512) @ basis.T, 1e-5)) for one in (x, y)]
+    # The cosine series by a fit, not by a transform: ln M = c0 + sum of c[d] cos(pi d (band + 1/2) / 40).
+    bands = np.arange(40)[:, None] + 0.5
+    series = np.cos(np.pi * np.arange(40) * bands / 40)
+    first, second = (np.linalg.solve(series, log.T.astype(np.float64))[1:14].T for log in logs)
+    levels = 10 * np.log10(np.square(torch_magnitude(x, 512)).sum(axis=1) + 1e-20)
+    heard = levels > levels.max() - 40
+    assert 0.3 < heard.mean() < 0.9
+    distances = 10 / math.log(10) * np.sqrt(2 * np.square(first - second).sum(axis=1))
+    assert score("mcd", x, y).value == pytest.approx(distances[heard].mean(), rel=1e-4)
+
+
+def test_mcd_is_in_db_of_the_envelope_and_leaves_the_level_out(hiss, score):
+    """A spectrum that swings by ±6 dB along the mel bands is 6 / sqrt(2) dB away, whatever its level."""
+    x = hiss(2 * RATE)
+    assert score("mcd", x, 0.25 * x).value == pytest.approx(0.0, abs=1e-4)
+    spectrum, hertz = np.fft.rfft(x), np.fft.rfftfreq(len(x), 1 / RATE)
+    place = librosa.hz_to_mel(hertz) / librosa.hz_to_mel(RATE / 2)
+    swung = np.fft.irfft(spectrum * 10 ** (6 / 20 * np.cos(2 * np.pi * place)), len(x)).astype(np.float32)
+    assert score("mcd", x, swung).value == pytest.approx(6 / math.sqrt(2), rel=0.1)
+    assert score("mcd", x, 0.5 * swung).value == pytest.approx(score("mcd", x, swung).value, rel=1e-3)
+
+
+def test_mcd_hears_at_16_khz(hiss, score):
+    x, y = hiss(3 * RATE), hiss(3 * RATE, 1)
+    at_16k = [Signal(Signal(one, 3 * RATE).at(RATE), RATE) for one in (x, y)]
+    assert score("mcd", x, y, 3 * RATE) == METRICS["mcd"].score(*at_16k)
+    assert "too few" in score("mcd", x[:200], y[:200]).reason
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100])

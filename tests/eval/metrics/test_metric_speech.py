@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pesq
 import pystoi
 import pytest
 
@@ -39,6 +40,15 @@ def test_a_click_in_silence_is_too_little_sound(name, score):
     x = np.zeros(RATE, np.float32)
     x[8_000:8_200] = 0.5 * np.sin(np.arange(200))
     assert "less than 0.4 s of sound" in score(name, x, 0.5 * x).reason
+
+
+def test_narrow_band_pesq_is_the_packages_and_hears_no_high_frequencies(speech, score):
+    clip = speech[2]
+    spectrum, hertz = np.fft.rfft(clip.samples), np.fft.rfftfreq(len(clip.samples), 1 / clip.rate)
+    dull = np.fft.irfft(np.where(hertz < 3_800, spectrum, 0), len(clip.samples)).astype(np.float32)
+    narrow = score("pesq_nb", clip.samples, dull, clip.rate).value
+    assert narrow == pytest.approx(pesq.pesq(RATE, Signal(clip.samples, clip.rate).at(RATE), dull, "nb"))
+    assert narrow > 4.4 > score("pesq", clip.samples, dull, clip.rate).value
 
 
 def test_pesq_without_an_utterance_is_a_reason_and_not_the_worst_score(mini):

