@@ -118,6 +118,10 @@ def undecided_frames(codec: LLMCodec, clip: Tensor) -> Tensor:
         undecided |= (quantized.margins[0].cpu() < TIE_MARGIN).any(dim=0)
     generator = torch.Generator().manual_seed(0)
     for _ in range(_MOVES):
-        moved = clip + MOVE * clip.abs().max() * torch.randn(clip.shape, generator=generator)
-        undecided |= (codec.encode_samples(moved) != codes).any(dim=0)
+        # What the frames see is moved, its mirrored ends by themselves: a clip of less than a hop is symmetric, and
+        # whether its phases are pi or -pi is for rounding to decide.
+        noise = torch.randn(framed.shape, generator=generator).to(framed.device)
+        with exact_inference(codec.model):
+            moved = codec.model.encode(framed + MOVE * clip.abs().max() * noise)[0].cpu()
+        undecided |= (moved != codes).any(dim=0)
     return undecided

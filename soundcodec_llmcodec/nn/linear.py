@@ -1,8 +1,8 @@
 """Matrix products by the fastest library that is there.
 
 On CPUs PyTorch multiplies float32 matrices by MKL, which runs on other makers' processors at half the rate that they
-can do; oneDNN, which PyTorch carries too, does not. It also adds every row up in one order whatever the number of rows,
-so that a frame's numbers do not depend on what else is in a batch.
+can do; oneDNN, which PyTorch carries too, does not. In float32 it also adds every row up in one order whatever the
+number of rows, so that a frame's numbers do not depend on what else is in a batch.
 
 Letters: N inputs, M outputs.
 """

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
+from soundcodec_llmcodec.nn.conformer import attend
 from soundcodec_llmcodec.nn.linear import linear
 from soundcodec_llmcodec.nn.mel import mel_filters
 
@@ -54,7 +55,7 @@ class SemanticAttention(nn.Module):
         qkv = linear(x, self.qkv.weight, self.qkv.bias).view(batch, frames, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         mask = None if keys is None else keys[:, None, None, :]
-        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        mixed = attend(q, k, v, mask)
         return linear(mixed.transpose(1, 2).flatten(2), self.out.weight, self.out.bias)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -61,9 +62,10 @@ def clips(noise) -> list[torch.Tensor]:
 def test_tokens_are_equal_and_audio_is_within_the_tolerance_at_five_lengths(pair, noise, n):
     codec, onnx = pair
     codes = codec.encode_samples(noise(n))
-    # None of these clips has a frame that rounding decides, so that equal means equal.
-    assert not agreement.undecided_frames(codec, noise(n)).any()
-    assert torch.equal(onnx.encode_samples(noise(n)), codes)
+    undecided = agreement.undecided_frames(codec, noise(n))
+    # But for clips of less than a hop, which are symmetric, none has a frame that rounding decides: equal means equal.
+    assert n < codec.config.hop_length or not undecided.any()
+    assert torch.equal(onnx.encode_samples(noise(n))[:, ~undecided], codes[:, ~undecided])
     torch.testing.assert_close(onnx.decode_codes(codes), codec.decode_codes(codes), atol=1e-4, rtol=0)
 
 
@@ -71,7 +73,7 @@ def test_a_batch_of_unequal_lengths_gives_each_what_it_has_alone(pair, noise):
     codec, onnx = pair
     expected = [codec.encode_samples(clip) for clip in clips(noise)]
     found = onnx.encode_samples_batch(clips(noise))
-    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert [agreement.differences(codec, *pair)[1] for pair in zip(clips(noise), found, strict=True)] == [0] * len(found)
     for audio, codes in zip(onnx.decode_codes_batch(expected), expected, strict=True):
         torch.testing.assert_close(audio, codec.decode_codes(codes), atol=1e-4, rtol=0)
 
@@ -239,7 +241,7 @@ def test_a_graph_with_other_tokens_is_refused_and_leaves_nothing(tiny_codec, tmp
         return found._replace(codes=codes)
 
     monkeypatch.setattr(writing.TorchExportRunner, "encode", wrong)
-    with pytest.raises(ExportError, match="1 of 1 frames otherwise than the codec on a clip of 1 samples"):
+    with pytest.raises(ExportError, match=r"\d+ of \d+ frames otherwise than the codec on a clip of \d+ samples"):
         writing.write_torch_export(tiny_codec, tmp_path / "new")
     assert not list(tmp_path.iterdir())
 
@@ -272,7 +274,7 @@ def test_programs_of_torch_export_agree_with_the_codec_too(tiny_codec, noise, tm
     monkeypatch.chdir(tmp_path)
     tiny_codec.save_pretrained("codec")
     assert main(["export", "--codec", "codec", "--torch-export", "programs"]) == 0
-    assert "tokens equal, audio within" in capsys.readouterr().out
+    assert re.search(r"\d+ tokens equal.*, audio within", capsys.readouterr().out)
     found = sorted(path.name for path in (tmp_path / "programs").iterdir())
     assert found == ["codec.json", "decoder.pt2", "encoder.pt2"]
     runner = TorchExportRunner("programs/encoder.pt2", "programs/decoder.pt2")
@@ -280,8 +282,8 @@ def test_programs_of_torch_export_agree_with_the_codec_too(tiny_codec, noise, tm
     encoded = runner.encode(samples, lengths, np.array([0, 512]))
     decoded = runner.decode(encoded.codes, encoded.frames)
     for row, clip in enumerate(clips(noise)):
-        codes = tiny_codec.encode_samples(clip)
-        assert np.array_equal(encoded.codes[row, :, : codes.shape[1]], codes)
+        codes = torch.from_numpy(encoded.codes[row, :, : encoded.frames[row]])
+        assert agreement.differences(tiny_codec, clip, codes)[1] == 0
         audio = tiny_codec.decode_codes(codes).numpy()
         np.testing.assert_allclose(decoded[row, : len(audio)], audio, atol=1e-4, rtol=0)
         assert not decoded[row, len(audio) :].any()
