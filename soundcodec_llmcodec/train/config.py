@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.train.alignment import AlignmentConfig
 from soundcodec_llmcodec.train.bridge import BridgeConfig
+from soundcodec_llmcodec.train.config_files import CONFIGS, expanded, parse_override, values_of
 from soundcodec_llmcodec.train.discriminators import DiscriminatorConfig
 from soundcodec_llmcodec.train.errors import TrainConfigError
 from soundcodec_llmcodec.train.noise import NoiseConfig
@@ -18,12 +18,10 @@ from soundcodec_llmcodec.train.prior import PriorConfig
 from soundcodec_llmcodec.train.schedules import LossSchedule
 from soundcodec_llmcodec.train.soft_targets import TEMPERATURE
 
-__all__ = ["LOSSES", "TrainConfig", "TrainConfigError", "load_config", "make_config", "parse_override"]
+__all__ = ["CONFIGS", "LOSSES", "TrainConfig", "TrainConfigError", "load_config", "make_config", "parse_override"]
 
 # The widest analysis window is 2048 samples, and half of it is reflected at each end.
 SHORTEST_SEGMENT_S = 0.1
-CONFIGS = Path(__file__).parent / "configs"
-BASE = "base"
 
 RECONSTRUCTION = ("mel", "log_mel", "scale_mel", "loudness", "stft", "complex_stft", "phase")
 QUANTIZER = ("commitment", "codebook")
@@ -211,67 +209,12 @@ def load_config(name_or_path: str, overrides: Mapping[str, Any] | None = None) -
 
     A file's key `base` names a config (bundled, or a file beside it) that it is a difference to.
     """
-    return make_config(merged(_values(name_or_path, ()), _expanded(overrides or {})))
+    return make_config(merged(values_of(name_or_path), expanded(overrides or {})))
 
 
 def make_config(values: Mapping[str, Any]) -> TrainConfig:
     """A config from plain values; unknown keys are errors that suggest the nearest. A loss may be its weight alone."""
-    return build(TrainConfig, _expanded(values))
-
-
-def parse_override(text: str) -> dict[str, Any]:
-    """'key=value' or 'section.key=value', with the value read as YAML, as a nested mapping."""
-    import yaml
-
-    path, separator, value = text.partition("=")
-    if not separator or not path.strip():
-        raise TrainConfigError(f"expected key=value, got {text!r}")
-    try:
-        found: Any = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise TrainConfigError(f"the value in {text!r} is not YAML: {error}") from error
-    for key in reversed(path.strip().split(".")):
-        found = {key: found}
-    return found
-
-
-def _expanded(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with each loss that is its weight alone as a schedule."""
-    losses = values.get("losses")
-    if not isinstance(losses, Mapping):
-        return dict(values)
-    schedules = {
-        name: loss if isinstance(loss, (Mapping, LossSchedule)) else {"weight": loss} for name, loss in losses.items()
-    }
-    return {**values, "losses": schedules}
-
-
-def _values(name_or_path: str, seen: tuple[str, ...], beside: Path | None = None) -> dict[str, Any]:
-    """The values of a config with those of its base below them."""
-    import yaml
-
-    path = next((p for p in _places(name_or_path, beside) if p.is_file()), None)
-    if path is None:
-        known = sorted(p.stem for p in CONFIGS.glob("*.yaml"))
-        raise TrainConfigError(f"no training config {name_or_path!r}: give a YAML file or one of {known}")
-    if str(path.resolve()) in seen:
-        raise TrainConfigError(f"{path} is its own base, by way of {', '.join(seen)}")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise TrainConfigError(f"{path} is not YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise TrainConfigError(f"{path} should hold key: value lines, got {type(values).__name__}")
-    base = values.pop(BASE, None)
-    values = _expanded(values)
-    if base is None:
-        return values
-    return merged(_values(str(base), (*seen, str(path.resolve())), path.parent), values)
-
-
-def _places(name_or_path: str, beside: Path | None) -> list[Path]:
-    near = [] if beside is None else [beside / name_or_path, beside / f"{name_or_path}.yaml"]
-    return [*near, Path(name_or_path), CONFIGS / f"{name_or_path}.yaml"]
+    return build(TrainConfig, expanded(values))
 
 
 def _check(config: TrainConfig) -> None:
