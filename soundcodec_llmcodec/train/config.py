@@ -83,14 +83,14 @@ class LanguageConfig:
     """The frozen LLM and what trains beside it: audio embeddings, bridge, heads.
 
     `model` is "smollm2", a folder, a GGUF file or a hub id. A crop's text takes part in alignment where the crop holds
-    at least `text_coverage` of its clip. With alignment, `text_share` of the clips are
-    drawn among those that fit. `head_spread` of 1 lets the heads' rows differ as much as the LLM's words do
-    at the start, 0 makes them equal. `rows` says what the codes' rows at the LLM's input and at the heads are: "free"
-    rows, each learnt by itself, or "codebook", a network of the code vectors with `row_hidden` units, which says
-    something of every code after few steps. Of a piece's clips (a step's, over processes and
-    accumulation) the LLM reads the share `share`, at least one. `targets` of future-token prediction are "codes", as
-    published: the encoder learns only to be a good past; or "encoder", its softmax over codes at `target_temperature`,
-    so that it also learns to choose what is foretold.
+    at least `text_coverage` of its clip (0: any crop); of a text the first `longest_text` words are read (0: all). With
+    alignment, `text_share` of the clips are drawn among those that fit. `head_spread` of 1 lets the heads' rows differ
+    as much as the LLM's words do at the start, 0 makes them equal. `rows` says what the codes' rows at the LLM's input
+    and at the heads are: "free" rows, each learnt by itself, or "codebook", a network of the code vectors with
+    `row_hidden` units, which says something of every code after few steps. Of a piece's clips (a step's, over processes
+    and accumulation) the LLM reads the share `share`, at least one. `targets` of future-token prediction are "codes",
+    as published: the encoder learns only to be a good past; or "encoder", its softmax over codes at
+    `target_temperature`, so that it also learns to choose what is foretold.
     """
 
     model: str = "smollm2"
@@ -117,6 +117,8 @@ class LanguageConfig:
             raise TrainConfigError(f"language.share lies above 0 and up to 1, got {self.share!r}")
         if not self.target_temperature > 0:
             raise TrainConfigError(f"language.target_temperature must be above zero, got {self.target_temperature!r}")
+        if self.longest_text < 0:
+            raise TrainConfigError(f"language.longest_text cannot be negative, got {self.longest_text!r}")
         if self.row_hidden < 1:
             raise TrainConfigError(f"language.row_hidden must be at least 1, got {self.row_hidden!r}")
 
@@ -145,6 +147,9 @@ class TrainConfig:
     `batch_size` is the number of clips of a step, over all devices; `accumulation` is the number of pieces that each
     device takes its part in. `speeds` are the factors by which a batch is resampled (pitch and tempo together),
     `gain_db` the range of random gains, `phase_jitter` the largest random shift of what the encoder sees, in samples.
+    `draw` is how clips are drawn: "length" (in proportion to their lengths) or "clip" (evenly: all of them once before
+    any a second time). `padding` fills up clips shorter than a segment: "silence" behind them, or "reflection" at both
+    sides. `random_polarity` turns half of the clips upside down.
     `batch_norm` is "train", or "frozen" (running statistics as they are). `losses` is what counts, and when (LOSSES
     names them). `trains` is "all", or "decoder": the encoder and the codebook, and with them every token, stay as they
     are. `compile` fuses the conformers. `validation_clips` of 0 means all.
@@ -162,6 +167,9 @@ class TrainConfig:
     speeds: tuple[float, ...] = (1.0,)
     gain_db: tuple[float, float] = (-6.0, 3.0)
     phase_jitter: int = 0
+    draw: Literal["length", "clip"] = "length"
+    padding: Literal["silence", "reflection"] = "silence"
+    random_polarity: bool = True
     batch_norm: Literal["train", "frozen"] = "train"
     trains: Literal["all", "decoder"] = "all"
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -50,7 +50,7 @@ FIXED: tuple[str, ...] = (
 )
 FIXED += ("adversary.optimizer.kind", "language.optimizer.kind", "prior_optimizer.kind", "adversary.discriminators")
 FIXED += ("prior", "trains", "language.future_heads", "language.bridge.logits", "language.alignment", "language.rows")
-FIXED += ("language.row_hidden",)
+FIXED += ("language.row_hidden", "draw", "padding", "random_polarity")
 
 
 @dataclass(frozen=True)
