@@ -58,7 +58,10 @@ class AdversaryConfig:
     """Discriminators: what they are, how they learn, and R1 (gamma / 2 * |gradient|^2) every `r1_every` steps (0:
     never).
 
-    They train `lead` steps before the codec's adversarial losses begin. They see crops of `segment_s` seconds.
+    They train `lead` steps before the codec's adversarial losses begin. They see crops of `segment_s` seconds, in the
+    run's `precision` or in float32. `reduction`: losses are means over discriminators and layers, or sums; a sum's R1
+    is of the sum of all judgements. `feature_error`: L1 of features relative to the real ones' size, or absolute. With
+    `r1_lazy` R1 counts `r1_every` times where it counts (StyleGAN2), else once.
     """
 
     discriminators: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
@@ -70,6 +73,10 @@ class AdversaryConfig:
     lead: float = 0
     r1_gamma: float = 2.0
     r1_every: int = 0
+    r1_lazy: bool = True
+    reduction: Literal["mean", "sum"] = "mean"
+    feature_error: Literal["relative", "absolute"] = "relative"
+    precision: Literal["run", "float32"] = "run"
 
     def __post_init__(self) -> None:
         if self.segment_s < SHORTEST_SEGMENT_S:

@@ -139,9 +139,10 @@ def generator_of(
     return torch.Generator(device).manual_seed(int(mixed >> np.uint64(1)))
 
 
-def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
-    """bfloat16 for products where the config asks for it."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
+def autocast(config: TrainConfig, device: torch.device, adversary: bool = False) -> torch.autocast:
+    """bfloat16 for products where the config asks for it, in the discriminators or in the rest."""
+    exact = config.precision == "float32" or (adversary and config.adversary.precision == "float32")
+    return torch.autocast(device.type, torch.bfloat16, enabled=not exact)
 
 
 def _pieces(batch: Batch, world: World, accumulation: int) -> Iterator[Batch]:
@@ -223,27 +224,27 @@ def _judged(
     assert isinstance(judges, Discriminators)
     start, length = _adversarial_crop(state, target)
     real, fake = target[:, start : start + length], estimate[:, start : start + length]
-    with autocast(config, real.device):
+    adversary = config.adversary
+    with autocast(config, real.device, adversary=True):
         both = judges(torch.cat((real, fake.detach())))
     halves = [[features.chunk(2) for features in part] for part in both]
-    own = discriminator_loss(
-        [[h[0] for h in part] for part in halves], [[h[1] for h in part] for part in halves], config.adversary.loss
-    )
+    judged_real, judged_fake = ([[h[side] for h in part] for part in halves] for side in (0, 1))
+    own = discriminator_loss(judged_real, judged_fake, adversary.loss, adversary.reduction)
     values = {"discriminator": own}
-    lazy = lazy_weight(state.step, config.adversary.r1_every)
+    lazy = lazy_weight(state.step, adversary.r1_every, adversary.r1_lazy)
     if lazy:
-        values["r1"] = r1_penalty(judges, real, config.adversary.r1_gamma)
+        values["r1"] = r1_penalty(judges, real, adversary.r1_gamma, adversary.reduction)
         own = own + lazy * values["r1"]
     (own * share).backward()
     if any(weights.get(name, 0.0) > 0 for name in ("adversarial", "feature_matching")):
         judges.requires_grad_(False)
-        with autocast(config, real.device):
+        with autocast(config, real.device, adversary=True):
             with torch.no_grad():
                 wanted = judges(real)
             got = judges(fake)
         judges.requires_grad_(True)
-        values["adversarial"] = adversarial_loss(got, config.adversary.loss)
-        values["feature_matching"] = feature_matching_loss(wanted, got)
+        values["adversarial"] = adversarial_loss(got, adversary.loss, adversary.reduction)
+        values["feature_matching"] = feature_matching_loss(wanted, got, adversary.reduction, adversary.feature_error)
     return values
 
 
