@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from soundcodec_llmcodec.train.errors import TrainConfigError
 from soundcodec_llmcodec.train.noise import NoiseConfig
 from soundcodec_llmcodec.train.parsing import build, merged, plain
 from soundcodec_llmcodec.train.prior import PriorConfig
-from soundcodec_llmcodec.train.schedules import LossSchedule
+from soundcodec_llmcodec.train.schedules import LossSchedule, check_steps, in_steps, learning_rate_at
 from soundcodec_llmcodec.train.soft_targets import TEMPERATURE
 
 __all__ = ["CONFIGS", "LOSSES", "TrainConfig", "TrainConfigError", "load_config", "make_config", "parse_override"]
@@ -32,7 +33,11 @@ LOSSES = (*RECONSTRUCTION, *QUANTIZER, *ADVERSARIAL, *LANGUAGE, "prior")
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """An optimizer and its learning rates: a linear warm-up, then a cosine down to the final rate."""
+    """An optimizer and its learning rates: a linear warm-up, then a cosine down to the final rate.
+
+    The cosine ends at step `horizon` (None: at the run's end), so that runs of other lengths may have the same rates.
+    Gradients of a norm above `gradient_clip` (None: of any norm) are scaled down to it.
+    """
 
     kind: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 6e-4
@@ -40,17 +45,38 @@ class OptimizerConfig:
     warmup: float = 0
     betas: tuple[float, float] = (0.8, 0.99)
     momentum: float = 0.9
+    horizon: float | None = None
     weight_decay: float = 0.01
-    gradient_clip: float = 1.0
+    gradient_clip: float | None = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "gradient_clip"):
-            if getattr(self, name) <= 0:
-                raise TrainConfigError(f"{name} must be above zero, got {getattr(self, name)!r}")
+        if not self.learning_rate > 0:
+            raise TrainConfigError(f"learning_rate must be above zero, got {self.learning_rate!r}")
+        if self.gradient_clip is not None and not self.gradient_clip > 0:
+            raise TrainConfigError(
+                f"gradient_clip must be above zero, or null for no clipping, got {self.gradient_clip!r}"
+            )
+        if self.horizon is not None:
+            check_steps("horizon", self.horizon)
+            if self.horizon == 0 or (min(self.warmup, self.horizon) >= 1 and self.warmup >= self.horizon):
+                raise TrainConfigError(
+                    f"horizon must lie after the {self.warmup:g} steps of warm-up, got {self.horizon!r}"
+                )
         if not 0 <= self.final_learning_rate <= self.learning_rate:
             raise TrainConfigError(
                 f"final_learning_rate lies in [0, {self.learning_rate}], got {self.final_learning_rate!r}"
             )
+
+    @property
+    def largest_norm(self) -> float:
+        """`gradient_clip`; infinity where gradients are not clipped."""
+        return math.inf if self.gradient_clip is None else self.gradient_clip
+
+    def rate_at(self, step: int, steps: int) -> float:
+        """The learning rate at a step (counted from 0) of a run of `steps`; shares are shares of those."""
+        total = steps if self.horizon is None else in_steps(self.horizon, steps)
+        warmup = in_steps(self.warmup, steps)
+        return learning_rate_at(step, total, warmup, self.learning_rate, self.final_learning_rate)
 
 
 @dataclass(frozen=True)
@@ -156,10 +182,11 @@ class TrainConfig:
     `gain_db` the range of random gains, `phase_jitter` the largest random shift of what the encoder sees, in samples.
     `draw` is how clips are drawn: "length" (in proportion to their lengths) or "clip" (evenly: all of them once before
     any a second time). `padding` fills up clips shorter than a segment: "silence" behind them, or "reflection" at both
-    sides. `random_polarity` turns half of the clips upside down.
-    `batch_norm` is "train", or "frozen" (running statistics as they are). `losses` is what counts, and when (LOSSES
-    names them). `trains` is "all", or "decoder": the encoder and the codebook, and with them every token, stay as they
-    are. `compile` fuses the conformers. `validation_clips` of 0 means all.
+    sides. `random_polarity` turns half of the clips upside down. The codec takes no optimizer step before `codec_start`
+    (steps, or a share of them below 1): only what trains beside it learns. `clip_apart` clips the gradients of encoder
+    and decoder each by itself. `batch_norm` is "train", or "frozen" (running statistics as they are). `losses` is what
+    counts, and when (LOSSES names them). `trains` is "all", or "decoder": the encoder and the codebook, and with them
+    every token, stay as they are. `compile` fuses the conformers. `validation_clips` of 0 means all.
     """
 
     codec: str | Mapping[str, Any] = "compact"
@@ -177,6 +204,8 @@ class TrainConfig:
     draw: Literal["length", "clip"] = "length"
     padding: Literal["silence", "reflection"] = "silence"
     random_polarity: bool = True
+    codec_start: float = 0
+    clip_apart: bool = False
     batch_norm: Literal["train", "frozen"] = "train"
     trains: Literal["all", "decoder"] = "all"
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -245,6 +274,12 @@ def _check(config: TrainConfig) -> None:
         raise TrainConfigError(f"speeds must be factors from 0.5 to 2, got {config.speeds}")
     if not 0 <= config.ema_decay < 1:
         raise TrainConfigError(f"ema_decay must lie in [0, 1), got {config.ema_decay}")
+    check_steps("codec_start", config.codec_start)
+    if config.codec_start and not config.uses(*ADVERSARIAL, *LANGUAGE, "prior"):
+        raise TrainConfigError(
+            f"nothing would learn before codec_start={config.codec_start:g}: set it to 0, or give losses that train "
+            f"something beside the codec: {', '.join((*ADVERSARIAL, *LANGUAGE, 'prior'))}"
+        )
     unknown = sorted(set(config.losses) - set(LOSSES))
     if config.trains == "decoder" and config.uses(*LANGUAGE, "prior"):
         raise TrainConfigError("with trains: decoder tokens stay as they are: losses on tokens have nothing to change")

@@ -26,6 +26,7 @@ from soundcodec_llmcodec.train.discriminators import (
 from soundcodec_llmcodec.train.distributed import World
 from soundcodec_llmcodec.train.noise import masked_noise
 from soundcodec_llmcodec.train.objectives import Asked, FrozenLM
+from soundcodec_llmcodec.train.optimizers import clip_groups
 from soundcodec_llmcodec.train.reconstruction import ReconstructionLosses
 from soundcodec_llmcodec.train.revival import revive
 from soundcodec_llmcodec.train.schedules import in_steps
@@ -80,8 +81,11 @@ class StepResult:
 
 
 def train_step(state: TrainState, tools: Tools, batch: Batch) -> StepResult:
-    """Update everything that trains on a batch (that of all processes; each takes its rows), and count the step."""
-    config, world = state.config, tools.world
+    """Update everything that trains on a batch (that of all processes; each takes its rows), and count the step.
+
+    Before `codec_start` the codec's optimizer takes no step, and nothing else of the codec moves either.
+    """
+    config, world, learns = state.config, tools.world, state.codec_learns
     weights = {name: config.weight(name, state.step) for name in config.losses}
     # Batch norms and the bank of texts change in the forward pass, before anybody knows whether the step counts.
     before = [(buffer, buffer.clone()) for _, module, _ in state.modules() for buffer in module.buffers()]
@@ -109,14 +113,15 @@ def train_step(state: TrainState, tools: Tools, batch: Batch) -> StepResult:
     applied = all(math.isfinite(float(value)) for value in (total, *norms.values()))
     if applied:
         for optimizer, _ in state.optimizers():
-            optimizer.step()
+            if learns or optimizer is not state.optimizer:
+                optimizer.step()
         state.usage.update(torch.cat(codes), config.revival.window, world)
         if state.language is not None:
             # One bank for all, so that every process goes on from what the main one saves.
             world.share(state.language.alignment.buffers())
-        if config.batch_norm == "train":
+        if config.batch_norm == "train" and learns:
             world.average_buffers(state.model)
-        if config.revival.every and (state.step + 1) % config.revival.every == 0:
+        if learns and config.revival.every and (state.step + 1) % config.revival.every == 0:
             drawn = generator_of(config.seed, state.step, 2)
             revived = revive(state.model, state.usage, quantized, state.optimizer, config.revival, drawn, world)
             state.adopt_codebook()
@@ -171,7 +176,7 @@ def _backward(
 ) -> tuple[dict[str, Tensor], Quantized]:
     """Add a piece's share of the gradients to what trains; returns its losses by name, and its codes."""
     config, device = state.config, part.target.device
-    with autocast(config, device):
+    with autocast(config, device), torch.set_grad_enabled(state.codec_learns):
         estimate, quantized = state.model(part.padded)
     values = tools.losses(part.target, estimate)
     values["commitment"], values["codebook"] = quantized.commitment_loss, quantized.codebook_loss
@@ -195,7 +200,7 @@ def _backward(
         expected = prior.module(quantized, level)
         values |= {"prior": expected.loss, "prior_bits": expected.nll_bits}
     total = _total(values, weights) * shares.piece
-    if total.requires_grad:  # not so where nothing but a detached bridge counts
+    if total.requires_grad:  # not so where nothing counts but a detached bridge, or losses of a codec that waits
         total.backward()
     return values, quantized
 
@@ -266,8 +271,8 @@ def _clipped_norms(state: TrainState) -> dict[str, Tensor]:
         **{name: list(part.module.parameters()) for name, part in state.others.items()},
     }
     norms = {f"gradient/{name}": _norm(parameters) for name, parameters in parts.items()}
-    for _, module, rates in state.modules():
-        nn.utils.clip_grad_norm_(module.parameters(), rates.gradient_clip)
+    for group in clip_groups(state.config, state.model, state.others):
+        nn.utils.clip_grad_norm_(group.parameters, group.largest_norm)
     return norms
 
 
