@@ -35,7 +35,9 @@ def log_mels(bands: Tensor) -> Tensor:
 
 def position_table(count: int, width: int) -> Tensor:
     """Whisper's sinusoids (count, W) float32: sines of every rate, then cosines."""
-    rates = torch.exp(-math.log(_POSITION_BASE) / (width // 2 - 1) * torch.arange(width // 2, dtype=torch.float64, device="cpu"))
+    rates = torch.exp(
+        -math.log(_POSITION_BASE) / (width // 2 - 1) * torch.arange(width // 2, dtype=torch.float64, device="cpu")
+    )
     angles = torch.arange(count, dtype=torch.float64, device="cpu")[:, None] * rates
     return torch.cat((angles.sin(), angles.cos()), dim=1).float()
 

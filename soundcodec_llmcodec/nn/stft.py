@@ -160,7 +160,5 @@ class ISTFTHead(nn.Module):
 
 def _magnitudes(samples: Tensor, window: Tensor, hop: int) -> Tensor:
     """(B, S) to |X| (B, T, K) of the windows that lie wholly within."""
-    spectrum = torch.stft(
-        samples, len(window), hop_length=hop, window=window, center=False, return_complex=True
-    )
+    spectrum = torch.stft(samples, len(window), hop_length=hop, window=window, center=False, return_complex=True)
     return spectrum.abs().transpose(1, 2)

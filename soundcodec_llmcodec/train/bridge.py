@@ -23,6 +23,7 @@ from soundcodec_llmcodec.train.errors import TrainConfigError
 
 MODES = ("gumbel", "straight_through", "detach")
 LOGITS = ("linear", "codebook")
+OPTIMIZERS = ("language", "codec")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ class BridgeConfig:
     the cosines the quantizer itself compares. `scale` is a power of two: products with it are exact, so that no
     rounding makes two codes equal that the quantizer tells apart. On the bundled codec's speech a token drawn at scale
     32, 64, 128 or 256 is the codec's own code in 14, 38, 66 or 82 % of frames. The temperature falls by a cosine from
-    `temperature` to `final_temperature` over `temperature_steps` and stays there.
+    `temperature` to `final_temperature` over `temperature_steps` and stays there. `optimizer` says which one has the
+    linear layer: that of the `language` parts, or the `codec`'s, with its rates, its clipping (beside the encoder) and
+    its start.
     """
 
     mode: str = "gumbel"
@@ -44,9 +47,10 @@ class BridgeConfig:
     final_temperature: float = 0.3
     temperature_steps: int = 20_000
     scale: float = 128.0
+    optimizer: str = "language"
 
     def __post_init__(self) -> None:
-        for name, known in (("mode", MODES), ("logits", LOGITS)):
+        for name, known in (("mode", MODES), ("logits", LOGITS), ("optimizer", OPTIMIZERS)):
             if getattr(self, name) not in known:
                 raise TrainConfigError(f"the bridge's {name} is one of {known}, got {getattr(self, name)!r}")
         for name in ("temperature", "final_temperature"):

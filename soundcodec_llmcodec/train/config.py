@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
 from soundcodec_llmcodec.train.alignment import AlignmentConfig
 from soundcodec_llmcodec.train.bridge import BridgeConfig
+from soundcodec_llmcodec.train.config_files import CONFIGS, expanded, parse_override, values_of
 from soundcodec_llmcodec.train.discriminators import DiscriminatorConfig
 from soundcodec_llmcodec.train.errors import TrainConfigError
 from soundcodec_llmcodec.train.noise import NoiseConfig
 from soundcodec_llmcodec.train.parsing import build, merged, plain
 from soundcodec_llmcodec.train.prior import PriorConfig
 from soundcodec_llmcodec.train.revival import RevivalConfig
-from soundcodec_llmcodec.train.schedules import LossSchedule
+from soundcodec_llmcodec.train.schedules import LossSchedule, check_steps, in_steps, learning_rate_at
 from soundcodec_llmcodec.train.soft_targets import TEMPERATURE
 
-__all__ = ["LOSSES", "TrainConfig", "TrainConfigError", "load_config", "make_config", "parse_override"]
+__all__ = ["CONFIGS", "LOSSES", "TrainConfig", "TrainConfigError", "load_config", "make_config", "parse_override"]
 
 # The widest analysis window is 2048 samples, and half of it is reflected at each end.
 SHORTEST_SEGMENT_S = 0.1
-CONFIGS = Path(__file__).parent / "configs"
-BASE = "base"
 
 RECONSTRUCTION = ("mel", "log_mel", "scale_mel", "loudness", "stft", "complex_stft", "phase")
 QUANTIZER = ("commitment", "codebook")
@@ -36,7 +35,11 @@ LOSSES = (*RECONSTRUCTION, "teacher", *QUANTIZER, *ADVERSARIAL, *LANGUAGE, "prio
 @dataclass(frozen=True)
 class OptimizerConfig:
     """An optimizer and its learning rates: a linear warm-up, `hold` steps at the full rate, then a cosine down to the
-    final rate. A run whose rate is held can be made longer; what it gives is best after the cosine."""
+    final rate. A run whose rate is held can be made longer; what it gives is best after the cosine.
+
+    The cosine ends at step `horizon` (None: at the run's end), so that runs of other lengths may have the same rates.
+    Gradients of a norm above `gradient_clip` (None: of any norm) are scaled down to it.
+    """
 
     kind: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 6e-4
@@ -45,17 +48,38 @@ class OptimizerConfig:
     hold: float = 0
     betas: tuple[float, float] = (0.8, 0.99)
     momentum: float = 0.9
+    horizon: float | None = None
     weight_decay: float = 0.01
-    gradient_clip: float = 1.0
+    gradient_clip: float | None = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "gradient_clip"):
-            if getattr(self, name) <= 0:
-                raise TrainConfigError(f"{name} must be above zero, got {getattr(self, name)!r}")
+        if not self.learning_rate > 0:
+            raise TrainConfigError(f"learning_rate must be above zero, got {self.learning_rate!r}")
+        if self.gradient_clip is not None and not self.gradient_clip > 0:
+            raise TrainConfigError(
+                f"gradient_clip must be above zero, or null for no clipping, got {self.gradient_clip!r}"
+            )
+        if self.horizon is not None:
+            check_steps("horizon", self.horizon)
+            if self.horizon == 0 or (min(self.warmup, self.horizon) >= 1 and self.warmup >= self.horizon):
+                raise TrainConfigError(
+                    f"horizon must lie after the {self.warmup:g} steps of warm-up, got {self.horizon!r}"
+                )
         if not 0 <= self.final_learning_rate <= self.learning_rate:
             raise TrainConfigError(
                 f"final_learning_rate lies in [0, {self.learning_rate}], got {self.final_learning_rate!r}"
             )
+
+    @property
+    def largest_norm(self) -> float:
+        """`gradient_clip`; infinity where gradients are not clipped."""
+        return math.inf if self.gradient_clip is None else self.gradient_clip
+
+    def rate_at(self, step: int, steps: int) -> float:
+        """The learning rate at a step (counted from 0) of a run of `steps`; shares are shares of those."""
+        total = steps if self.horizon is None else in_steps(self.horizon, steps)
+        warmup, hold = in_steps(self.warmup, steps), in_steps(self.hold, steps)
+        return learning_rate_at(step, total, warmup, self.learning_rate, self.final_learning_rate, hold)
 
 
 @dataclass(frozen=True)
@@ -63,7 +87,10 @@ class AdversaryConfig:
     """Discriminators: what they are, how they learn, and R1 (gamma / 2 * |gradient|^2) every `r1_every` steps (0:
     never).
 
-    They train `lead` steps before the codec's adversarial losses begin. They see crops of `segment_s` seconds.
+    They train `lead` steps before the codec's adversarial losses begin. They see crops of `segment_s` seconds, in the
+    run's `precision` or in float32. `reduction`: losses are means over discriminators and layers, or sums; a sum's R1
+    is of the sum of all judgements. `feature_error`: L1 of features relative to the real ones' size, or absolute. With
+    `r1_lazy` R1 counts `r1_every` times where it counts (StyleGAN2), else once.
     """
 
     discriminators: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
@@ -75,6 +102,10 @@ class AdversaryConfig:
     lead: float = 0
     r1_gamma: float = 2.0
     r1_every: int = 0
+    r1_lazy: bool = True
+    reduction: Literal["mean", "sum"] = "mean"
+    feature_error: Literal["relative", "absolute"] = "relative"
+    precision: Literal["run", "float32"] = "run"
 
     def __post_init__(self) -> None:
         if self.segment_s < SHORTEST_SEGMENT_S:
@@ -88,14 +119,14 @@ class LanguageConfig:
     """The frozen LLM and what trains beside it: audio embeddings, bridge, heads.
 
     `model` is "smollm2", a folder, a GGUF file or a hub id. A crop's text takes part in alignment where the crop holds
-    at least `text_coverage` of its clip. With alignment, `text_share` of the clips are
-    drawn among those that fit. `head_spread` of 1 lets the heads' rows differ as much as the LLM's words do
-    at the start, 0 makes them equal. `rows` says what the codes' rows at the LLM's input and at the heads are: "free"
-    rows, each learnt by itself, or "codebook", a network of the code vectors with `row_hidden` units, which says
-    something of every code after few steps. Of a piece's clips (a step's, over processes and
-    accumulation) the LLM reads the share `share`, at least one. `targets` of future-token prediction are "codes", as
-    published: the encoder learns only to be a good past; or "encoder", its softmax over codes at `target_temperature`,
-    so that it also learns to choose what is foretold.
+    at least `text_coverage` of its clip (0: any crop); of a text the first `longest_text` words are read (0: all). With
+    alignment, `text_share` of the clips are drawn among those that fit. `head_spread` of 1 lets the heads' rows differ
+    as much as the LLM's words do at the start, 0 makes them equal. `rows` says what the codes' rows at the LLM's input
+    and at the heads are: "free" rows, each learnt by itself, or "codebook", a network of the code vectors with
+    `row_hidden` units, which says something of every code after few steps. Of a piece's clips (a step's, over processes
+    and accumulation) the LLM reads the share `share`, at least one. `targets` of future-token prediction are "codes",
+    as published: the encoder learns only to be a good past; or "encoder", its softmax over codes at
+    `target_temperature`, so that it also learns to choose what is foretold.
     """
 
     model: str = "smollm2"
@@ -122,6 +153,8 @@ class LanguageConfig:
             raise TrainConfigError(f"language.share lies above 0 and up to 1, got {self.share!r}")
         if not self.target_temperature > 0:
             raise TrainConfigError(f"language.target_temperature must be above zero, got {self.target_temperature!r}")
+        if self.longest_text < 0:
+            raise TrainConfigError(f"language.longest_text cannot be negative, got {self.longest_text!r}")
         if self.row_hidden < 1:
             raise TrainConfigError(f"language.row_hidden must be at least 1, got {self.row_hidden!r}")
 
@@ -138,11 +171,15 @@ class TrainConfig:
     `batch_size` is the number of clips of a step, over all devices; `accumulation` is the number of pieces that each
     device takes its part in. `speeds` are the factors by which a batch is resampled (pitch and tempo together),
     `gain_db` the range of random gains, `phase_jitter` the largest random shift of what the encoder sees, in samples.
-    `batch_norm` is "train", or "frozen" (running statistics as they are). `losses` is what counts, and when (LOSSES
-    names them). `scales_share` is the share of each reconstruction loss's windows that count in a step, drawn anew each
-    step: each counts as much as before on average, and steps are cheaper. `trains` is "all", or "decoder": the encoder
-    and the codebook, and with them every token, stay as they are. `compile` fuses the conformers. `validation_clips` of
-    0 means all.
+    `draw` is how clips are drawn: "length" (in proportion to their lengths) or "clip" (evenly: all of them once before
+    any a second time). `padding` fills up clips shorter than a segment: "silence" behind them, or "reflection" at both
+    sides. `random_polarity` turns half of the clips upside down. The codec takes no optimizer step before `codec_start`
+    (steps, or a share of them below 1): only what trains beside it learns. `clip_apart` clips the gradients of encoder
+    and decoder each by itself. `batch_norm` is "train", or "frozen" (running statistics as they are). `losses` is what
+    counts, and when (LOSSES names them). `scales_share` is the share of each reconstruction loss's windows that count in
+    a step, drawn anew each step: each counts as much as before on average, and steps are cheaper. `teacher` is the
+    frozen speech encoder that the loss "teacher" asks. `trains` is "all", or "decoder": the encoder and the codebook, and with them
+    every token, stay as they are. `compile` fuses the conformers. `validation_clips` of 0 means all.
     """
 
     codec: str | Mapping[str, Any] = "compact"
@@ -157,6 +194,11 @@ class TrainConfig:
     speeds: tuple[float, ...] = (1.0,)
     gain_db: tuple[float, float] = (-6.0, 3.0)
     phase_jitter: int = 0
+    draw: Literal["length", "clip"] = "length"
+    padding: Literal["silence", "reflection"] = "silence"
+    random_polarity: bool = True
+    codec_start: float = 0
+    clip_apart: bool = False
     batch_norm: Literal["train", "frozen"] = "train"
     trains: Literal["all", "decoder"] = "all"
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -210,67 +252,12 @@ def load_config(name_or_path: str, overrides: Mapping[str, Any] | None = None) -
 
     A file's key `base` names a config (bundled, or a file beside it) that it is a difference to.
     """
-    return make_config(merged(_values(name_or_path, ()), _expanded(overrides or {})))
+    return make_config(merged(values_of(name_or_path), expanded(overrides or {})))
 
 
 def make_config(values: Mapping[str, Any]) -> TrainConfig:
     """A config from plain values; unknown keys are errors that suggest the nearest. A loss may be its weight alone."""
-    return build(TrainConfig, _expanded(values))
-
-
-def parse_override(text: str) -> dict[str, Any]:
-    """'key=value' or 'section.key=value', with the value read as YAML, as a nested mapping."""
-    import yaml
-
-    path, separator, value = text.partition("=")
-    if not separator or not path.strip():
-        raise TrainConfigError(f"expected key=value, got {text!r}")
-    try:
-        found: Any = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise TrainConfigError(f"the value in {text!r} is not YAML: {error}") from error
-    for key in reversed(path.strip().split(".")):
-        found = {key: found}
-    return found
-
-
-def _expanded(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with each loss that is its weight alone as a schedule."""
-    losses = values.get("losses")
-    if not isinstance(losses, Mapping):
-        return dict(values)
-    schedules = {
-        name: loss if isinstance(loss, (Mapping, LossSchedule)) else {"weight": loss} for name, loss in losses.items()
-    }
-    return {**values, "losses": schedules}
-
-
-def _values(name_or_path: str, seen: tuple[str, ...], beside: Path | None = None) -> dict[str, Any]:
-    """The values of a config with those of its base below them."""
-    import yaml
-
-    path = next((p for p in _places(name_or_path, beside) if p.is_file()), None)
-    if path is None:
-        known = sorted(p.stem for p in CONFIGS.glob("*.yaml"))
-        raise TrainConfigError(f"no training config {name_or_path!r}: give a YAML file or one of {known}")
-    if str(path.resolve()) in seen:
-        raise TrainConfigError(f"{path} is its own base, by way of {', '.join(seen)}")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise TrainConfigError(f"{path} is not YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise TrainConfigError(f"{path} should hold key: value lines, got {type(values).__name__}")
-    base = values.pop(BASE, None)
-    values = _expanded(values)
-    if base is None:
-        return values
-    return merged(_values(str(base), (*seen, str(path.resolve())), path.parent), values)
-
-
-def _places(name_or_path: str, beside: Path | None) -> list[Path]:
-    near = [] if beside is None else [beside / name_or_path, beside / f"{name_or_path}.yaml"]
-    return [*near, Path(name_or_path), CONFIGS / f"{name_or_path}.yaml"]
+    return build(TrainConfig, expanded(values))
 
 
 def _check(config: TrainConfig) -> None:
@@ -288,6 +275,12 @@ def _check(config: TrainConfig) -> None:
         raise TrainConfigError(f"ema_decay must lie in [0, 1), got {config.ema_decay}")
     if not 0 < config.scales_share <= 1:
         raise TrainConfigError(f"scales_share lies above 0 and up to 1, got {config.scales_share!r}")
+    check_steps("codec_start", config.codec_start)
+    if config.codec_start and not config.uses(*ADVERSARIAL, *LANGUAGE, "prior"):
+        raise TrainConfigError(
+            f"nothing would learn before codec_start={config.codec_start:g}: set it to 0, or give losses that train "
+            f"something beside the codec: {', '.join((*ADVERSARIAL, *LANGUAGE, 'prior'))}"
+        )
     unknown = sorted(set(config.losses) - set(LOSSES))
     if config.trains == "decoder" and config.uses(*LANGUAGE, "prior"):
         raise TrainConfigError("with trains: decoder tokens stay as they are: losses on tokens have nothing to change")

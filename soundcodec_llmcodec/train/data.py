@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -102,25 +102,32 @@ class Crops:
 @dataclass(frozen=True)
 class Cropping:
     """How crops are made: their length (samples), gains (dB), the largest shift (samples), the least share of a
-    clip that a crop has to hold for the clip's text to be its text."""
+    clip that a crop has to hold for the clip's text to be its text; how clips are drawn, shorter ones filled up, and
+    whether half of them are turned upside down (`TrainConfig` says what each may be)."""
 
     length: int
     gain_db: tuple[float, float] = (0.0, 0.0)
     jitter: int = 0
     text_coverage: float = 1.0
     text_share: float = 0.0
+    draw: Literal["length", "clip"] = "length"
+    padding: Literal["silence", "reflection"] = "silence"
+    random_polarity: bool = True
 
 
 def crops(corpus: Corpus, seed: int, step: int, batch_size: int, how: Cropping) -> Crops:
     """The batch of a step.
 
-    Clips are drawn in proportion to their length, the crop's place and gain (and polarity) at random; a clip that is
-    shorter than the crop begins up to `jitter` samples late and is followed by silence, so that frames fall on it in
-    all ways. Gains never push a peak beyond 1.
+    Clips are drawn in proportion to their length, or evenly, the crop's place and gain (and polarity) at random; a clip
+    that is shorter than the crop begins up to `jitter` samples late and is followed by silence, or lies up to `jitter`
+    samples beside the middle of its own reflections, so that frames fall on it in all ways. Gains never push a peak
+    beyond 1.
     """
     draw = np.random.default_rng([seed, step])
     positions = draw.integers(0, len(corpus.samples), batch_size)
     clips = np.searchsorted(corpus.offsets, positions, side="right") - 1
+    if how.draw == "clip":
+        clips = _even_draw(len(corpus.ids), seed, step, batch_size)
     if how.text_share > 0:
         short = corpus.short_texts(how.length, how.text_coverage)
         told = draw.random(batch_size) < how.text_share
@@ -130,13 +137,21 @@ def crops(corpus: Corpus, seed: int, step: int, batch_size: int, how: Cropping) 
     for row, index in enumerate(clips):
         start, stop = corpus.offsets[index], corpus.offsets[index + 1]
         first = start + draw.integers(0, max(1, stop - start - how.length + 1))
-        late = min(int(draw.integers(0, how.jitter + 1)), max(0, how.length - int(stop - start)))
+        reflected = how.padding == "reflection"
+        shift = int(draw.integers(-how.jitter if reflected else 0, how.jitter + 1))
+        late = 0 if reflected else min(shift, max(0, how.length - int(stop - start)))
         part = corpus.samples[first : min(first + how.length - late, stop)]
-        batch[row, late : late + len(part)] = part.astype(np.float32) / FULL_SCALE
+        wave = part.astype(np.float32) / FULL_SCALE
+        if reflected:
+            batch[row] = _with_reflections(wave, how.length, shift)
+        else:
+            batch[row, late : late + len(part)] = wave
         texts.append(corpus.texts[index] if len(part) >= how.text_coverage * (stop - start) else None)
     gains = 10.0 ** (draw.uniform(how.gain_db[0], how.gain_db[1], batch_size) / 20)
     peaks = np.abs(batch).max(axis=1)
-    gains = np.minimum(gains, 1.0 / np.maximum(peaks, 1e-3)) * draw.choice((-1.0, 1.0), batch_size)
+    gains = np.minimum(gains, 1.0 / np.maximum(peaks, 1e-3))
+    if how.random_polarity:
+        gains *= draw.choice((-1.0, 1.0), batch_size)
     batch *= gains[:, None].astype(np.float32)
     return Crops(torch.from_numpy(batch), tuple(corpus.ids[index] for index in clips), tuple(texts))
 
@@ -152,6 +167,28 @@ def change_speed(waves: Tensor, length: int) -> Tensor:
         return waves
     spectrum = torch.fft.rfft(waves)
     return torch.fft.irfft(spectrum, n=length) * (length / waves.shape[1])
+
+
+def _even_draw(count: int, seed: int, step: int, batch_size: int) -> np.ndarray:
+    """The clips (batch_size,) of a step, out of `count`: all of them once, in another order each time, and again."""
+    rounds, places = np.divmod(step * batch_size + np.arange(batch_size), count)
+    return np.array([_round_order(count, seed, int(turn))[place] for turn, place in zip(rounds, places, strict=True)])
+
+
+@functools.lru_cache(maxsize=2)
+def _round_order(count: int, seed: int, turn: int) -> np.ndarray:
+    """The order (count,) of a round's clips."""
+    return np.random.default_rng([seed, turn, 2]).permutation(count)
+
+
+def _with_reflections(wave: np.ndarray, length: int, shift: int) -> np.ndarray:
+    """A wave (S,) in the middle of (length,), or `shift` samples to the right, with its own reflections beside it.
+
+    A wave shorter than what is to be filled is reflected as often as it takes.
+    """
+    rest = length - len(wave)
+    left = min(max(rest // 2 + shift, 0), rest)
+    return np.pad(wave, (left, rest - left), mode="reflect")
 
 
 def _decode(sources: Sequence[str], sample_rate: int, data_file: Path, progress: bool) -> dict[str, Any]:

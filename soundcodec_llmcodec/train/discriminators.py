@@ -1,6 +1,7 @@
 """Discriminators over periods, scales and STFTs, their losses, feature matching and R1.
 
-Every loss is a mean over clips of what each clip costs by itself, so that equal shards of a batch average to the batch.
+Over discriminators and layers, losses are means or sums. Every loss is a mean over clips of what each clip costs by
+itself, so that equal shards of a batch average to the batch.
 Letters: B batch, S samples, T analysis frames, K frequency bins.
 """
 
@@ -18,9 +19,12 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from soundcodec_llmcodec.train.losses.relative import relative_error
+from soundcodec_llmcodec.train.wide_discriminators import WidePeriodDiscriminator, WideScaleDiscriminator
 
 Kind = Literal["period", "scale", "stft"]
 GanLoss = Literal["hinge", "least_squares"]
+Reduction = Literal["mean", "sum"]
+FeatureError = Literal["relative", "absolute"]
 GAN_LOSSES: tuple[GanLoss, ...] = ("hinge", "least_squares")
 KINDS: tuple[Kind, ...] = ("period", "scale", "stft")
 Features = list[Tensor]  # every layer's output, the judgement last
@@ -32,7 +36,10 @@ class DiscriminatorConfig:
 
     "period" (HiFi-GAN: one a period), "scale" (MelGAN, HiFi-GAN: `scales` of them, each at half the rate of the one
     before), "stft" (as in EnCodec: one a window, each layer with `stft_channels`, few because every layer runs over
-    all frames of a spectrum: light at 8, the heaviest kind at 32). The published recipe is ("period", "scale").
+    all frames of a spectrum: light at 8, the heaviest kind at 32).
+
+    `design`: "light", as above, on waves of one level, or "wide", as in LLM-Codec: "period" and "scale" with a layer
+    more, the widest sixteen times `channels`, on waves as they are (`train.wide_discriminators`).
     """
 
     kinds: tuple[Kind, ...] = ("period", "stft")
@@ -41,8 +48,13 @@ class DiscriminatorConfig:
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)
     scales: int = 3
     windows: tuple[int, ...] = (1024, 512, 256)
+    design: Literal["light", "wide"] = "light"
 
     def __post_init__(self) -> None:
+        if self.design not in ("light", "wide"):
+            raise ValueError(f"design is one of light, wide, got {self.design!r}")
+        if self.design == "wide" and "stft" in self.kinds:
+            raise ValueError("the wide design has kinds period and scale only: leave out stft, or use design: light")
         unknown = [kind for kind in self.kinds if kind not in KINDS]
         if unknown or not self.kinds or len(set(self.kinds)) < len(self.kinds):
             raise ValueError(f"kinds takes some of {', '.join(KINDS)}, each once, got {self.kinds!r}")
@@ -122,14 +134,16 @@ class STFTDiscriminator(nn.Module):
         return _through(planes, self.convs, self.last)
 
 
-Discriminator = PeriodDiscriminator | ScaleDiscriminator | STFTDiscriminator
+Discriminator = (
+    PeriodDiscriminator | ScaleDiscriminator | STFTDiscriminator | WidePeriodDiscriminator | WideScaleDiscriminator
+)
 
 
 class Discriminators(nn.Module):
     """All that a config names (a number stands for the default kinds, each with that many channels).
 
-    Waves are brought to zero mean and a peak of 0.8 first (as in DAC), so that level tells nothing. `shortest` is the
-    number of samples that each of them can judge.
+    Waves are brought to zero mean and a peak of 0.8 first (as in DAC), so that level tells nothing; not so in the wide
+    design. `shortest` is the number of samples that each of them can judge.
     """
 
     def __init__(self, config: DiscriminatorConfig | int) -> None:
@@ -147,8 +161,12 @@ class Discriminators(nn.Module):
                 f"expected waves (clips, samples) of at least {self.shortest} samples for the discriminators "
                 f"{', '.join(self.config.kinds)}, got a shape of {tuple(waves.shape)}; use longer adversarial segments"
             )
-        same_level = levelled(waves)
-        return [part(same_level) for part in self.parts]
+        inputs = self.inputs_of(waves)
+        return [part(inputs) for part in self.parts]
+
+    def inputs_of(self, waves: Tensor) -> Tensor:
+        """Waves (B, S) as the parts are given them."""
+        return levelled(waves) if self.config.design == "light" else waves
 
 
 def levelled(waves: Tensor) -> Tensor:
@@ -157,8 +175,10 @@ def levelled(waves: Tensor) -> Tensor:
     return 0.8 * centred / centred.abs().amax(dim=1, keepdim=True).clamp_min(1e-3)
 
 
-def discriminator_loss(real: list[Features], fake: list[Features], loss: GanLoss = "hinge") -> Tensor:
-    """Mean over discriminators of max(0, 1 - D(real)) + max(0, 1 + D(fake)), the hinge,
+def discriminator_loss(
+    real: list[Features], fake: list[Features], loss: GanLoss = "hinge", reduction: Reduction = "mean"
+) -> Tensor:
+    """Mean or sum over discriminators of max(0, 1 - D(real)) + max(0, 1 + D(fake)), the hinge,
     or (D(real) - 1)^2 + D(fake)^2, least squares (LSGAN, HiFi-GAN)."""
     _check_loss(loss)
     losses = []
@@ -168,36 +188,47 @@ def discriminator_loss(real: list[Features], fake: list[Features], loss: GanLoss
             losses.append(functional.relu(1 - r).mean() + functional.relu(1 + f).mean())
         else:
             losses.append((r - 1).square().mean() + f.square().mean())
-    return torch.stack(losses).mean()
+    return _reduce(losses, reduction)
 
 
-def adversarial_loss(fake: list[Features], loss: GanLoss = "hinge") -> Tensor:
-    """The codec's side, mean over discriminators: -D(fake) for the hinge, (D(fake) - 1)^2 for least squares."""
+def adversarial_loss(fake: list[Features], loss: GanLoss = "hinge", reduction: Reduction = "mean") -> Tensor:
+    """The codec's side, mean or sum over discriminators: -D(fake) for the hinge, (D(fake) - 1)^2 for least squares."""
     _check_loss(loss)
     judgements = [features[-1].float() for features in fake]
-    return torch.stack([-f.mean() if loss == "hinge" else (f - 1).square().mean() for f in judgements]).mean()
+    return _reduce([-f.mean() if loss == "hinge" else (f - 1).square().mean() for f in judgements], reduction)
 
 
-def feature_matching_loss(real: list[Features], fake: list[Features]) -> Tensor:
-    """Mean over layers and clips of L1 between features relative to the real ones' mean size (`relative_error`)."""
+def feature_matching_loss(
+    real: list[Features],
+    fake: list[Features],
+    reduction: Reduction = "mean",
+    feature_error: FeatureError = "relative",
+) -> Tensor:
+    """Mean or sum over layers, mean over clips, of L1 between features: relative to the real ones' mean size
+    (`relative_error`), or absolute, their mean difference."""
     losses = []
     for wanted, got in zip(real, fake, strict=True):
         for r, f in zip(wanted[:-1], got[:-1], strict=True):
             r = r.detach().float()
             error, size = (x.abs().flatten(1).mean(dim=1) for x in (r - f.float(), r))
-            losses.append(relative_error(error, size, floor=1e-3).mean())
-    return torch.stack(losses).mean()
+            losses.append((relative_error(error, size, floor=1e-3) if feature_error == "relative" else error).mean())
+    return _reduce(losses, reduction)
 
 
-def r1_penalty(discriminators: Discriminators, real: Tensor, gamma: float) -> Tensor:
+def r1_penalty(discriminators: Discriminators, real: Tensor, gamma: float, reduction: Reduction = "mean") -> Tensor:
     """gamma / 2 * |dD / dx|^2 at the real waves (B, S), mean over clips and discriminators (Mescheder et al. 2018).
 
     x is the wave as the discriminators see it (`levelled`), or quiet clips would be punished for being quiet. Where D
     gives many judgements of a clip, it is the mean over them: |d(sum of D) / dx|^2 / number, which is the mean of their
-    own squared slopes where their fields do not overlap, and does not depend on the clip's length. In float32 always.
+    own squared slopes where their fields do not overlap, and does not depend on the clip's length. For a "sum", as
+    published, D is the sum of all judgements of all discriminators. In float32 always.
     """
     with torch.autocast(real.device.type, enabled=False):
-        waves = levelled(real.detach().float()).requires_grad_(True)
+        waves = discriminators.inputs_of(real.detach().float()).requires_grad_(True)
+        if reduction == "sum":
+            whole = torch.stack([part(waves)[-1].sum() for part in discriminators.parts]).sum()
+            (slope,) = torch.autograd.grad(whole, waves, create_graph=True)
+            return 0.5 * gamma * slope.square().sum(dim=1).mean()
         slopes = []
         for part in discriminators.parts:
             judgements = part(waves)[-1].flatten(1)
@@ -206,9 +237,18 @@ def r1_penalty(discriminators: Discriminators, real: Tensor, gamma: float) -> Te
         return 0.5 * gamma * torch.stack(slopes).mean()
 
 
-def lazy_weight(step: int, every: int) -> float:
-    """The weight of a penalty that counts `every` times on each `every`-th step, and else not (StyleGAN2); 0: never."""
-    return float(every) if every and step % every == 0 else 0.0
+def lazy_weight(step: int, every: int, lazy: bool = True) -> float:
+    """The weight of a penalty that counts on each `every`-th step (0: never) and else not: `every` times (StyleGAN2),
+    or once where it is not `lazy`."""
+    if not every or step % every:
+        return 0.0
+    return float(every) if lazy else 1.0
+
+
+def _reduce(losses: list[Tensor], reduction: Reduction) -> Tensor:
+    """Scalars to their mean or sum."""
+    stacked = torch.stack(losses)
+    return stacked.sum() if reduction == "sum" else stacked.mean()
 
 
 def _check_loss(loss: str) -> None:
@@ -217,6 +257,10 @@ def _check_loss(loss: str) -> None:
 
 
 def _made(kind: Kind, config: DiscriminatorConfig) -> Sequence[Discriminator]:
+    if config.design == "wide" and kind == "period":
+        return [WidePeriodDiscriminator(period, config.channels) for period in config.periods]
+    if config.design == "wide":
+        return [WideScaleDiscriminator(halvings, config.channels) for halvings in range(config.scales)]
     if kind == "period":
         return [PeriodDiscriminator(period, config.channels) for period in config.periods]
     if kind == "scale":

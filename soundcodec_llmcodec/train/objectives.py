@@ -138,7 +138,7 @@ class LanguageObjectives(nn.Module):
         has_text = torch.tensor([text is not None for text in texts], device=mask.device)
         with torch.no_grad():
             # An empty text keeps its row; it takes no part.
-            cut = [" ".join((text or "-").split()[: self.config.longest_text]) for text in texts]
+            cut = [" ".join((text or "-").split()[: self.config.longest_text or None]) for text in texts]
             _, text_mask, embedded = lm.embed_text(cut)
             text_states = lm.hidden_states(embedded, text_mask)
         keys = text_keys(texts).to(mask.device)

@@ -26,8 +26,8 @@ class LossSchedule:
     def __post_init__(self) -> None:
         for name in ("start", "ramp", "decay"):
             value = getattr(self, name)
-            if value is not None and (value < 0 or (value > 1 and value != int(value))):
-                raise TrainConfigError(f"{name} is a number of steps, or a share of them below 1, got {value!r}")
+            if value is not None:
+                check_steps(name, value)
         if self.weight < 0 or (self.final is not None and self.final < 0):
             raise TrainConfigError(f"a loss's weight cannot be negative, got {self.weight!r} and final {self.final!r}")
 
@@ -56,13 +56,20 @@ class LossSchedule:
         return self.final + 0.5 * (self.weight - self.final) * (1 + math.cos(math.pi * done))
 
 
+def check_steps(name: str, value: float) -> None:
+    """Raise TrainConfigError where a value is neither a number of steps nor a share of them."""
+    if value < 0 or (value > 1 and value != int(value)):
+        raise TrainConfigError(f"{name} is a number of steps, or a share of them below 1, got {value!r}")
+
+
 def in_steps(value: float, total: int) -> int:
     """A number of steps as written: a share of `total` where it is above 0 and below 1."""
     return round(value * total) if 0 < value < 1 else int(value)
 
 
 def learning_rate_at(step: int, total: int, warmup: float, peak: float, final: float, hold: float = 0) -> float:
-    """Linear warm-up to `peak`, `hold` steps there, then a cosine down to `final` at the last step."""
+    """Linear warm-up to `peak`, `hold` steps there, then a cosine down to `final` at step `total`; `warmup` and `hold`
+    may be shares of `total`."""
     warmup_steps = in_steps(warmup, total)
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps

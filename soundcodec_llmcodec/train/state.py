@@ -31,9 +31,10 @@ from soundcodec_llmcodec.train.config import (
 from soundcodec_llmcodec.train.discriminators import Discriminators
 from soundcodec_llmcodec.train.flattening import flatten, unflatten
 from soundcodec_llmcodec.train.objectives import LanguageObjectives, Start
+from soundcodec_llmcodec.train.optimizers import Part, bridge_of_codec, optimizer_of
 from soundcodec_llmcodec.train.prior import CausalPrior
 from soundcodec_llmcodec.train.revival import CodeUsage
-from soundcodec_llmcodec.train.schedules import learning_rate_at
+from soundcodec_llmcodec.train.schedules import in_steps
 from soundcodec_llmcodec.train.teachers import load_teacher
 
 STATE_VERSION = 2
@@ -53,16 +54,7 @@ FIXED: tuple[str, ...] = (
 )
 FIXED += ("adversary.optimizer.kind", "language.optimizer.kind", "prior_optimizer.kind", "adversary.discriminators")
 FIXED += ("prior", "trains", "language.future_heads", "language.bridge.logits", "language.alignment", "language.rows")
-FIXED += ("language.row_hidden",)
-
-
-@dataclass(frozen=True)
-class Part:
-    """Something that trains beside the codec, with its own optimizer and rates."""
-
-    module: nn.Module
-    optimizer: torch.optim.Optimizer
-    rates: OptimizerConfig
+FIXED += ("language.row_hidden", "language.bridge.optimizer", "draw", "padding", "random_polarity")
 
 
 @dataclass
@@ -120,13 +112,15 @@ class TrainState:
         for name, (module, _) in modules.items():
             if bundle is not None and name in bundle:
                 _take_over(module, bundle[name], f"{name} of {config.init}")
+        bridge = bridge_of_codec(config, modules["language"][0] if "language" in modules else None)
         others = {
-            name: Part(module.to(device), optimizer_of(module, rates, device), rates)
+            name: Part(module.to(device), optimizer_of(module, rates, device, without=bridge), rates)
             for name, (module, rates) in modules.items()
         }
         average = copy.deepcopy(model).eval().requires_grad_(False)
         usage = CodeUsage(codec.num_quantizers, codec.codebook_size).to(device)
-        return cls(config, model, average, optimizer_of(model, config.optimizer, device), others, usage)
+        optimizer = optimizer_of(model, config.optimizer, device, beside=bridge)
+        return cls(config, model, average, optimizer, others, usage)
 
     @property
     def language(self) -> LanguageObjectives | None:
@@ -134,12 +128,20 @@ class TrainState:
         part = self.others.get("language")
         return part.module if part is not None and isinstance(part.module, LanguageObjectives) else None
 
+    @property
+    def codec_steps(self) -> int:
+        """How many steps the codec has taken, those passed over counting; 0 or less while it still waits."""
+        return self.step - in_steps(self.config.codec_start, self.config.steps)
+
+    @property
+    def codec_learns(self) -> bool:
+        """Whether the codec takes part in the step to come."""
+        return self.codec_steps >= 0
+
     def set_rates(self) -> float:
         """Set every optimizer's learning rate for this step; returns the codec's."""
         for optimizer, rates in self.optimizers():
-            rate = learning_rate_at(
-                self.step, self.config.steps, rates.warmup, rates.learning_rate, rates.final_learning_rate, rates.hold
-            )
+            rate = rates.rate_at(self.step, self.config.steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
         return float(self.optimizer.param_groups[0]["lr"])
@@ -157,10 +159,10 @@ class TrainState:
             yield name, part.module, part.rates
 
     def train(self) -> None:
-        """Put everything into training mode; batch norms stay as they are where they are frozen."""
+        """Put everything into training mode; batch norms stay as they are where they, or the codec, are frozen."""
         for _, module, _ in self.modules():
             module.train()
-        if self.config.batch_norm == "frozen":
+        if self.config.batch_norm == "frozen" or not self.codec_learns:
             for layer in self.model.modules():
                 if isinstance(layer, nn.BatchNorm1d):
                     layer.eval()
@@ -169,8 +171,14 @@ class TrainState:
 
     @torch.no_grad()
     def update_average(self) -> None:
-        """Move the average towards the model; early on it follows faster, so that it forgets the start."""
-        decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
+        """Move the average towards the model; early on it follows faster, so that it forgets the start.
+
+        While the codec waits, there is nothing to follow.
+        """
+        taken = self.codec_steps
+        if taken <= 0:
+            return
+        decay = min(self.config.ema_decay, (1 + taken) / (10 + taken))
         ours, theirs = self.average.state_dict(), self.model.state_dict()
         floats = [name for name, tensor in ours.items() if tensor.is_floating_point() and not name.startswith(FROZEN)]
         torch._foreach_lerp_([ours[name] for name in floats], [theirs[name] for name in floats], 1 - decay)
@@ -294,19 +302,3 @@ def prune(folder: Path, keep: int) -> None:
         shutil.rmtree(path)
     for path in folder.glob(".saving-*"):
         shutil.rmtree(path)
-
-
-def optimizer_of(module: nn.Module, config: OptimizerConfig, device: torch.device) -> torch.optim.Optimizer:
-    """The optimizer of a module. Matrices decay; gains, biases and code vectors do not."""
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for name, parameter in module.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        # original0 is the gain of a weight norm, whatever its shape.
-        matrix = parameter.ndim >= 2 and "_codebook" not in name and not name.endswith("original0")
-        (decayed if matrix else free).append(parameter)
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-    if config.kind == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=device.type in ("cpu", "cuda"))

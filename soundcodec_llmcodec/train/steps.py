@@ -26,6 +26,7 @@ from soundcodec_llmcodec.train.discriminators import (
 from soundcodec_llmcodec.train.distributed import World
 from soundcodec_llmcodec.train.noise import masked_noise
 from soundcodec_llmcodec.train.objectives import Asked, FrozenLM
+from soundcodec_llmcodec.train.optimizers import clip_groups
 from soundcodec_llmcodec.train.reconstruction import ReconstructionLosses
 from soundcodec_llmcodec.train.revival import revive
 from soundcodec_llmcodec.train.schedules import in_steps
@@ -83,8 +84,11 @@ class StepResult:
 
 
 def train_step(state: TrainState, tools: Tools, batch: Batch) -> StepResult:
-    """Update everything that trains on a batch (that of all processes; each takes its rows), and count the step."""
-    config, world = state.config, tools.world
+    """Update everything that trains on a batch (that of all processes; each takes its rows), and count the step.
+
+    Before `codec_start` the codec's optimizer takes no step, and nothing else of the codec moves either.
+    """
+    config, world, learns = state.config, tools.world, state.codec_learns
     weights = {name: config.weight(name, state.step) for name in config.losses}
     # Batch norms and the bank of texts change in the forward pass, before anybody knows whether the step counts.
     before = [(buffer, buffer.clone()) for _, module, _ in state.modules() for buffer in module.buffers()]
@@ -112,14 +116,15 @@ def train_step(state: TrainState, tools: Tools, batch: Batch) -> StepResult:
     applied = all(math.isfinite(float(value)) for value in (total, *norms.values()))
     if applied:
         for optimizer, _ in state.optimizers():
-            optimizer.step()
+            if learns or optimizer is not state.optimizer:
+                optimizer.step()
         state.usage.update(torch.cat(codes), config.revival.window, world)
         if state.language is not None:
             # One bank for all, so that every process goes on from what the main one saves.
             world.share(state.language.alignment.buffers())
-        if config.batch_norm == "train":
+        if config.batch_norm == "train" and learns:
             world.average_buffers(state.model)
-        if config.revival.every and (state.step + 1) % config.revival.every == 0:
+        if learns and config.revival.every and (state.step + 1) % config.revival.every == 0:
             drawn = generator_of(config.seed, state.step, 2)
             revived = revive(state.model, state.usage, quantized, state.optimizer, config.revival, drawn, world)
             state.adopt_codebook()
@@ -142,9 +147,10 @@ def generator_of(
     return torch.Generator(device).manual_seed(int(mixed >> np.uint64(1)))
 
 
-def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
-    """bfloat16 for products where the config asks for it."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
+def autocast(config: TrainConfig, device: torch.device, adversary: bool = False) -> torch.autocast:
+    """bfloat16 for products where the config asks for it, in the discriminators or in the rest."""
+    exact = config.precision == "float32" or (adversary and config.adversary.precision == "float32")
+    return torch.autocast(device.type, torch.bfloat16, enabled=not exact)
 
 
 def _pieces(batch: Batch, world: World, accumulation: int) -> Iterator[Batch]:
@@ -173,7 +179,7 @@ def _backward(
 ) -> tuple[dict[str, Tensor], Quantized]:
     """Add a piece's share of the gradients to what trains; returns its losses by name, and its codes."""
     config, device = state.config, part.target.device
-    with autocast(config, device):
+    with autocast(config, device), torch.set_grad_enabled(state.codec_learns):
         estimate, quantized = state.model(part.padded)
     # Equal in all pieces and processes, so that their mean is still that of one batch.
     scales = tools.losses.drawn(config.scales_share, generator_of(config.seed, state.step, 5))
@@ -202,7 +208,7 @@ def _backward(
         expected = prior.module(quantized, level)
         values |= {"prior": expected.loss, "prior_bits": expected.nll_bits}
     total = _total(values, weights) * shares.piece
-    if total.requires_grad:  # not so where nothing but a detached bridge counts
+    if total.requires_grad:  # not so where nothing counts but a detached bridge, or losses of a codec that waits
         total.backward()
     return values, quantized
 
@@ -231,27 +237,27 @@ def _judged(
     assert isinstance(judges, Discriminators)
     start, length = _adversarial_crop(state, target)
     real, fake = target[:, start : start + length], estimate[:, start : start + length]
-    with autocast(config, real.device):
+    adversary = config.adversary
+    with autocast(config, real.device, adversary=True):
         both = judges(torch.cat((real, fake.detach())))
     halves = [[features.chunk(2) for features in part] for part in both]
-    own = discriminator_loss(
-        [[h[0] for h in part] for part in halves], [[h[1] for h in part] for part in halves], config.adversary.loss
-    )
+    judged_real, judged_fake = ([[h[side] for h in part] for part in halves] for side in (0, 1))
+    own = discriminator_loss(judged_real, judged_fake, adversary.loss, adversary.reduction)
     values = {"discriminator": own}
-    lazy = lazy_weight(state.step, config.adversary.r1_every)
+    lazy = lazy_weight(state.step, adversary.r1_every, adversary.r1_lazy)
     if lazy:
-        values["r1"] = r1_penalty(judges, real, config.adversary.r1_gamma)
+        values["r1"] = r1_penalty(judges, real, adversary.r1_gamma, adversary.reduction)
         own = own + lazy * values["r1"]
     (own * share).backward()
     if any(weights.get(name, 0.0) > 0 for name in ("adversarial", "feature_matching")):
         judges.requires_grad_(False)
-        with autocast(config, real.device):
+        with autocast(config, real.device, adversary=True):
             with torch.no_grad():
                 wanted = judges(real)
             got = judges(fake)
         judges.requires_grad_(True)
-        values["adversarial"] = adversarial_loss(got, config.adversary.loss)
-        values["feature_matching"] = feature_matching_loss(wanted, got)
+        values["adversarial"] = adversarial_loss(got, adversary.loss, adversary.reduction)
+        values["feature_matching"] = feature_matching_loss(wanted, got, adversary.reduction, adversary.feature_error)
     return values
 
 
@@ -274,8 +280,8 @@ def _clipped_norms(state: TrainState) -> dict[str, Tensor]:
         **{name: list(part.module.parameters()) for name, part in state.others.items()},
     }
     norms = {f"gradient/{name}": _norm(parameters) for name, parameters in parts.items()}
-    for _, module, rates in state.modules():
-        nn.utils.clip_grad_norm_(module.parameters(), rates.gradient_clip)
+    for group in clip_groups(state.config, state.model, state.others):
+        nn.utils.clip_grad_norm_(group.parameters, group.largest_norm)
     return norms
 
 

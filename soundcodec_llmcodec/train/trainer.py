@@ -162,7 +162,8 @@ class Trainer:
         speed = speed_of(config.speeds, config.seed, step)
         length = 2 * round(self.segment * speed / 2)
         share = config.language.text_share if config.uses("alignment", "contrast") else 0.0
-        how = Cropping(length, config.gain_db, config.phase_jitter, config.language.text_coverage, share)
+        drawing = (config.draw, config.padding, config.random_polarity)
+        how = Cropping(length, config.gain_db, config.phase_jitter, config.language.text_coverage, share, *drawing)
         made = crops(self.corpus, config.seed, step, config.batch_size, how)
         target = change_speed(made.waves.to(self.device, non_blocking=True), self.segment)
         padded = torch.nn.functional.pad(target, (self.codec.stft_padding,) * 2, mode="reflect")

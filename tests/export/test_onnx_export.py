@@ -73,7 +73,9 @@ def test_a_batch_of_unequal_lengths_gives_each_what_it_has_alone(pair, noise):
     codec, onnx = pair
     expected = [codec.encode_samples(clip) for clip in clips(noise)]
     found = onnx.encode_samples_batch(clips(noise))
-    assert [agreement.differences(codec, *pair)[1] for pair in zip(clips(noise), found, strict=True)] == [0] * len(found)
+    assert [agreement.differences(codec, *pair)[1] for pair in zip(clips(noise), found, strict=True)] == [0] * len(
+        found
+    )
     for audio, codes in zip(onnx.decode_codes_batch(expected), expected, strict=True):
         torch.testing.assert_close(audio, codec.decode_codes(codes), atol=1e-4, rtol=0)
 

@@ -71,7 +71,9 @@ def test_chunks_give_what_the_whole_clip_gives(semantic_codec, noise):
 def test_an_item_of_a_batch_has_the_tokens_it_has_alone(semantic_codec, noise):
     clips = [noise(320 * n + n, n) for n in (30, 3, 14, 14)]
     batch = semantic_codec.encode_samples_batch(clips)
-    assert all(torch.equal(codes, semantic_codec.encode_samples(clip)) for codes, clip in zip(batch, clips, strict=True))
+    assert all(
+        torch.equal(codes, semantic_codec.encode_samples(clip)) for codes, clip in zip(batch, clips, strict=True)
+    )
 
 
 def test_tokens_do_not_depend_on_polarity(semantic_codec, noise):

@@ -13,7 +13,7 @@ import soundfile
 import torch
 
 from soundcodec_llmcodec.sources import DataError, Source
-from soundcodec_llmcodec.train.data import Cropping, change_speed, crops, open_corpus, speed_of
+from soundcodec_llmcodec.train.data import Corpus, Cropping, change_speed, crops, open_corpus, speed_of
 
 
 @pytest.fixture
@@ -74,6 +74,84 @@ def test_short_clips_begin_up_to_the_jitter_late_and_stay_whole(corpus):
                 assert 3_190 <= int(sounding[-1]) - int(sounding[0]) <= 3_200
     assert len(starts) > 2
     assert max(starts) <= 5 + 2  # the clip itself begins with a zero or two
+
+
+def made_corpus(*lengths: int) -> Corpus:
+    """Clips whose samples count on from 1, so that each sample says where it is from."""
+    offsets = np.cumsum([0, *lengths])
+    names = tuple(f"clip{index}" for index in range(len(lengths)))
+    samples = np.arange(1, offsets[-1] + 1, dtype=np.int16)
+    return Corpus(samples, offsets, names, names, (), 16_000, "made")
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 9])
+def test_an_even_draw_takes_every_clip_once_before_any_a_second_time(batch_size):
+    """However long they are, and where batches do not end where rounds do."""
+    corpus = made_corpus(10, 20_000, 3, 7_000, 1)
+    how = Cropping(100, draw="clip", padding="reflection")
+    drawn = [name for step in range(30) for name in crops(corpus, 0, step, batch_size, how).ids]
+    rounds = [tuple(drawn[i : i + 5]) for i in range(0, len(drawn) - 4, 5)]
+    assert all(sorted(one) == sorted(corpus.ids) for one in rounds)
+    assert len(set(rounds)) > 1  # in another order
+    assert drawn[:5] != [name for step in range(5) for name in crops(corpus, 1, step, 1, how).ids]
+    again = crops(corpus, 0, 7, batch_size, how)
+    assert again.ids == tuple(drawn[7 * batch_size : 8 * batch_size])
+
+
+def test_a_draw_by_length_takes_clips_as_often_as_they_are_long():
+    corpus = made_corpus(1_000, 9_000)
+    drawn = [name for step in range(200) for name in crops(corpus, 0, step, 5, Cropping(100)).ids]
+    assert 0.07 < drawn.count("clip0") / len(drawn) < 0.13
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 33, 49, 50, 99, 100])
+@pytest.mark.parametrize("jitter", [0, 7])
+def test_short_clips_lie_in_the_middle_of_their_reflections(length, jitter):
+    """Sample i of the crop is sample j of the clip, j running up and down between its ends (not repeating them)."""
+    corpus = made_corpus(40, length)
+    how = Cropping(100, jitter=jitter, draw="clip", padding="reflection", random_polarity=False)
+    places = set()
+    for step in range(120):
+        made = crops(corpus, 0, step, 2, how)
+        wave = (made.waves[made.ids.index("clip1")] * 32_767).round().numpy() - 41  # 0 is the clip's first sample
+        middle = (100 - length) // 2
+        lefts = {min(max(middle + shift, 0), 100 - length) for shift in range(-jitter, jitter + 1)}
+        period = max(1, 2 * (length - 1))
+        turns = {left: (np.arange(100) - left) % period for left in lefts}
+        fits = [left for left, turn in turns.items() if np.array_equal(wave, np.minimum(turn, period - turn))]
+        assert fits, wave
+        places.update(fits)
+    if 20 < length < 90:
+        assert len(places) == (1 if jitter == 0 else 15)
+
+
+def test_a_reflected_clip_is_whole_and_a_longer_one_is_cropped_as_ever():
+    corpus = made_corpus(60, 500)
+    how = Cropping(100, draw="clip", padding="reflection", random_polarity=False)
+    for step in range(20):
+        made = crops(corpus, 0, step, 2, how)
+        values = [set((wave * 32_767).round().int().tolist()) for wave in made.waves]
+        short, long = (values[made.ids.index(name)] for name in ("clip0", "clip1"))
+        assert short == set(range(1, 61))
+        assert long == set(range(min(long), min(long) + 100))
+        assert min(long) > 60
+
+
+def test_without_random_polarity_and_gain_a_crop_is_the_clip_itself():
+    corpus = made_corpus(500)
+    signs = {float(crops(corpus, 0, step, 1, Cropping(100)).waves.sign().mean()) for step in range(20)}
+    assert signs == {-1.0, 1.0}
+    plain = Cropping(100, random_polarity=False)
+    for step in range(20):
+        wave = crops(corpus, 0, step, 1, plain).waves[0] * 32_767
+        assert wave.diff().round().unique().tolist() == [1.0]
+
+
+def test_with_no_coverage_asked_for_every_crop_has_its_clips_whole_text():
+    corpus = made_corpus(60, 500)
+    how = Cropping(100, text_coverage=0.0, draw="clip")
+    made = crops(corpus, 0, 0, 2, how)
+    assert made.texts == made.ids  # of the longer one the crop holds a fifth
 
 
 def test_a_text_goes_with_a_crop_that_holds_its_words(text_folder, tmp_path):

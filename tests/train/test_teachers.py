@@ -58,7 +58,9 @@ def test_states_are_those_of_transformers_whisper(loss):
         x = x + theirs.embed_positions.weight[first : first + frames]
         taken = []
         for layer in theirs.layers:
-            out = layer(x, None) if "layer_head_mask" not in layer.forward.__code__.co_varnames else layer(x, None, None)
+            out = (
+                layer(x, None) if "layer_head_mask" not in layer.forward.__code__.co_varnames else layer(x, None, None)
+            )
             x = out[0] if isinstance(out, tuple) else out
             taken.append(functional.layer_norm(x, (384,)))
         torch.testing.assert_close(encoder(samples), torch.cat(taken, dim=2), atol=2e-4, rtol=0)

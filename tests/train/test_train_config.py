@@ -14,46 +14,6 @@ def test_every_bundled_config_is_one_and_survives_being_written(name):
     assert make_config(config.to_dict()) == config
 
 
-def test_the_published_recipe():
-    """FACTS: LLM-Codec's training recipe."""
-    config = load_config("published")
-    assert (config.steps, config.batch_size, config.accumulation, config.segment_s) == (25_000, 10, 10, 4.0)
-    assert (config.optimizer.kind, config.optimizer.momentum) == ("sgd", 0.9)
-    assert config.optimizer.learning_rate == config.optimizer.final_learning_rate == 5e-6
-    assert (config.language.optimizer.kind, config.language.optimizer.betas) == ("adamw", (0.9, 0.99))
-    assert config.language.optimizer.learning_rate == 1e-4
-    clips = {config.optimizer.gradient_clip, config.language.optimizer.gradient_clip}
-    assert clips == {15.0}
-    assert (config.batch_norm, config.phase_jitter) == ("frozen", 24)
-    assert config.weight("log_mel", 0) == 1.5
-    assert config.weight("log_mel", 50_000) == 0.75
-    weights = {name: config.weight(name, 24_999) for name in ("scale_mel", "stft", "complex_stft")}
-    assert weights == {"scale_mel": 0.5, "stft": 0.5, "complex_stft": 0.8}
-    assert config.weight("adversarial", 9_999) == 0
-    assert (config.weight("adversarial", 10_000), config.weight("feature_matching", 10_000)) == (1.0, 1.5)
-    assert config.adversary.discriminators.kinds == ("period", "scale")
-    assert config.adversary.discriminators.periods == (2, 3, 5, 7, 11)
-    assert config.adversary.discriminators.scales == 3
-    assert (config.adversary.loss, config.adversary.lead) == ("hinge", 10_000)
-    assert (config.adversary.r1_gamma, config.adversary.r1_every) == (2.0, 16)
-    rates = config.adversary.optimizer
-    assert (rates.kind, rates.learning_rate, rates.betas) == ("adamw", 1e-4, (0.8, 0.99))
-    bridge = config.language.bridge
-    assert (bridge.mode, bridge.logits, bridge.temperature_steps) == ("gumbel", "linear", 20_000)
-    assert (bridge.temperature_at(0), bridge.temperature_at(20_000)) == (1.0, 0.3)
-    assert config.language.future_heads == 5
-    assert [config.weight("future_tokens", step) for step in (9_999, 10_999, 12_000)] == [0, 0.1, 0.2]
-    assert [config.weight("alignment", step) for step in (11_999, 14_000)] == [0, 0.1]
-    assert [config.weight("contrast", step) for step in (11_999, 14_000)] == [0, 0.05]
-    alignment = config.language.alignment
-    assert (alignment.bank, alignment.logit_scale, alignment.label_smoothing) == (512, 5.0, 0.1)
-    assert alignment.layers(36) == tuple(range(13, 29))
-    assert config.language.model == "Qwen/Qwen3-4B-Instruct-2507"
-    assert config.language.head_spread == 1.0  # the heads begin as the LLM head's own rows
-    assert (config.weight("commitment", 0), config.weight("codebook", 0), config.gain_db) == (0.25, 1.0, (0.0, 0.0))
-    assert config.data == ("openslr/librispeech_asr/clean:train.100",)
-
-
 def test_command_line_over_yaml_over_base_over_default(tmp_path):
     (tmp_path / "below.yaml").write_text("codec: tiny\nsteps: 10\nbatch_size: 3\nlosses: {mel: 1.0, stft: 2.0}\n")
     (tmp_path / "mine.yaml").write_text("base: below\nsteps: 11\nlosses: {stft: {weight: 3.0, start: 5}}\n")

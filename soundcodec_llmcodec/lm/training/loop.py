@@ -130,7 +130,7 @@ class LMTrainer:
         state.network.train()
         state.optimizer.zero_grad(set_to_none=True)
         nats = self._gradients(batch, scored)
-        norm = nn.utils.clip_grad_norm_(list(state.network.trained().values()), config.optimizer.gradient_clip)
+        norm = nn.utils.clip_grad_norm_(list(state.network.trained().values()), config.optimizer.largest_norm)
         bits = float(nats) / scored / math.log(2)
         if not (math.isfinite(bits) and math.isfinite(float(norm))):
             self._give_up(bits, float(norm))

@@ -21,7 +21,6 @@ from soundcodec_llmcodec.lm.training.config import LMTrainConfig
 from soundcodec_llmcodec.lm.training.network import Network
 from soundcodec_llmcodec.lm.training.rows import CodebookRows
 from soundcodec_llmcodec.train.errors import TrainConfigError
-from soundcodec_llmcodec.train.schedules import learning_rate_at
 
 STATE_VERSION = 1
 TENSORS, FACTS = "state.safetensors", "state.json"
@@ -49,10 +48,7 @@ class LMState:
 
     def set_rates(self) -> float:
         """Set the learning rates for this step; returns the one of ordinary weights."""
-        rates = self.config.optimizer
-        rate = learning_rate_at(
-            self.step, self.config.steps, rates.warmup, rates.learning_rate, rates.final_learning_rate
-        )
+        rate = self.config.optimizer.rate_at(self.step, self.config.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate"]
         return rate
