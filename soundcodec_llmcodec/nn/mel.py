@@ -1,4 +1,4 @@
-"""Mel filters: the triangles by which magnitudes become bands (Slaney's scale and norm, as librosa and Whisper have it).
+"""Mel filters: the triangles by which magnitudes become bands (Slaney's, as in librosa and Whisper).
 
 Letters: M bands, K frequency bins.
 """
