@@ -153,7 +153,7 @@ class StreamEncoder(Stream):
         return codes
 
     def _inputs(self, framed: Tensor | None, last: bool) -> Tensor:
-        """Padded samples (1, S) of new frames, None for no frame, to the conformer's inputs that are ready (1, F, D)."""
+        """Padded samples (1, S) of new frames, None for no frame, to the conformer inputs (1, F, D) that are ready."""
         if framed is not None:
             self._acoustic = torch.cat((self._acoustic, self.model.tokenizer.stft_head(framed)), dim=1)
         if self._semantic is None:

@@ -176,10 +176,10 @@ class TrainConfig:
     sides. `random_polarity` turns half of the clips upside down. The codec takes no optimizer step before `codec_start`
     (steps, or a share of them below 1): only what trains beside it learns. `clip_apart` clips the gradients of encoder
     and decoder each by itself. `batch_norm` is "train", or "frozen" (running statistics as they are). `losses` is what
-    counts, and when (LOSSES names them). `scales_share` is the share of each reconstruction loss's windows that count in
-    a step, drawn anew each step: each counts as much as before on average, and steps are cheaper. `teacher` is the
-    frozen speech encoder that the loss "teacher" asks. `trains` is "all", or "decoder": the encoder and the codebook, and with them
-    every token, stay as they are. `compile` fuses the conformers. `validation_clips` of 0 means all.
+    counts, and when (LOSSES names them). `scales_share` is the share of each reconstruction loss's windows that count
+    in a step, drawn anew each step: each counts as much as before on average, and steps are cheaper. `teacher` is the
+    frozen speech encoder that the loss "teacher" asks. `trains` is "all", or "decoder": the encoder and the codebook,
+    and with them every token, stay as they are. `compile` fuses the conformers. `validation_clips` of 0 means all.
     """
 
     codec: str | Mapping[str, Any] = "compact"

@@ -1,4 +1,4 @@
-"""Where a semantic branch's frozen weights come from: an installed package, read without running any of its code's model.
+"""Where a semantic branch's frozen weights come from: an installed package, none of whose code is run.
 
 Letters: W width, M mel bands.
 """
@@ -139,7 +139,8 @@ def _norm(held: Mapping[str, Tensor], ours: str, theirs: str) -> dict[str, Tenso
 def _folder(teacher: Teacher) -> Path:
     """Where a package keeps its model; nothing of the package is run."""
     spec = importlib.util.find_spec(teacher.module)
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     found = sorted(Path(spec.origin).parent.rglob("model.bin"))
     if not found:
         raise TrainConfigError(f"the package {teacher.package} holds no model.bin; install a release that does")
