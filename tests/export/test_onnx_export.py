@@ -20,7 +20,6 @@ from soundcodec_llmcodec.export.onnx_codec import OnnxCodec
 from soundcodec_llmcodec.export.runners import TorchExportRunner, padded
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.token_ids import TokenError
-from tests.conftest import SEMANTIC
 
 pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -30,7 +29,6 @@ LENGTHS = (1, 319, 4 * 320, 4 * 320 + 1, 12_345)
 TINY = CodecConfig.preset("tiny").to_dict()
 ODD = {"num_quantizers": 2, "encoder_layers": 2, "attention_window": 3, "n_fft": 250, "hop_length": 110}
 CODECS = {"bounded": {}, "whole": {"attention_window": None}, "odd": {**ODD, "codebook_partitions": {}}}
-CODECS["semantic"] = SEMANTIC
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +40,15 @@ def exported(tmp_path_factory, tiny_codec):
     return base / "onnx"
 
 
-@pytest.fixture(scope="module", params=CODECS)
+@pytest.fixture(scope="module", params=[*CODECS, "semantic"])
 def pair(request, tmp_path_factory):
     """A codec and its export as a codec."""
     if request.param == "bounded":
         return request.getfixturevalue("tiny_codec"), OnnxCodec(request.getfixturevalue("exported"), threads=1)
-    codec = LLMCodec.random(CodecConfig.from_dict({**TINY, **CODECS[request.param]}), seed=1)
+    if request.param == "semantic":
+        codec = request.getfixturevalue("semantic_codec")
+    else:
+        codec = LLMCodec.random(CodecConfig.from_dict({**TINY, **CODECS[request.param]}), seed=1)
     folder = tmp_path_factory.mktemp("exports") / request.param
     writing.write_onnx(codec, folder)
     return codec, OnnxCodec(folder, threads=1)

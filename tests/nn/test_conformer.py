@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.nn.conformer import Attention, Conformer, rotary_tables, rotate
+from soundcodec_llmcodec.nn.conformer import Attention, Conformer, attend, rotary_tables, rotate
 
 CONFIG = CodecConfig.preset("tiny")  # a window of 4 frames
 
@@ -58,3 +58,23 @@ def test_padding_is_as_if_it_were_not_there(window, own, padded):
     torch.testing.assert_close(together[:, :own], conformer(x[:, :own]), atol=1e-5, rtol=1e-4)
     assert torch.isfinite(together).all()
     assert not torch.allclose(conformer(x)[:, :own], together[:, :own], atol=1e-3)
+
+
+def test_attention_written_out_for_training_is_the_fused_one():
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, length, 8, generator=generator) for length in (5, 7, 7))
+    keys = torch.rand(2, 1, 5, 7, generator=generator) < 0.7
+    keys[:, :, :, 0] = True
+    for mask in (None, keys):
+        fused = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        torch.testing.assert_close(attend(q.clone().requires_grad_(), k, v, mask), fused, atol=1e-6, rtol=1e-5)
+
+
+def test_under_autocast_the_residual_stream_is_float32():
+    conformer = Conformer(CONFIG, 1)
+    x = torch.randn(1, 6, CONFIG.hidden_size, generator=torch.Generator().manual_seed(0)).bfloat16()
+    seen = []
+    conformer.layers[0].final_layer_norm.register_forward_pre_hook(lambda _, given: seen.append(given[0].dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        conformer(x)
+    assert seen == [torch.float32]

@@ -45,3 +45,15 @@ def test_learning_rates():
     assert rate(55) == pytest.approx(0.55)
     assert rate(100) == rate(500) == pytest.approx(0.1)
     assert learning_rate_at(4, 100, 0.1, 1.0, 0.1) == 0.5
+
+
+def test_a_rate_is_held_between_warm_up_and_cosine():
+    def rate(step: int) -> float:
+        return learning_rate_at(step, 110, 10, 1.0, 0.1, hold=60)
+
+    assert rate(4) == pytest.approx(0.5)
+    assert rate(10) == rate(69) == rate(70) == 1.0
+    assert rate(90) == pytest.approx(0.55)
+    assert rate(110) == pytest.approx(0.1)
+    # A run whose rate is held may be made longer: the steps until then had the same rates.
+    assert all(learning_rate_at(step, 500, 10, 1.0, 0.1, hold=450) == rate(step) for step in range(70))

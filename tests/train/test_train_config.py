@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.train.config import CONFIGS, TrainConfigError, load_config, make_config, parse_override
 from soundcodec_llmcodec.train.parsing import merged
 
@@ -69,3 +70,11 @@ def test_a_base_that_goes_round_is_refused(tmp_path):
 def test_what_cannot_be_run_is_refused_by_name(text, message):
     with pytest.raises(TrainConfigError, match=message):
         make_config(parse_override(text))
+
+
+def test_a_codec_may_be_a_difference_to_a_preset():
+    config = make_config({"codec": {"preset": "compact", "semantic": None, "decoder_layers": 2}, "losses": {"mel": 1}})
+    codec, compact = config.codec_config, CodecConfig.preset("compact")
+    assert codec.semantic is None
+    assert codec.decoder_layers == 2
+    assert (codec.magnitudes, codec.hidden_size) == (compact.magnitudes, compact.hidden_size)
