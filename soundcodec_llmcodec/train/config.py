@@ -9,14 +9,16 @@ from typing import Any, Literal
 
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.train.alignment import AlignmentConfig
+from soundcodec_llmcodec.train.balance import BalanceConfig
 from soundcodec_llmcodec.train.bridge import BridgeConfig
 from soundcodec_llmcodec.train.discriminators import DiscriminatorConfig
 from soundcodec_llmcodec.train.errors import TrainConfigError
+from soundcodec_llmcodec.train.loss_names import ADVERSARIAL, LANGUAGE, LOSSES
 from soundcodec_llmcodec.train.noise import NoiseConfig
 from soundcodec_llmcodec.train.parsing import build, merged, plain
 from soundcodec_llmcodec.train.prior import PriorConfig
 from soundcodec_llmcodec.train.revival import RevivalConfig
-from soundcodec_llmcodec.train.schedules import LossSchedule
+from soundcodec_llmcodec.train.schedules import LossSchedule, in_steps
 from soundcodec_llmcodec.train.soft_targets import TEMPERATURE
 
 __all__ = ["LOSSES", "TrainConfig", "TrainConfigError", "load_config", "make_config", "parse_override"]
@@ -25,12 +27,6 @@ __all__ = ["LOSSES", "TrainConfig", "TrainConfigError", "load_config", "make_con
 SHORTEST_SEGMENT_S = 0.1
 CONFIGS = Path(__file__).parent / "configs"
 BASE = "base"
-
-RECONSTRUCTION = ("mel", "log_mel", "scale_mel", "loudness", "stft", "complex_stft", "phase")
-QUANTIZER = ("commitment", "codebook")
-ADVERSARIAL = ("adversarial", "feature_matching")
-LANGUAGE = ("bridge", "future_tokens", "alignment", "contrast")
-LOSSES = (*RECONSTRUCTION, *QUANTIZER, *ADVERSARIAL, *LANGUAGE, "prior")
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,8 @@ class AdversaryConfig:
     """Discriminators: what they are, how they learn, and R1 (gamma / 2 * |gradient|^2) every `r1_every` steps (0:
     never).
 
-    They train `lead` steps before the codec's adversarial losses begin. They see crops of `segment_s` seconds.
+    They train `lead` steps before the codec's adversarial losses begin. They see crops of `segment_s` seconds. The
+    optimizer's warm-up and cosine count from their first step, over the rest of the run.
     """
 
     discriminators: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
@@ -162,6 +159,7 @@ class TrainConfig:
     ema_decay: float = 0.999
     losses: Mapping[str, LossSchedule] = field(default_factory=dict)
     scales_share: float = 1.0
+    balance: BalanceConfig = field(default_factory=BalanceConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
@@ -192,6 +190,12 @@ class TrainConfig:
     def uses(self, *losses: str) -> bool:
         """Whether one of these losses ever counts."""
         return any(name in self.losses and not self.losses[name].is_off for name in losses)
+
+    @property
+    def discriminators_begin(self) -> int:
+        """The step from which discriminators train: `lead` before the codec's first adversarial loss."""
+        firsts = [self.losses[name].first_step(self.steps) for name in ADVERSARIAL if self.uses(name)]
+        return max(0, min(firsts, default=0) - in_steps(self.adversary.lead, self.steps))
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON- and YAML-ready dict, which `make_config` reads back."""
@@ -288,5 +292,6 @@ def _check(config: TrainConfig) -> None:
         raise TrainConfigError("with trains: decoder tokens stay as they are: set revival.every=0, which moves codes")
     if unknown:
         raise TrainConfigError(f"unknown losses {unknown}; the losses are {', '.join(LOSSES)}")
+    config.balance.check(config.losses)
     if not any(config.uses(name) for name in config.losses):
         raise TrainConfigError(f"no loss counts: give losses, such as losses.mel=15; there are {', '.join(LOSSES)}")

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.train.balance import WaveBalance
 from soundcodec_llmcodec.train.config import (
     ADVERSARIAL,
     LANGUAGE,
@@ -31,6 +32,7 @@ from soundcodec_llmcodec.train.config import (
 from soundcodec_llmcodec.train.discriminators import Discriminators
 from soundcodec_llmcodec.train.flattening import flatten, unflatten
 from soundcodec_llmcodec.train.objectives import LanguageObjectives, Start
+from soundcodec_llmcodec.train.optimizers import optimizer_of
 from soundcodec_llmcodec.train.prior import CausalPrior
 from soundcodec_llmcodec.train.revival import CodeUsage
 from soundcodec_llmcodec.train.schedules import learning_rate_at
@@ -67,8 +69,8 @@ class TrainState:
     """The one mutable object of a run.
 
     `average` holds the exponential moving average of the model's tensors; `others` are "discriminators", "language" and
-    "prior" where the config's losses need them. `skipped` counts steps that were passed over for a loss that was not
-    finite.
+    "prior" where the config's losses need them, `balance` what gradients at the wave are balanced by. `skipped` counts
+    steps that were passed over for a loss that was not finite.
     """
 
     config: TrainConfig
@@ -79,6 +81,7 @@ class TrainState:
     usage: CodeUsage
     step: int = 0
     skipped: int = 0
+    balance: WaveBalance | None = None
 
     @classmethod
     def create(cls, config: TrainConfig, device: torch.device, start: Start | None = None) -> TrainState:
@@ -119,7 +122,9 @@ class TrainState:
         }
         average = copy.deepcopy(model).eval().requires_grad_(False)
         usage = CodeUsage(codec.num_quantizers, codec.codebook_size).to(device)
-        return cls(config, model, average, optimizer_of(model, config.optimizer, device), others, usage)
+        balance = WaveBalance(config.balance, config.losses).to(device) if config.balance.enabled else None
+        optimizer = optimizer_of(model, config.optimizer, device)
+        return cls(config, model, average, optimizer, others, usage, balance=balance)
 
     @property
     def language(self) -> LanguageObjectives | None:
@@ -129,10 +134,12 @@ class TrainState:
 
     def set_rates(self) -> float:
         """Set every optimizer's learning rate for this step; returns the codec's."""
+        judges = self.others.get("discriminators")
         for optimizer, rates in self.optimizers():
-            rate = learning_rate_at(
-                self.step, self.config.steps, rates.warmup, rates.learning_rate, rates.final_learning_rate
-            )
+            # Discriminators may join late, and learn from then on as from a run's beginning.
+            began = self.config.discriminators_begin if judges and optimizer is judges.optimizer else 0
+            step, steps = max(0, self.step - began), self.config.steps - began
+            rate = learning_rate_at(step, steps, rates.warmup, rates.learning_rate, rates.final_learning_rate)
             for group in optimizer.param_groups:
                 group["lr"] = rate
         return float(self.optimizer.param_groups[0]["lr"])
@@ -237,6 +244,8 @@ class TrainState:
         yield "average", self.average
         yield "optimizer", self.optimizer
         yield "usage", self.usage
+        if self.balance is not None:
+            yield "balance", self.balance
         for name, part in self.others.items():
             yield name, part.module
             yield f"{name}_optimizer", part.optimizer
@@ -282,19 +291,3 @@ def prune(folder: Path, keep: int) -> None:
         shutil.rmtree(path)
     for path in folder.glob(".saving-*"):
         shutil.rmtree(path)
-
-
-def optimizer_of(module: nn.Module, config: OptimizerConfig, device: torch.device) -> torch.optim.Optimizer:
-    """The optimizer of a module. Matrices decay; gains, biases and code vectors do not."""
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for name, parameter in module.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        # original0 is the gain of a weight norm, whatever its shape.
-        matrix = parameter.ndim >= 2 and "_codebook" not in name and not name.endswith("original0")
-        (decayed if matrix else free).append(parameter)
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-    if config.kind == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=device.type == "cuda")

@@ -1,0 +1,9 @@
+"""The losses that a run may count, by name and kind."""
+
+RECONSTRUCTION = ("mel", "log_mel", "scale_mel", "loudness", "stft", "complex_stft", "phase")
+QUANTIZER = ("commitment", "codebook")
+ADVERSARIAL = ("adversarial", "feature_matching")
+LANGUAGE = ("bridge", "future_tokens", "alignment", "contrast")
+# Whose gradients reach the codec through the decoded wave alone, so that they can be balanced there (`balance`).
+ON_WAVE = (*RECONSTRUCTION, *ADVERSARIAL)
+LOSSES = (*RECONSTRUCTION, *QUANTIZER, *ADVERSARIAL, *LANGUAGE, "prior")
