@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
 from soundcodec_llmcodec.train.alignment import AlignmentConfig
+from soundcodec_llmcodec.train.balance import BalanceConfig
 from soundcodec_llmcodec.train.bridge import BridgeConfig
 from soundcodec_llmcodec.train.config_files import CONFIGS, expanded, parse_override, values_of
 from soundcodec_llmcodec.train.discriminators import DiscriminatorConfig
 from soundcodec_llmcodec.train.errors import TrainConfigError
+from soundcodec_llmcodec.train.loss_names import ADVERSARIAL, LANGUAGE, LOSSES
 from soundcodec_llmcodec.train.noise import NoiseConfig
 from soundcodec_llmcodec.train.parsing import build, merged, plain
 from soundcodec_llmcodec.train.prior import PriorConfig
@@ -24,12 +26,6 @@ __all__ = ["CONFIGS", "LOSSES", "TrainConfig", "TrainConfigError", "load_config"
 
 # The widest analysis window is 2048 samples, and half of it is reflected at each end.
 SHORTEST_SEGMENT_S = 0.1
-
-RECONSTRUCTION = ("mel", "log_mel", "scale_mel", "loudness", "stft", "complex_stft", "phase")
-QUANTIZER = ("commitment", "codebook")
-ADVERSARIAL = ("adversarial", "feature_matching")
-LANGUAGE = ("bridge", "future_tokens", "alignment", "contrast")
-LOSSES = (*RECONSTRUCTION, "teacher", *QUANTIZER, *ADVERSARIAL, *LANGUAGE, "prior")
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,8 @@ class AdversaryConfig:
     They train `lead` steps before the codec's adversarial losses begin. They see crops of `segment_s` seconds, in the
     run's `precision` or in float32. `reduction`: losses are means over discriminators and layers, or sums; a sum's R1
     is of the sum of all judgements. `feature_error`: L1 of features relative to the real ones' size, or absolute. With
-    `r1_lazy` R1 counts `r1_every` times where it counts (StyleGAN2), else once.
+    `r1_lazy` R1 counts `r1_every` times where it counts (StyleGAN2), else once. The optimizer's warm-up and cosine
+    count from the discriminators' first step, over the rest of the run.
     """
 
     discriminators: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
@@ -206,6 +203,7 @@ class TrainConfig:
     ema_decay: float = 0.999
     losses: Mapping[str, LossSchedule] = field(default_factory=dict)
     scales_share: float = 1.0
+    balance: BalanceConfig = field(default_factory=BalanceConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
@@ -241,6 +239,12 @@ class TrainConfig:
     def uses(self, *losses: str) -> bool:
         """Whether one of these losses ever counts."""
         return any(name in self.losses and not self.losses[name].is_off for name in losses)
+
+    @property
+    def discriminators_begin(self) -> int:
+        """The step from which discriminators train: `lead` before the codec's first adversarial loss."""
+        firsts = [self.losses[name].first_step(self.steps) for name in ADVERSARIAL if self.uses(name)]
+        return max(0, min(firsts, default=0) - in_steps(self.adversary.lead, self.steps))
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON- and YAML-ready dict, which `make_config` reads back."""
@@ -288,5 +292,6 @@ def _check(config: TrainConfig) -> None:
         raise TrainConfigError("with trains: decoder tokens stay as they are: set revival.every=0, which moves codes")
     if unknown:
         raise TrainConfigError(f"unknown losses {unknown}; the losses are {', '.join(LOSSES)}")
+    config.balance.check(config.losses)
     if not any(config.uses(name) for name in config.losses):
         raise TrainConfigError(f"no loss counts: give losses, such as losses.mel=15; there are {', '.join(LOSSES)}")

@@ -28,6 +28,10 @@ FeatureError = Literal["relative", "absolute"]
 GAN_LOSSES: tuple[GanLoss, ...] = ("hinge", "least_squares")
 KINDS: tuple[Kind, ...] = ("period", "scale", "stft")
 Features = list[Tensor]  # every layer's output, the judgement last
+SLOPE = 0.1  # of leaky ReLUs below zero
+# Spectra in which white noise of variance 1 has a mean square of 1, raised to this power from a magnitude of FAINT on.
+# Raw ones span 100 dB: what tells a codec's output, the faint between and above harmonics, would hardly be seen.
+COMPRESSION, FAINT = 0.3, 1e-3
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class DiscriminatorConfig:
     """Which kinds judge, and their sizes: `channels` is the first layer's width, eight times that the widest's.
 
     "period" (HiFi-GAN: one a period), "scale" (MelGAN, HiFi-GAN: `scales` of them, each at half the rate of the one
-    before), "stft" (as in EnCodec: one a window, each layer with `stft_channels`, few because every layer runs over
-    all frames of a spectrum: light at 8, the heaviest kind at 32).
+    before), "stft" (as in EnCodec: one a window, each layer with `stft_channels`). On a CPU "period" and "stft" cost
+    about the same at 16 channels each, "scale" several times as much.
 
     `design`: "light", as above, on waves of one level, or "wide", as in LLM-Codec: "period" and "scale" with a layer
     more, the widest sixteen times `channels`, on waves as they are (`train.wide_discriminators`).
@@ -80,8 +84,9 @@ class PeriodDiscriminator(nn.Module):
     def forward(self, waves: Tensor) -> Features:
         """(B, S) waves to every layer's output, the judgement last."""
         rest = -waves.shape[1] % self.period
-        folded = functional.pad(waves[:, None], (0, rest), mode="reflect").unflatten(2, (-1, self.period))
-        return _through(folded, self.convs, self.last)
+        folded = functional.pad(waves, (0, rest), mode="reflect").unflatten(1, (-1, self.period))
+        # Channels last in memory, for bf16 products on CPUs; so are the spectra below.
+        return _through(folded[..., None].permute(0, 3, 1, 2), self.convs, self.last)
 
 
 class ScaleDiscriminator(nn.Module):
@@ -109,7 +114,11 @@ class ScaleDiscriminator(nn.Module):
 
 
 class STFTDiscriminator(nn.Module):
-    """Judges the complex STFT at one window (EnCodec, DAC)."""
+    """Judges the complex STFT at one window (EnCodec, DAC), its magnitudes compressed.
+
+    The first layer halves frames and bins: layers run over fewer positions, which costs less than half and tells as
+    soon.
+    """
 
     window: Tensor
 
@@ -117,7 +126,7 @@ class STFTDiscriminator(nn.Module):
         super().__init__()
         self.size, self.shortest = window, window // 2 + 1  # the reflection at the ends takes half a window
         self.register_buffer("window", torch.hann_window(window), persistent=False)
-        strides = ((1, 1), (1, 2), (1, 2), (1, 2))
+        strides = ((2, 2), (1, 2), (1, 2), (1, 2))
         self.convs = nn.ModuleList(
             _conv2d(2 if i == 0 else channels, channels, (3, 9), stride) for i, stride in enumerate(strides)
         )
@@ -130,7 +139,10 @@ class STFTDiscriminator(nn.Module):
             spectrum = torch.stft(
                 waves.float(), self.size, self.size // 4, window=self.window, center=True, return_complex=True
             )
-        planes = torch.view_as_real(spectrum).permute(0, 3, 2, 1)  # (B, 2, T, K)
+            planes = torch.view_as_real(spectrum.transpose(1, 2)).permute(0, 3, 1, 2)  # (B, 2, T, K)
+            planes = planes / self.window.norm()
+            power = planes.square().sum(dim=1, keepdim=True) + FAINT**2
+            planes = planes * power ** (0.5 * (COMPRESSION - 1))
         return _through(planes, self.convs, self.last)
 
 
@@ -209,8 +221,9 @@ def feature_matching_loss(
     losses = []
     for wanted, got in zip(real, fake, strict=True):
         for r, f in zip(wanted[:-1], got[:-1], strict=True):
-            r = r.detach().float()
-            error, size = (x.abs().flatten(1).mean(dim=1) for x in (r - f.float(), r))
+            r, every = r.detach(), tuple(range(1, r.dim()))
+            # A sum and not a mean, whose backward pass would write a whole tensor of equal numbers.
+            error, size = (x.abs().sum(dim=every, dtype=torch.float32) / x[0].numel() for x in (f - r, r))
             losses.append((relative_error(error, size, floor=1e-3) if feature_error == "relative" else error).mean())
     return _reduce(losses, reduction)
 
@@ -269,16 +282,28 @@ def _made(kind: Kind, config: DiscriminatorConfig) -> Sequence[Discriminator]:
 
 
 def _conv2d(inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int]) -> nn.Module:
-    return weight_norm(nn.Conv2d(inputs, outputs, kernel, stride, (kernel[0] // 2, kernel[1] // 2)))
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, (kernel[0] // 2, kernel[1] // 2))
+    _start(conv.weight, conv.bias)
+    return weight_norm(conv)
 
 
 def _conv1d(inputs: int, outputs: int, kernel: int, stride: int, groups: int) -> nn.Module:
-    return weight_norm(nn.Conv1d(inputs, outputs, kernel, stride, kernel // 2, groups=groups))
+    conv = nn.Conv1d(inputs, outputs, kernel, stride, kernel // 2, groups=groups)
+    _start(conv.weight, conv.bias)
+    return weight_norm(conv)
+
+
+def _start(weight: Tensor, bias: Tensor | None) -> None:
+    """He's normal start, in which what passes the leaky layers keeps its size. PyTorch's own makes it some 2.5 times
+    smaller in each, so that judgements hardly depend on the wave, and little is learnt for a long time."""
+    nn.init.kaiming_normal_(weight, SLOPE)
+    if bias is not None:
+        nn.init.zeros_(bias)
 
 
 def _through(x: Tensor, convs: nn.ModuleList, last: nn.Module) -> Features:
     features = []
     for conv in convs:
-        x = functional.leaky_relu(conv(x), 0.1)
+        x = functional.leaky_relu(conv(x), SLOPE)
         features.append(x)
     return [*features, last(x)]

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.train.balance import WaveBalance
 from soundcodec_llmcodec.train.config import (
     ADVERSARIAL,
     LANGUAGE,
@@ -62,8 +63,8 @@ class TrainState:
     """The one mutable object of a run.
 
     `average` holds the exponential moving average of the model's tensors; `others` are "discriminators", "language" and
-    "prior" where the config's losses need them. `skipped` counts steps that were passed over for a loss that was not
-    finite.
+    "prior" where the config's losses need them, `balance` what gradients at the wave are balanced by. `skipped` counts
+    steps that were passed over for a loss that was not finite.
     """
 
     config: TrainConfig
@@ -74,6 +75,7 @@ class TrainState:
     usage: CodeUsage
     step: int = 0
     skipped: int = 0
+    balance: WaveBalance | None = None
 
     @classmethod
     def create(cls, config: TrainConfig, device: torch.device, start: Start | None = None) -> TrainState:
@@ -119,8 +121,9 @@ class TrainState:
         }
         average = copy.deepcopy(model).eval().requires_grad_(False)
         usage = CodeUsage(codec.num_quantizers, codec.codebook_size).to(device)
+        balance = WaveBalance(config.balance, config.losses).to(device) if config.balance.enabled else None
         optimizer = optimizer_of(model, config.optimizer, device, beside=bridge)
-        return cls(config, model, average, optimizer, others, usage)
+        return cls(config, model, average, optimizer, others, usage, balance=balance)
 
     @property
     def language(self) -> LanguageObjectives | None:
@@ -140,8 +143,11 @@ class TrainState:
 
     def set_rates(self) -> float:
         """Set every optimizer's learning rate for this step; returns the codec's."""
+        judges = self.others.get("discriminators")
         for optimizer, rates in self.optimizers():
-            rate = rates.rate_at(self.step, self.config.steps)
+            # Discriminators may join late, and learn from then on as from a run's beginning.
+            began = self.config.discriminators_begin if judges and optimizer is judges.optimizer else 0
+            rate = rates.rate_at(max(0, self.step - began), self.config.steps - began)
             for group in optimizer.param_groups:
                 group["lr"] = rate
         return float(self.optimizer.param_groups[0]["lr"])
@@ -257,6 +263,8 @@ class TrainState:
         yield "average", self.average
         yield "optimizer", self.optimizer
         yield "usage", self.usage
+        if self.balance is not None:
+            yield "balance", self.balance
         for name, part in self.others.items():
             yield name, part.module
             yield f"{name}_optimizer", part.optimizer

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from soundcodec_llmcodec.nn.quantizer import Quantized
-from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfig
+from soundcodec_llmcodec.train.config import TrainConfig
 from soundcodec_llmcodec.train.discriminators import (
     Discriminators,
     adversarial_loss,
@@ -24,12 +24,12 @@ from soundcodec_llmcodec.train.discriminators import (
     r1_penalty,
 )
 from soundcodec_llmcodec.train.distributed import World
+from soundcodec_llmcodec.train.loss_names import ADVERSARIAL, LANGUAGE, ON_WAVE
 from soundcodec_llmcodec.train.noise import masked_noise
 from soundcodec_llmcodec.train.objectives import Asked, FrozenLM
 from soundcodec_llmcodec.train.optimizers import clip_groups
 from soundcodec_llmcodec.train.reconstruction import ReconstructionLosses
 from soundcodec_llmcodec.train.revival import revive
-from soundcodec_llmcodec.train.schedules import in_steps
 from soundcodec_llmcodec.train.state import TrainState
 from soundcodec_llmcodec.train.teacher_loss import TeacherLoss
 
@@ -119,6 +119,8 @@ def train_step(state: TrainState, tools: Tools, batch: Batch) -> StepResult:
             if learns or optimizer is not state.optimizer:
                 optimizer.step()
         state.usage.update(torch.cat(codes), config.revival.window, world)
+        if state.balance is not None:
+            state.balance.update(values)
         if state.language is not None:
             # One bank for all, so that every process goes on from what the main one saves.
             world.share(state.language.alignment.buffers())
@@ -189,7 +191,7 @@ def _backward(
             values["teacher"] = tools.teacher(part.target, estimate)
     values["commitment"], values["codebook"] = quantized.commitment_loss, quantized.codebook_loss
     judges = state.others.get("discriminators")
-    if judges is not None and state.step >= _discriminators_begin(config):
+    if judges is not None and state.step >= config.discriminators_begin:
         values |= _judged(state, part.target, estimate, weights, shares.piece)
     level = state.model.tokenizer.vq.levels[0]
     language = state.others.get("language")
@@ -207,23 +209,42 @@ def _backward(
     if prior is not None and weights.get("prior", 0.0) > 0:
         expected = prior.module(quantized, level)
         values |= {"prior": expected.loss, "prior_bits": expected.nll_bits}
-    total = _total(values, weights) * shares.piece
-    if total.requires_grad:  # not so where nothing counts but a detached bridge, or losses of a codec that waits
-        total.backward()
+    values |= _propagate(state, tools.world, estimate, values, weights, shares.piece)
     return values, quantized
+
+
+def _propagate(
+    state: TrainState,
+    world: World,
+    estimate: Tensor,
+    values: Mapping[str, Tensor],
+    weights: Mapping[str, float],
+    share: float,
+) -> dict[str, Tensor]:
+    """Add the gradients of a piece's losses to all that trains but the discriminators; returns the norms at the wave
+    where they are balanced there."""
+    norms: dict[str, Tensor] = {}
+    roots: list[Tensor] = []
+    gradients: list[Tensor | None] = []
+    if state.balance is not None and estimate.requires_grad:
+        gradient, norms = state.balance(estimate, values, weights, world)
+        roots, gradients = [estimate], [(gradient * share).to(estimate.dtype)]
+        weights = {name: weight for name, weight in weights.items() if name not in ON_WAVE}
+    total = _total(values, weights) * share
+    if total.requires_grad:  # not so where nothing but a detached bridge counts
+        roots, gradients = [*roots, total], [*gradients, None]
+    if roots:
+        # The discriminators' graph, which the codec's losses share with their own, is not to reach them.
+        others = (module for name, module, _ in state.modules() if name != "discriminators")
+        inputs = [parameter for module in others for parameter in module.parameters() if parameter.requires_grad]
+        torch.autograd.backward(roots, gradients, inputs=inputs)
+    return norms
 
 
 def _total(values: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """The weighted sum of the losses that count."""
     counted = [weight * values[name] for name, weight in weights.items() if name in values and weight > 0]
     return torch.stack(counted).sum() if counted else torch.zeros((), device=values["codebook"].device)
-
-
-def _discriminators_begin(config: TrainConfig) -> int:
-    """The step from which discriminators train: `lead` before the codec's first adversarial loss."""
-    used = [config.losses[name] for name in ("adversarial", "feature_matching") if config.uses(name)]
-    first = min(loss.first_step(config.steps) for loss in used)
-    return max(0, first - in_steps(config.adversary.lead, config.steps))
 
 
 def _judged(
@@ -237,25 +258,19 @@ def _judged(
     assert isinstance(judges, Discriminators)
     start, length = _adversarial_crop(state, target)
     real, fake = target[:, start : start + length], estimate[:, start : start + length]
+    counts = any(weights.get(name, 0.0) > 0 for name in ADVERSARIAL)
     adversary = config.adversary
     with autocast(config, real.device, adversary=True):
-        both = judges(torch.cat((real, fake.detach())))
-    halves = [[features.chunk(2) for features in part] for part in both]
-    judged_real, judged_fake = ([[h[side] for h in part] for part in halves] for side in (0, 1))
-    own = discriminator_loss(judged_real, judged_fake, adversary.loss, adversary.reduction)
+        wanted, got = judges(real), judges(fake if counts else fake.detach())
+    own = discriminator_loss(wanted, got, adversary.loss, adversary.reduction)
     values = {"discriminator": own}
     lazy = lazy_weight(state.step, adversary.r1_every, adversary.r1_lazy)
     if lazy:
         values["r1"] = r1_penalty(judges, real, adversary.r1_gamma, adversary.reduction)
         own = own + lazy * values["r1"]
-    (own * share).backward()
-    if any(weights.get(name, 0.0) > 0 for name in ("adversarial", "feature_matching")):
-        judges.requires_grad_(False)
-        with autocast(config, real.device, adversary=True):
-            with torch.no_grad():
-                wanted = judges(real)
-            got = judges(fake)
-        judges.requires_grad_(True)
+    # Both turns judge with the same weights, which change at the end of the step: once is enough.
+    (own * share).backward(inputs=list(judges.parameters()), retain_graph=counts)
+    if counts:
         values["adversarial"] = adversarial_loss(got, adversary.loss, adversary.reduction)
         values["feature_matching"] = feature_matching_loss(wanted, got, adversary.reduction, adversary.feature_error)
     return values

@@ -32,8 +32,8 @@ def test_every_part_does_what_it_says(everything, tmp_path):
         for name, tensor in before.items()
         if torch.equal(tensor, after[name]) and tensor.is_floating_point() and "num_batches" not in name
     ]
-    # What never changes is a table, not a weight.
-    assert [name for name in still if not name.endswith((".window", ".basis"))] == []
+    # What never changes is a table, not a weight, and a judgement's bias while the hinge pushes it up as often as down.
+    assert [name for name in still if not name.endswith((".window", ".basis", ".last.bias"))] == []
     assert all(torch.equal(*pair) for pair in zip(lm.model.parameters(), frozen, strict=True))
     assert all(parameter.grad is None for parameter in lm.model.parameters())
 

@@ -13,9 +13,10 @@ from runs import assert_equal, trainer
 
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.train.__main__ import main
-from soundcodec_llmcodec.train.config import TrainConfigError
+from soundcodec_llmcodec.train.config import OptimizerConfig, TrainConfigError
 from soundcodec_llmcodec.train.distributed import World
 from soundcodec_llmcodec.train.errors import TrainingError
+from soundcodec_llmcodec.train.schedules import LossSchedule, learning_rate_at
 from soundcodec_llmcodec.train.state import checkpoints_in
 from soundcodec_llmcodec.train.trainer import Trainer
 
@@ -69,6 +70,24 @@ def test_discriminators_train_only_once_they_joined(tiny_config, tmp_path):
     assert "adversarial" in run.step().values
     assert not all(torch.equal(p, start[name]) for name, p in judges.named_parameters())
     assert all(p.requires_grad for p in judges.parameters())
+
+
+def test_discriminators_that_join_late_learn_at_rates_of_their_own_clock(tiny_config, tmp_path):
+    """Warm-up and cosine over the rest of the run, from its beginning: not what is left of the codec's rates."""
+    rates = OptimizerConfig(learning_rate=1.0, final_learning_rate=0.1, warmup=10)
+    adversary = dataclasses.replace(tiny_config.adversary, optimizer=rates, lead=100)
+    losses = {**tiny_config.losses, "adversarial": LossSchedule(1.0, start=0.8), "feature_matching": LossSchedule(0.0)}
+    run = trainer(tiny_config, tmp_path, steps=1_000, optimizer=rates, adversary=adversary, losses=losses)
+
+    def at(step: int) -> tuple[float, float]:
+        run.state.step = step
+        codec = run.state.set_rates()
+        return codec, run.state.others["discriminators"].optimizer.param_groups[0]["lr"]
+
+    assert run.config.discriminators_begin == 700
+    assert [at(step)[1] for step in (700, 704, 710, 855)] == pytest.approx([0.1, 0.5, 1.0, 0.55])
+    assert at(999)[1] == pytest.approx(0.1, abs=1e-3)
+    assert at(855)[0] == pytest.approx(learning_rate_at(855, 1_000, 10, 1.0, 0.1)) != at(855)[1]
 
 
 def test_frozen_batch_norms_keep_their_statistics(tiny_config, tmp_path):
