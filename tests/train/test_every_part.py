@@ -68,7 +68,7 @@ def test_one_batch_again_and_again_lowers_every_loss_that_counts(everything, tmp
     # A bank that is full after a step, so that the number of negatives stays the same.
     alignment = dataclasses.replace(everything.language.alignment, bank=2)
     language = dataclasses.replace(everything.language, optimizer=rates, bridge=bridge, alignment=alignment)
-    for name, weight in (("phase", 20.0), ("bridge", 10.0)):
+    for name, weight in (("phase", 20.0), ("bridge", 10.0), ("contrast", 1.0)):
         schedules[name] = dataclasses.replace(schedules[name], weight=weight)
     quiet = dataclasses.replace(everything.noise, share=0.0)
     revival = dataclasses.replace(everything.revival, every=0)
