@@ -41,8 +41,8 @@ def main() -> None:
     target, estimate = (0.1 * torch.randn(shape, device=arguments.device) for _ in range(2))
     time_losses(target, estimate, arguments.repeats)
     print()
-    with torch.autocast(target.device.type, torch.bfloat16, enabled=arguments.precision == "bfloat16"):
-        time_discriminators(target, estimate, arguments.channels, arguments.stft_channels, arguments.repeats)
+    sizes = {"channels": arguments.channels, "stft_channels": arguments.stft_channels}
+    time_discriminators(target, estimate, sizes, arguments.precision == "bfloat16", arguments.repeats)
 
 
 def time_losses(target: Tensor, estimate: Tensor, repeats: int) -> None:
@@ -70,24 +70,26 @@ def reconstruct(parts: list[nn.Module], target: Tensor, estimate: Tensor) -> Non
     torch.stack([part(wanted, got) for part in parts]).sum().backward()
 
 
-def time_discriminators(real: Tensor, fake: Tensor, channels: int, stft_channels: int, repeats: int) -> None:
+def time_discriminators(real: Tensor, fake: Tensor, sizes: dict[str, int], half: bool, repeats: int) -> None:
     print("| kind | parameters | its turn ms | the codec's turn ms | R1 ms |\n| --- | --- | --- | --- | --- |")
     for kind in gan.KINDS:
-        config = gan.DiscriminatorConfig(kinds=(kind,), channels=channels, stft_channels=stft_channels)
+        config = gan.DiscriminatorConfig(kinds=(kind,), **sizes)
         judges = gan.Discriminators(config).to(real.device)
-        both = milliseconds(lambda j=judges: turns(j, real, fake), repeats)
-        own = milliseconds(lambda j=judges: gan.discriminator_loss(j(real), j(fake)).backward(), repeats)
+        both = milliseconds(lambda j=judges: turns(j, real, fake, half), repeats)
+        own = milliseconds(lambda j=judges: turns(j, real, fake, half, codec=False), repeats)
         r1 = milliseconds(lambda j=judges: gan.r1_penalty(j, real, 2.0).backward(), repeats)
         size = sum(parameter.numel() for parameter in judges.parameters())
         times = f"{own:.0f} | {both - own:.0f} | {r1:.0f}"
         print(f"| {kind} | {size:,} | {times} |", flush=True)
 
 
-def turns(judges: gan.Discriminators, real: Tensor, fake: Tensor) -> None:
-    fake = fake.detach().requires_grad_(True)
-    wanted, got = judges(real), judges(fake)
-    gan.discriminator_loss(wanted, got).backward(inputs=list(judges.parameters()), retain_graph=True)
-    (gan.adversarial_loss(got) + gan.feature_matching_loss(wanted, got)).backward(inputs=[fake])
+def turns(judges: gan.Discriminators, real: Tensor, fake: Tensor, half: bool, codec: bool = True) -> None:
+    fake = fake.detach().requires_grad_(codec)
+    with torch.autocast(real.device.type, torch.bfloat16, enabled=half):
+        wanted, got = judges(real), judges(fake)
+    gan.discriminator_loss(wanted, got).backward(inputs=list(judges.parameters()), retain_graph=codec)
+    if codec:
+        (gan.adversarial_loss(got) + gan.feature_matching_loss(wanted, got)).backward(inputs=[fake])
 
 
 def milliseconds(work: Callable[[], None], repeats: int) -> float:
