@@ -2,8 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/train_losses.py --clips 8 --seconds 2
 
-A loss's time is with its own spectra; "all" shares them. A discriminator's turn is its loss on real and fake waves, the
-codec's turn is the adversarial and feature losses down to the waves, and R1 is one penalty. Medians over the repeats.
+A loss's time is with its own spectra; "all" shares them. A discriminator's turn is judging real and fake waves and its
+own loss, the codec's turn is the adversarial and feature losses from these judgements down to the waves (as in a
+training step), and R1 is one penalty. With --precision bfloat16 discriminators run as in a run of that precision.
+Medians over the repeats.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
@@ -38,7 +41,8 @@ def main() -> None:
     target, estimate = (0.1 * torch.randn(shape, device=arguments.device) for _ in range(2))
     time_losses(target, estimate, arguments.repeats)
     print()
-    time_discriminators(target, estimate, arguments.channels, arguments.stft_channels, arguments.repeats)
+    sizes = {"channels": arguments.channels, "stft_channels": arguments.stft_channels}
+    time_discriminators(target, estimate, sizes, arguments.precision == "bfloat16", arguments.repeats)
 
 
 def time_losses(target: Tensor, estimate: Tensor, repeats: int) -> None:
@@ -66,28 +70,26 @@ def reconstruct(parts: list[nn.Module], target: Tensor, estimate: Tensor) -> Non
     torch.stack([part(wanted, got) for part in parts]).sum().backward()
 
 
-def time_discriminators(real: Tensor, fake: Tensor, channels: int, stft_channels: int, repeats: int) -> None:
+def time_discriminators(real: Tensor, fake: Tensor, sizes: dict[str, int], half: bool, repeats: int) -> None:
     print("| kind | parameters | its turn ms | the codec's turn ms | R1 ms |\n| --- | --- | --- | --- | --- |")
     for kind in gan.KINDS:
-        config = gan.DiscriminatorConfig(kinds=(kind,), channels=channels, stft_channels=stft_channels)
+        config = gan.DiscriminatorConfig(kinds=(kind,), **sizes)
         judges = gan.Discriminators(config).to(real.device)
-        turns = (
-            lambda j=judges: gan.discriminator_loss(j(real), j(fake)).backward(),
-            lambda j=judges: codec_turn(j, real, fake),
-            lambda j=judges: gan.r1_penalty(j, real, 2.0).backward(),
-        )
+        both = milliseconds(lambda j=judges: turns(j, real, fake, half), repeats)
+        own = milliseconds(lambda j=judges: turns(j, real, fake, half, codec=False), repeats)
+        r1 = milliseconds(lambda j=judges: gan.r1_penalty(j, real, 2.0).backward(), repeats)
         size = sum(parameter.numel() for parameter in judges.parameters())
-        times = " | ".join(f"{milliseconds(turn, repeats):.0f}" for turn in turns)
+        times = f"{own:.0f} | {both - own:.0f} | {r1:.0f}"
         print(f"| {kind} | {size:,} | {times} |", flush=True)
 
 
-def codec_turn(judges: gan.Discriminators, real: Tensor, fake: Tensor) -> None:
-    judges.requires_grad_(False)
-    with torch.no_grad():
-        wanted = judges(real)
-    got = judges(fake.detach().requires_grad_(True))
-    (gan.adversarial_loss(got) + gan.feature_matching_loss(wanted, got)).backward()
-    judges.requires_grad_(True)
+def turns(judges: gan.Discriminators, real: Tensor, fake: Tensor, half: bool, codec: bool = True) -> None:
+    fake = fake.detach().requires_grad_(codec)
+    with torch.autocast(real.device.type, torch.bfloat16, enabled=half):
+        wanted, got = judges(real), judges(fake)
+    gan.discriminator_loss(wanted, got).backward(inputs=list(judges.parameters()), retain_graph=codec)
+    if codec:
+        (gan.adversarial_loss(got) + gan.feature_matching_loss(wanted, got)).backward(inputs=[fake])
 
 
 def milliseconds(work: Callable[[], None], repeats: int) -> float:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from soundcodec_llmcodec.train.discriminators import (
     KINDS,
@@ -305,6 +307,60 @@ def test_they_learn_to_tell_noise_from_a_tone(kind, loss, noise):
         optimizer.step()
     with torch.no_grad():
         assert discriminators(real)[0][-1].mean() > discriminators(noise(2_000, 99)[None])[0][-1].mean() + 0.5
+
+
+def voices(seed: int, clips: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    """Voiced clips (B, 4000) of random pitch, timbre and phases with some breath, and the same made dull."""
+    drawn = torch.Generator().manual_seed(seed)
+    pitch = 90 + 160 * torch.rand(clips, 1, 1, generator=drawn)
+    number = torch.arange(1, 25)[:, None]
+    size, turn = torch.rand(2, clips, 24, 1, generator=drawn)
+    tones = torch.sin(2 * math.pi * (pitch * number * torch.arange(4_000) / 16_000 + turn)) * size / number
+    real = 0.1 * (tones.sum(dim=1) + 0.05 * torch.randn(clips, 4_000, generator=drawn))
+    return real, functional.avg_pool1d(real, 5, 1, 2)
+
+
+def gap(discriminators: Discriminators) -> float:
+    """How much higher other real clips are judged than their dull ones."""
+    with torch.no_grad():
+        real, fake = (discriminators(waves)[0][-1].mean() for waves in voices(999, 8))
+    return float(real - fake)
+
+
+@every_kind
+def test_they_begin_to_tell_real_from_degraded_within_a_few_steps(kind):
+    """PyTorch's own start of the layers reaches 0.003 (scale) to 0.024 (STFT) in as many steps."""
+    discriminators = made(kind, channels=16, stft_channels=16, periods=(3,), windows=(512,), scales=1)
+    optimizer = torch.optim.AdamW(discriminators.parameters(), 5e-4, betas=(0.8, 0.99))
+    before = gap(discriminators)
+    for step in range(8):
+        real, fake = voices(step)
+        optimizer.zero_grad()
+        discriminator_loss(discriminators(real), discriminators(fake)).backward()
+        optimizer.step()
+    assert gap(discriminators) - before > 0.06
+
+
+@every_kind
+def test_layers_keep_the_size_of_what_passes_them(kind):
+    """So that a judgement depends on the wave from the first step on."""
+    for layers in made(kind, channels=16, stft_channels=16)(voices(0)[0]):
+        sizes = [float(layer.detach().square().mean().sqrt()) for layer in layers[:-1]]
+        assert sizes[-1] / sizes[0] > 0.3, sizes
+
+
+def test_what_stft_discriminators_see_is_as_large_at_each_window():
+    """And faint bins beside loud ones: 40 dB of level are 12 dB of what is seen."""
+    for window in (1024, 256):
+        seen = []
+        part = made("stft", windows=(window,)).parts[0]
+        part.convs[0].register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[0]))
+        wave = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0))
+        for level in (1.0, 1e-2):
+            part(level * wave)
+        size = [float(planes.square().sum(dim=1).sqrt().mean()) for planes in seen]
+        assert size[0] == pytest.approx(1.0, abs=0.1)
+        assert size[1] / size[0] == pytest.approx(0.01**0.3, rel=0.05)
 
 
 def test_configs_are_frozen():
