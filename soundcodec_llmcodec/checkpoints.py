@@ -25,6 +25,8 @@ from torch import Tensor
 from soundcodec_llmcodec.config import CodecConfig, ConfigError
 from soundcodec_llmcodec.files import read_json
 from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.teachers import PREFIX as TEACHER
+from soundcodec_llmcodec.teachers import left_out_tensors, teacher_hash
 from soundcodec_llmcodec.weights_files import CheckpointError, read_tensors
 
 FORMAT = "llmcodec-checkpoint"
@@ -36,6 +38,7 @@ DEFAULT_NAME = "llmcodec"
 WEIGHTS_ENDINGS = (".safetensors", ".pt")
 # In config.json; and the metadata of the weights, which hold all of config.json.
 _HASH_FIELD, _CONFIG_FIELD = "weights_hash", "config"
+_TEACHER_FIELD = "teacher_hash"  # in config.json, where the weights leave the teacher out
 ASSETS = Path(__file__).parent / "assets"
 BUNDLED = ASSETS / DEFAULT_NAME
 BASE_NAME = "llmcodec_base"
@@ -110,6 +113,9 @@ def load(
     described = None if config_path is None else _read_described(config_path)
     tensors, metadata = read_tensors(weights_path)
     config, info = _config_of(described, metadata, config_path or weights_path)
+    if config.semantic is not None and not any(name.startswith(TEACHER) for name in tensors):
+        wanted = described.get(_TEACHER_FIELD) if isinstance(described, dict) else None
+        tensors |= left_out_tensors(config.semantic, wanted, str(weights_path))
     model = build(config, tensors, str(weights_path)).to(device)
     return Checkpoint(config, model, _name_of(text, path), info)
 
@@ -131,8 +137,12 @@ def save(
     model: CodecModel,
     info: Mapping[str, Any] | None = None,
     dtype: torch.dtype = torch.float32,
+    teacher: bool = True,
 ) -> Path:
     """Write `config.json` and `model.safetensors` (floats as `dtype`) into a folder, whole or not at all.
+
+    Without `teacher` a semantic branch's frozen encoder is left out, and named by its hash: who reads the checkpoint
+    needs the teacher's package.
 
     A checkpoint that is there is replaced in one step, when the weights take their place: whoever reads before, or
     after a save that was killed before, has the old one. Raises OSError where it cannot be written.
@@ -153,6 +163,10 @@ def save(
         "info": dict(info or {}),
         _HASH_FIELD: hashed,
     }
+    if not teacher and config.semantic is not None:
+        own = {name.removeprefix(TEACHER): held for name, held in read_back.items() if name.startswith(TEACHER)}
+        described[_TEACHER_FIELD] = teacher_hash(own)
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(TEACHER)}
     text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as scratch:
         # One entry: safetensors writes several in any order, and equal weights should make equal files.

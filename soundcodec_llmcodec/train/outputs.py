@@ -13,8 +13,8 @@ import torch
 from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.train.card import changes, model_card, run_facts, without_folders
 from soundcodec_llmcodec.train.config import TrainConfig, TrainConfigError, make_config
-from soundcodec_llmcodec.train.loss_names import LANGUAGE
 from soundcodec_llmcodec.train.export import export_bundle, export_codec, export_lm, export_published
+from soundcodec_llmcodec.train.loss_names import LANGUAGE
 from soundcodec_llmcodec.train.objectives import Start
 from soundcodec_llmcodec.train.schedules import LossSchedule
 from soundcodec_llmcodec.train.state import FACTS, TrainState, checkpoints_in

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.teachers import PREFIX as TEACHER
+from soundcodec_llmcodec.teachers import load_teacher
 from soundcodec_llmcodec.train.balance import WaveBalance
 from soundcodec_llmcodec.train.config import (
     ADVERSARIAL,
@@ -36,11 +38,8 @@ from soundcodec_llmcodec.train.optimizers import Part, bridge_of_codec, optimize
 from soundcodec_llmcodec.train.prior import CausalPrior
 from soundcodec_llmcodec.train.revival import CodeUsage
 from soundcodec_llmcodec.train.schedules import in_steps
-from soundcodec_llmcodec.train.teachers import load_teacher
 
 STATE_VERSION = 2
-# In the names of what never changes and is in no checkpoint of a run.
-FROZEN = "tokenizer.semantic.encoder."
 TENSORS, FACTS = "state.safetensors", "state.json"
 # What decides the batches and the networks: a resumed run must have the same.
 FIXED: tuple[str, ...] = (
@@ -186,7 +185,7 @@ class TrainState:
             return
         decay = min(self.config.ema_decay, (1 + taken) / (10 + taken))
         ours, theirs = self.average.state_dict(), self.model.state_dict()
-        floats = [name for name, tensor in ours.items() if tensor.is_floating_point() and not name.startswith(FROZEN)]
+        floats = [name for name, tensor in ours.items() if tensor.is_floating_point() and not name.startswith(TEACHER)]
         torch._foreach_lerp_([ours[name] for name in floats], [theirs[name] for name in floats], 1 - decay)
 
     @torch.no_grad()
@@ -216,7 +215,7 @@ class TrainState:
         for name, part in self.parts():
             state = part.state_dict()
             if isinstance(part, CodecModel):
-                state = {key: tensor for key, tensor in state.items() if not key.startswith(FROZEN)}
+                state = {key: tensor for key, tensor in state.items() if not key.startswith(TEACHER)}
             plain[name] = flatten(state, name, tensors)
         save_file(tensors, scratch / TENSORS)
         (scratch / FACTS).write_text(json.dumps(plain), encoding="utf-8")
@@ -253,7 +252,7 @@ class TrainState:
                 # Moments are the past's, hyper-parameters are this config's.
                 saved["param_groups"] = part.state_dict()["param_groups"]
             if isinstance(part, CodecModel):
-                saved = {key: tensor for key, tensor in part.state_dict().items() if key.startswith(FROZEN)} | saved
+                saved = {key: tensor for key, tensor in part.state_dict().items() if key.startswith(TEACHER)} | saved
             part.load_state_dict(saved)
         self.step, self.skipped = plain["step"], plain["skipped"]
 

