@@ -1,4 +1,4 @@
-"""The rows of docs/recipe.md are what they say: one change at a time, on one codec, and the long run is `compact`'s own."""
+"""The rows of docs/recipe.md are what they say: one change at a time, and the long run is `compact`'s own recipe."""
 
 from __future__ import annotations
 
