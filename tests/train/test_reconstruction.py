@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from soundcodec_llmcodec.train import reconstruction
-from soundcodec_llmcodec.train.config import RECONSTRUCTION
+from soundcodec_llmcodec.train.loss_names import RECONSTRUCTION
 from soundcodec_llmcodec.train.reconstruction import KINDS, ReconstructionLosses
 
 
