@@ -112,10 +112,10 @@ def load(
     # The config first: who saves puts it down last, so that a new config is never read with old weights.
     described = None if config_path is None else _read_described(config_path)
     tensors, metadata = read_tensors(weights_path)
-    config, info = _config_of(described, metadata, config_path or weights_path)
+    described = _of_these_weights(described, metadata, config_path or weights_path)
+    config, info = _config_of(described, config_path or weights_path)
     if config.semantic is not None and not any(name.startswith(TEACHER) for name in tensors):
-        wanted = described.get(_TEACHER_FIELD) if isinstance(described, dict) else None
-        tensors |= left_out_tensors(config.semantic, wanted, str(weights_path))
+        tensors |= left_out_tensors(config.semantic, described.get(_TEACHER_FIELD), str(weights_path))
     model = build(config, tensors, str(weights_path)).to(device)
     return Checkpoint(config, model, _name_of(text, path), info)
 
@@ -274,8 +274,8 @@ def _read_described(path: Path) -> Any:
         raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
 
 
-def _config_of(described: Any, metadata: Mapping[str, str], where: Path) -> tuple[CodecConfig, dict[str, Any]]:
-    """The config and information of a checkpoint, by its `config.json` and its weights' metadata."""
+def _of_these_weights(described: Any, metadata: Mapping[str, str], where: Path) -> Any:
+    """What describes a checkpoint, by its `config.json` and its weights' metadata."""
     if described is not None and _CONFIG_FIELD in metadata:
         try:
             held = json.loads(metadata[_CONFIG_FIELD])
@@ -285,7 +285,12 @@ def _config_of(described: Any, metadata: Mapping[str, str], where: Path) -> tupl
             raise CheckpointError(f'{where} is no codec checkpoint: expected "format": "{FORMAT}"')
         if held[_HASH_FIELD] != described.get(_HASH_FIELD):
             # A save is between its two steps, or was killed there: the weights are the new ones, with their config.
-            described = held
+            return held
+    return described
+
+
+def _config_of(described: Any, where: Path) -> tuple[CodecConfig, dict[str, Any]]:
+    """The config and information that a description holds; None is the published codec's."""
     if described is None:
         return CodecConfig.preset("published"), {}
     if not isinstance(described, dict) or described.get("format") != FORMAT:

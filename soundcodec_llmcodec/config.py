@@ -8,58 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from soundcodec_llmcodec.config_parts import (
+    MAX_NUMBER,
+    ConfigError,
+    MagnitudeConfig,
+    SemanticConfig,
+    check_magnitudes,
+    check_number,
+    check_semantic,
+    part,
+)
+
+__all__ = ["CodecConfig", "ConfigError", "MagnitudeConfig", "SemanticConfig"]
+
 CONFIG_VERSION = 1
 # A config may come from anywhere: audio is resampled to its rate, so an absurd one would ask for absurd memory.
 _MAX_SAMPLE_RATE = 192_000
-_MAX_NUMBER = 2**31 - 1
-_MAX_DEPTH = 64
-# A frame's own samples and those that Whisper's window and two convolutions reach on either side.
-_LEAST_SEMANTIC_N_FFT = 1_040
-
-
-class ConfigError(ValueError):
-    """A codec configuration that cannot be built, with what was found and what was expected."""
-
-
-@dataclass(frozen=True)
-class MagnitudeConfig:
-    """What the encoder sees in place of the published log-magnitude and phase: magnitudes alone.
-
-    `bands` mel bands of windows of `window` samples every `hop` samples (their centres spread over a frame's own hop),
-    beside the lowest `low_bins` bins of the codec's own window, which show pitch.
-    """
-
-    window: int = 320
-    hop: int = 80
-    bands: int = 64
-    low_bins: int = 200
-
-
-@dataclass(frozen=True)
-class SemanticConfig:
-    """A frozen speech encoder beside the acoustic features (X-Codec's branch at the input).
-
-    `teacher` names whose weights it has. `layers` are those whose states are taken, 0 being the input of the first.
-    It runs over blocks of `block_frames` frames with `context_frames` more on either side.
-    """
-
-    teacher: str = "whisper-tiny.en"
-    width: int = 384
-    heads: int = 6
-    ffn_width: int = 1_536
-    mels: int = 80
-    layers: tuple[int, ...] = (2, 3, 4)
-    block_frames: int = 96
-    context_frames: int = 32
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", tuple(self.layers))
-
-    def block_around(self, start: int, frames: int) -> tuple[int, int, int]:
-        """(low, high, stop): the block that begins at frame `start` of a clip of so many frames sees [low, high), and
-        gives the states of [start, stop)."""
-        stop = min(frames, start + self.block_frames)
-        return max(0, start - self.context_frames), min(frames, stop + self.context_frames), stop
 
 
 @dataclass(frozen=True)
@@ -92,7 +56,7 @@ class CodecConfig:
 
     def __post_init__(self) -> None:
         for name, kind in _PARTS.items():
-            object.__setattr__(self, name, _part(name, kind, getattr(self, name)))
+            object.__setattr__(self, name, part(name, kind, getattr(self, name)))
         partitions = tuple((str(name), int(start), int(end)) for name, start, end in self.codebook_partitions)
         object.__setattr__(self, "codebook_partitions", partitions)
         _check_numbers(self)
@@ -213,11 +177,7 @@ def _check_numbers(config: CodecConfig) -> None:
         value = getattr(config, field.name)
         if field.name in ("codebook_partitions", *_PARTS) or (field.name == "attention_window" and value is None):
             continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigError(f"{field.name} must be a positive whole number, got {value!r}")
-        most = _MAX_SAMPLE_RATE if field.name == "sample_rate" else _MAX_NUMBER
-        if value > most:
-            raise ConfigError(f"{field.name} must be at most {most:,}, got {value:.4g}")
+        check_number(field.name, value, _MAX_SAMPLE_RATE if field.name == "sample_rate" else MAX_NUMBER)
 
 
 def _check_shapes(config: CodecConfig) -> None:
@@ -230,68 +190,12 @@ def _check_shapes(config: CodecConfig) -> None:
     if config.n_fft < config.hop_length or (config.n_fft - config.hop_length) % 2:
         raise ConfigError(f"n_fft {config.n_fft} minus hop_length {config.hop_length} must be even and not negative")
     if config.magnitudes is not None:
-        _check_magnitudes(config.magnitudes, config)
+        check_magnitudes(config.magnitudes, config)
     if config.semantic is not None:
-        _check_semantic(config.semantic, config)
+        check_semantic(config.semantic, config)
     for name, start, end in config.codebook_partitions:
         if not 0 <= start < end <= config.codebook_size:
             raise ConfigError(f"domain {name!r} has codes [{start}, {end}) outside [0, {config.codebook_size})")
-
-
-def _check_magnitudes(magnitudes: MagnitudeConfig, config: CodecConfig) -> None:
-    for name in ("window", "hop", "bands", "low_bins"):
-        _check_positive(f"magnitudes.{name}", getattr(magnitudes, name))
-    window, hop, spread = magnitudes.window, magnitudes.hop, config.stft_padding
-    if config.hop_length % hop:
-        raise ConfigError(f"magnitudes.hop {hop} does not divide hop_length {config.hop_length}")
-    if (window - hop) % 2 or not 0 <= window - hop <= 2 * spread:
-        raise ConfigError(
-            f"magnitudes.window {window} minus its hop {hop} must be even, and its half within the {spread} samples "
-            f"that n_fft {config.n_fft} shows on each side of a hop"
-        )
-    if magnitudes.bands > window // 2 or magnitudes.low_bins > config.n_fft // 2 + 1:
-        raise ConfigError(
-            f"a window of {window} has up to {window // 2} bands, n_fft {config.n_fft} up to {config.n_fft // 2 + 1} "
-            f"bins; got bands {magnitudes.bands}, low_bins {magnitudes.low_bins}"
-        )
-
-
-def _check_semantic(semantic: SemanticConfig, config: CodecConfig) -> None:
-    for name in ("width", "heads", "ffn_width", "mels", "block_frames"):
-        _check_positive(f"semantic.{name}", getattr(semantic, name))
-    layers, context = semantic.layers, semantic.context_frames
-    whole = [isinstance(x, int) and not isinstance(x, bool) and 0 <= x <= _MAX_DEPTH for x in layers]
-    if not layers or not all(whole) or list(layers) != sorted(set(layers)):
-        raise ConfigError(f"semantic.layers takes numbers of layers from 0 to {_MAX_DEPTH}, rising, got {layers!r}")
-    if isinstance(context, bool) or not isinstance(context, int) or not 0 <= context <= _MAX_NUMBER:
-        raise ConfigError(f"semantic.context_frames must be a whole number of at least 0, got {context!r}")
-    if semantic.width % semantic.heads or semantic.width % 2:
-        raise ConfigError(f"semantic.width {semantic.width} must be even and a multiple of heads {semantic.heads}")
-    if (config.sample_rate, config.hop_length) != (16_000, 320) or config.n_fft < _LEAST_SEMANTIC_N_FFT:
-        raise ConfigError(
-            f"a semantic branch hears 50 frames a second at 16 kHz: it needs sample_rate 16000, hop_length 320 and "
-            f"n_fft of at least {_LEAST_SEMANTIC_N_FFT}, got {config.sample_rate}, {config.hop_length}, {config.n_fft}"
-        )
-
-
-def _check_positive(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_NUMBER:
-        raise ConfigError(f"{name} must be a positive whole number, got {value!r}")
-
-
-def _part(name: str, kind: Any, value: Any) -> Any:
-    """A part of the config from its fields, or as it is."""
-    if value is None or isinstance(value, kind):
-        return value
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{name} takes key: value pairs, got {value!r}")
-    known = {field.name for field in dataclasses.fields(kind)}
-    unknown = sorted(str(key) for key in set(value) - known)
-    if unknown:
-        raise ConfigError(f"unknown keys {unknown} of {name}; known keys are {sorted(known)}")
-    if not isinstance(value.get("layers", ()), (list, tuple)):
-        raise ConfigError(f"{name}.layers takes a list of numbers, got {value['layers']!r}")
-    return kind(**value)
 
 
 _PARTS: dict[str, type] = {"magnitudes": MagnitudeConfig, "semantic": SemanticConfig}

@@ -114,6 +114,12 @@ def _save_onnx(program: Any, path: Path, inputs: tuple[Any, ...], outputs: tuple
 def _check_config(config: CodecConfig) -> None:
     if config.n_fft % 2:
         raise ExportError(f"a codec with an odd n_fft ({config.n_fft}) cannot be exported: its graphs need an even one")
+    semantic = config.semantic
+    if semantic is not None and semantic.context_frames > semantic.block_frames:
+        raise ExportError(
+            f"a semantic branch with more context ({semantic.context_frames} frames) than a block "
+            f"({semantic.block_frames}) cannot be exported: its graph sees the two neighbours of a block only"
+        )
     if config.codebook_size < 2:
         raise ExportError("a codec with one code only cannot be exported: there is no next code to compare with")
 

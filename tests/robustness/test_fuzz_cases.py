@@ -143,6 +143,9 @@ def test_weights_that_are_no_floats_are_refused(tiny_codec, tmp_path, dtype):
         ("attention_window", 2**70, "at most"),
         ("hidden_size", 2**30, "hidden|stft_head|sizes"),
         ("head_dim", 1, "head_dim must be even"),
+        ("semantic", {"block_frames": 2**31 - 1}, "block_frames must be at most"),
+        ("semantic", {"width": 2**30, "heads": 1}, "width must be at most"),
+        ("magnitudes", {"window": 2**30, "hop": 2}, "window"),
         ("codebook_partitions", {"speech": [0, float("inf")]}, "does not describe"),
     ],
 )

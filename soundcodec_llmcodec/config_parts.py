@@ -1,0 +1,125 @@
+"""What an encoder may have beside the published parts: magnitudes in place of phase, and a frozen speech encoder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from soundcodec_llmcodec.config import CodecConfig
+
+MAX_NUMBER = 2**31 - 1
+# Tables of these sizes are made with a model, before its weights are looked at.
+_MAX_MAGNITUDE_N_FFT = 32_768
+_MAX_SEMANTIC = {"width": 2_048, "heads": 2_048, "ffn_width": 16_384, "mels": 256, "block_frames": 2_048}
+_MAX_DEPTH, _MAX_CONTEXT = 64, 2_048
+# A frame's own samples and those that Whisper's window and two convolutions reach on either side.
+_LEAST_SEMANTIC_N_FFT = 1_040
+
+
+class ConfigError(ValueError):
+    """A codec configuration that cannot be built, with what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class MagnitudeConfig:
+    """What the encoder sees in place of the published log-magnitude and phase: magnitudes alone.
+
+    `bands` mel bands of windows of `window` samples every `hop` samples (their centres spread over a frame's own hop),
+    beside the lowest `low_bins` bins of the codec's own window, which show pitch.
+    """
+
+    window: int = 320
+    hop: int = 80
+    bands: int = 64
+    low_bins: int = 200
+
+
+@dataclass(frozen=True)
+class SemanticConfig:
+    """A frozen speech encoder beside the acoustic features (X-Codec's branch at the input).
+
+    `teacher` names whose weights it has. `layers` are those whose states are taken, 0 being the input of the first.
+    It runs over blocks of `block_frames` frames with `context_frames` more on either side.
+    """
+
+    teacher: str = "whisper-tiny.en"
+    width: int = 384
+    heads: int = 6
+    ffn_width: int = 1_536
+    mels: int = 80
+    layers: tuple[int, ...] = (2, 3, 4)
+    block_frames: int = 96
+    context_frames: int = 32
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+
+    def block_around(self, start: int, frames: int) -> tuple[int, int, int]:
+        """(low, high, stop): the block that begins at frame `start` of a clip of so many frames sees [low, high), and
+        gives the states of [start, stop)."""
+        stop = min(frames, start + self.block_frames)
+        return max(0, start - self.context_frames), min(frames, stop + self.context_frames), stop
+
+
+def check_magnitudes(magnitudes: MagnitudeConfig, config: CodecConfig) -> None:
+    for name in ("window", "hop", "bands", "low_bins"):
+        check_number(f"magnitudes.{name}", getattr(magnitudes, name))
+    check_number("n_fft", config.n_fft, _MAX_MAGNITUDE_N_FFT)
+    window, hop, spread = magnitudes.window, magnitudes.hop, config.stft_padding
+    if config.hop_length % hop:
+        raise ConfigError(f"magnitudes.hop {hop} does not divide hop_length {config.hop_length}")
+    if window % 2 or hop % 2 or not 0 <= window - hop <= 2 * spread:
+        raise ConfigError(
+            f"magnitudes.window {window} and its hop {hop} must be even, and half of what the window is longer within "
+            f"the {spread} samples that n_fft {config.n_fft} shows on each side of a hop"
+        )
+    if magnitudes.bands > window // 2 or magnitudes.low_bins > config.n_fft // 2 + 1:
+        raise ConfigError(
+            f"a window of {window} has up to {window // 2} bands, n_fft {config.n_fft} up to {config.n_fft // 2 + 1} "
+            f"bins; got bands {magnitudes.bands}, low_bins {magnitudes.low_bins}"
+        )
+
+
+def check_semantic(semantic: SemanticConfig, config: CodecConfig) -> None:
+    for name, most in _MAX_SEMANTIC.items():
+        check_number(f"semantic.{name}", getattr(semantic, name), most)
+    layers, context = semantic.layers, semantic.context_frames
+    whole = [isinstance(x, int) and not isinstance(x, bool) and 0 <= x <= _MAX_DEPTH for x in layers]
+    if not layers or not all(whole) or list(layers) != sorted(set(layers)):
+        raise ConfigError(f"semantic.layers takes numbers of layers from 0 to {_MAX_DEPTH}, rising, got {layers!r}")
+    if isinstance(context, bool) or not isinstance(context, int) or not 0 <= context <= _MAX_CONTEXT:
+        raise ConfigError(f"semantic.context_frames is a whole number from 0 to {_MAX_CONTEXT:,}, got {context!r}")
+    if semantic.width % semantic.heads or semantic.width % 2 or semantic.width < 4:
+        raise ConfigError(
+            f"semantic.width {semantic.width} must be even, at least 4 and a multiple of heads {semantic.heads}"
+        )
+    if (config.sample_rate, config.hop_length) != (16_000, 320) or config.n_fft < _LEAST_SEMANTIC_N_FFT:
+        raise ConfigError(
+            f"a semantic branch hears 50 frames a second at 16 kHz: it needs sample_rate 16000, hop_length 320 and "
+            f"n_fft of at least {_LEAST_SEMANTIC_N_FFT}, got {config.sample_rate}, {config.hop_length}, {config.n_fft}"
+        )
+
+
+def check_number(name: str, value: Any, most: int = MAX_NUMBER) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{name} must be a positive whole number, got {value!r}")
+    if value > most:
+        raise ConfigError(f"{name} must be at most {most:,}, got {value:.4g}")
+
+
+def part(name: str, kind: Any, value: Any) -> Any:
+    """A part of the config from its fields, or as it is."""
+    if value is None or isinstance(value, kind):
+        return value
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{name} takes key: value pairs, got {value!r}")
+    known = {field.name for field in dataclasses.fields(kind)}
+    unknown = sorted(str(key) for key in set(value) - known)
+    if unknown:
+        raise ConfigError(f"unknown keys {unknown} of {name}; known keys are {sorted(known)}")
+    if not isinstance(value.get("layers", ()), (list, tuple)):
+        raise ConfigError(f"{name}.layers takes a list of numbers, got {value['layers']!r}")
+    return kind(**value)
