@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from soundcodec_llmcodec import checkpoints
+from soundcodec_llmcodec.config import PRESETS, CodecConfig
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.teachers import PREFIX as TEACHER
 from soundcodec_llmcodec.teachers import load_teacher
@@ -92,7 +93,9 @@ class TrainState:
         else:
             loaded = checkpoints.load(config.init)
             if loaded.config != codec:
-                raise TrainConfigError(f"{config.init} is another codec than the config's {config.codec!r}")
+                same = [name for name in PRESETS if CodecConfig.preset(name) == loaded.config]
+                hint = f": it is {same[0]!r}, so set codec={same[0]}" if same else ""
+                raise TrainConfigError(f"{config.init} is another codec than the config's {config.codec!r}{hint}")
             model = loaded.model.requires_grad_(True)
         model = model.to(device)
         if model.tokenizer.semantic is not None:
