@@ -43,6 +43,12 @@ class Teacher:
     licence: str
 
 
+def described(name: str) -> str:
+    """A teacher's source, licence and package; its name alone for one that is not known here."""
+    teacher = TEACHERS.get(name)
+    return name if teacher is None else f"{teacher.source} ({teacher.licence}; package {teacher.package})"
+
+
 def teacher_of(config: SemanticConfig) -> Teacher:
     """The teacher that a config names. Raises TeacherError for an unknown one, or where its package is missing."""
     teacher = TEACHERS.get(config.teacher)

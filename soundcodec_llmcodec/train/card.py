@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from soundcodec_llmcodec.teachers import described
 from soundcodec_llmcodec.train.monitor import duration_text, value_text
 from soundcodec_llmcodec.train.records import LOG, STEP, VALIDATION, read_log
 
@@ -169,6 +170,8 @@ def _overview(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         reach = "the whole clip" if window is None else f"{window} frames to each side"
         depth = f"{codec.encoder_layers} + {codec.decoder_layers} conformer layers"
         rows.append(("architecture", f"width {codec.hidden_size}, {depth}, attention over {reach}"))
+        if codec.semantic is not None:
+            rows.append(("frozen speech encoder", described(codec.semantic.teacher)))
     if "parameters" in facts:
         rows.append(("parameters", f"{int(facts['parameters']):,}"))
     named = {"base_model": "started from", "training_time": "training time"}

@@ -113,6 +113,8 @@ class Trainer:
         The last state is saved in each case.
         """
         facts = {"device": str(self.device), "processes": self.world.size, **self.data_facts()}
+        if self.tools.teacher is not None:
+            facts["teacher_behind"] = self.tools.teacher.teacher_hash
         self.monitor.event("start", self.state.step, **facts)
         with Stopping() as stopping:
             self._loop(stopping, math.inf if max_seconds is None else max_seconds)

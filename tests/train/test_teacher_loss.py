@@ -15,6 +15,7 @@ from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.nn.semantic import SemanticEncoder
+from soundcodec_llmcodec.train.records import read_log
 from soundcodec_llmcodec.train.schedules import LossSchedule
 from soundcodec_llmcodec.train.teacher_loss import TeacherLoss
 
@@ -133,6 +134,8 @@ def test_a_run_with_branch_and_teacher_resumes_bit_for_bit_and_saves_neither(
         name: tensor.clone() for name, tensor in whole.state.model.tokenizer.semantic.encoder.state_dict().items()
     }
     whole.run()
+    (start,) = [row for row in read_log(tmp_path / "whole") if row["event"] == "start"]
+    assert start["teacher_behind"] == teachers.teacher_hash(frozen) == whole.facts["teacher"]
     assert float(whole.state.model.tokenizer.semantic.out.weight.grad.abs().sum()) > 0
     trainer(tiny_config, tmp_path / "parts", **changes | {"steps": 2}).run()
     again = trainer(tiny_config, tmp_path / "parts", **changes)
