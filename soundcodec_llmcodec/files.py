@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,28 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def remove_own(folder: Path, names: Iterable[str]) -> None:
+    """Remove these files from a folder, and the folder where nothing else is in it."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def put_folder(scratch: Path, target: Path, names: Sequence[str]) -> None:
+    """Give a finished folder of these files its name; what else is in a folder of that name stays there.
+
+    The last of `names` says that the folder is whole: it goes first from an older one, and comes last.
+    """
+    remove_own(target, reversed(names))
+    if not target.exists():
+        os.replace(scratch, target)
+        return
+    for name in names:
+        os.replace(scratch / name, target / name)
+    scratch.rmdir()
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -19,6 +19,7 @@ from typing import Any
 import soundfile
 
 from eval.suite_build.pairs import RATE, BuiltPair
+from soundcodec_llmcodec.files import read_json
 
 FORMAT, VERSION = "llmcodec-salmon-suite", 1
 SUITE, METADATA = "suite.json", "metadata.jsonl"
@@ -33,6 +34,10 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
         return
     if not _is_suite(folder):
         raise ValueError(f"{folder} holds something else than a built suite; --out takes a new folder")
+    foreign = _foreign(folder)
+    if foreign:
+        shown = ", ".join(foreign[:3]) + (f" and {len(foreign) - 3} more" if len(foreign) > 3 else "")
+        raise ValueError(f"{folder} holds {shown}, which no build wrote; --out takes a new folder")
     if not overwrite:
         raise ValueError(f"{folder} holds a suite already; --overwrite replaces it, --out takes another folder")
 
@@ -78,6 +83,16 @@ def write_suite(folder: Path, about: Mapping[str, Any]) -> None:
     contents = {"format": FORMAT, "version": VERSION, **about}
     text = json.dumps(contents, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / SUITE).write_text(text + "\n", encoding="utf-8")
+
+
+def _foreign(folder: Path) -> list[str]:
+    """What a suite's folder holds beside the files that its suite.json tells of."""
+    parts = read_json(folder / SUITE).get("parts")
+    ours = {SUITE}
+    for part, size in (parts if isinstance(parts, dict) else {}).items():
+        ours |= {f"{part}/{METADATA}", *(f"{part}/sample_{i}_{k}.wav" for i in range(int(size)) for k in (0, 1))}
+    found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not path.is_dir())
+    return [name for name in found if name not in ours]
 
 
 def _is_suite(folder: Path) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eval import manifest, run_journal
 from eval.run_journal import JournalError, lock
 from experiments.tradeoff.rows import ExperimentError
 from soundcodec_llmcodec.files import written_whole
@@ -100,7 +100,9 @@ def _make_way(stage: Stage, folder: Path) -> None:
             f"{folder.name}: {stage.name} was begun with other settings, or what it starts from has changed; "
             f"remove {folder}, or name another --out"
         )
-    shutil.rmtree(stage.measures, ignore_errors=True)
+    run_journal.discard(stage.measures)
+    manifest.discard(stage.measures)
+    stage.made.unlink(missing_ok=True)
 
 
 def _until(record: Mapping[str, dict[str, Any]], name: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,12 @@ FORMAT_VERSION = 1
 _MODE = 0o644
 # transformers puts a tokenizer's further chat templates there.
 _SUBFOLDERS = ("additional_chat_templates",)
+# What an export writes, and transformers for a language model with its tokenizer.
+_FILES = re.compile(
+    r"README\.md|(config|generation_config|bundle|codec_tokens|token_lm|tokenizer|tokenizer_config|vocab|added_tokens"
+    r"|special_tokens_map)\.json|merges\.txt|tokenizer\.model|chat_template\.(jinja|json)|bundle\.safetensors"
+    r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json"
+)
 
 
 class ExportError(ValueError):
@@ -181,7 +188,8 @@ def _whole_folder(folder: Path, is_earlier: Callable[[Path], bool]) -> Iterator[
     """
     folder = Path(os.path.realpath(folder))
     if folder.exists() and not _replaceable(folder, is_earlier):
-        raise ExportError(f"{folder} is there already and is no earlier export of this kind: name a new folder")
+        raise ExportError(f"{folder} is there already and is no earlier export of this kind, or holds more than one; "
+            "name a new folder"
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     before = folder.with_name(f".{folder.name}.{os.getpid()}.before")
@@ -204,13 +212,14 @@ def _whole_folder(folder: Path, is_earlier: Callable[[Path], bool]) -> Iterator[
 
 
 def _replaceable(folder: Path, is_earlier: Callable[[Path], bool]) -> bool:
-    """Whether a folder is empty, or an earlier export without folders that no export makes."""
+    """Whether a folder is empty, or an earlier export and holds nothing that no export writes."""
     if not folder.is_dir():
         return False
     inside = list(folder.iterdir())
     if not inside:
         return True
-    return is_earlier(folder) and not any(path.is_dir() and path.name not in _SUBFOLDERS for path in inside)
+    ours = (path.name in _SUBFOLDERS if path.is_dir() else _FILES.fullmatch(path.name) for path in inside)
+    return is_earlier(folder) and all(ours)
 
 
 def _has_format(path: Path, name: str) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.config import PRESETS, CodecConfig
+from soundcodec_llmcodec.files import put_folder, remove_own
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.teachers import PREFIX as TEACHER
 from soundcodec_llmcodec.teachers import load_teacher
@@ -222,9 +222,7 @@ class TrainState:
             plain[name] = flatten(state, name, tensors)
         save_file(tensors, scratch / TENSORS)
         (scratch / FACTS).write_text(json.dumps(plain), encoding="utf-8")
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(scratch, target)
+        put_folder(scratch, target, (TENSORS, FACTS))
         return target
 
     def load(self, folder: Path, facts: Mapping[str, Any] | None = None) -> None:
@@ -307,8 +305,6 @@ def checkpoints_in(folder: Path) -> list[Path]:
 
 
 def prune(folder: Path, keep: int) -> None:
-    """Remove all but the newest `keep` checkpoints, and what an interrupted save left."""
-    for path in checkpoints_in(folder)[:-keep]:
-        shutil.rmtree(path)
-    for path in folder.glob(".saving-*"):
-        shutil.rmtree(path)
+    """Remove all but the newest `keep` checkpoints, and what an interrupted save left; only files that a save wrote."""
+    for path in (*checkpoints_in(folder)[:-keep], *folder.glob(".saving-*")):
+        remove_own(path, (FACTS, TENSORS))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from eval import manifest
 from experiments.tradeoff.rows import ExperimentError
 from experiments.tradeoff.running import Stage, recorded, run_row
 
@@ -95,17 +96,19 @@ def test_measures_with_other_settings_are_made_anew_and_the_training_stays(folde
     def measuring(metrics: str) -> Stage:
         def work() -> None:
             calls.append(metrics)
-            (folder / "measured").mkdir()
-            (folder / "measured" / metrics).write_text("")
+            with manifest.written(folder / "measured", metrics) as path:
+                path.write_text("")
 
-        return Stage("measure", folder / "measured", work=work, source=metrics, measures=folder / "measured")
+        made = folder / "measured" / metrics
+        return Stage("measure", made, work=work, source=metrics, measures=folder / "measured")
 
     after = writing(folder / "after", calls)
     run_row([train, measuring("mel"), after], folder, 1)
+    (folder / "measured" / "mine.txt").write_text("somebody's notes")
     for _ in range(2):
         run_row([train, measuring("mel,wer"), after], folder, 1)
     assert calls == ["train", "mel", "after", "mel,wer", "after"]
-    assert [path.name for path in (folder / "measured").iterdir()] == ["mel,wer"]
+    assert {path.name for path in (folder / "measured").iterdir()} == {"mel,wer", "mine.txt", manifest.NAME}
 
 
 def test_what_came_of_a_stage_that_is_done_again_is_done_again(folder):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from soundcodec_llmcodec.files import put_folder, remove_own
 from soundcodec_llmcodec.lm.training.config import LMTrainConfig
 from soundcodec_llmcodec.lm.training.network import Network
 from soundcodec_llmcodec.lm.training.rows import CodebookRows
@@ -92,7 +92,7 @@ class LMState:
     def forget_best(self, folder: Path) -> None:
         """Drop `folder/best`: it was the best of another validation."""
         self.best = None
-        shutil.rmtree(folder / BEST, ignore_errors=True)
+        remove_own(folder / BEST, (BEST_FACTS, BEST_TENSORS))
 
     def save_best(self, folder: Path, bits: float, facts: Mapping[str, Any]) -> None:
         """Write the weights that train to `folder/best`."""
@@ -168,7 +168,5 @@ def _written(
         {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}, scratch / tensors_file
     )
     (scratch / facts_file).write_text(json.dumps(facts), encoding="utf-8")
-    if target.exists():
-        shutil.rmtree(target)
-    os.replace(scratch, target)
+    put_folder(scratch, target, (tensors_file, facts_file))
     return target

@@ -161,6 +161,16 @@ def test_a_folder_with_something_else_is_never_replaced(built, speech_folder, tm
     writing.check_folder(built[0], overwrite=True)
 
 
+def test_a_suites_folder_with_somebody_elses_file_is_never_replaced(tmp_path):
+    with writing.written_whole(tmp_path / "suite") as place:
+        writing.write_part(place / "speaker_consistency", [])
+        writing.write_suite(place, {"parts": {"speaker_consistency": 0}})
+    writing.check_folder(tmp_path / "suite", overwrite=True)
+    (tmp_path / "suite" / "speaker_consistency" / "mine.wav").write_text("mine")
+    with pytest.raises(ValueError, match=r"holds speaker_consistency/mine\.wav, which no build wrote"):
+        writing.check_folder(tmp_path / "suite", overwrite=True)
+
+
 def test_a_build_that_stops_leaves_nothing_and_keeps_the_old_one(tmp_path):
     folder = tmp_path / "suite"
     with writing.written_whole(folder) as place:
