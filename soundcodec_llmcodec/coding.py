@@ -18,6 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.nn.harmonics import Anchor
 from soundcodec_llmcodec.nn.model import CodecModel, framed_samples
 
 CHUNK_FRAMES = 1_536
@@ -118,9 +119,12 @@ def decode(model: CodecModel, codes: Tensor, chunk_frames: int, progress: bool =
             return model.decode(codes[None].to(_device(model)))[0].cpu()
         hop = config.hop_length
         samples = torch.empty(frames * hop)
+        cycles = None  # of the harmonic source at the next chunk's first frame
         for first, last, low, high in chunks(config, frames, "decode", chunk_frames, progress):
-            part = model.decode(codes[None, :, low:high].to(_device(model)))[0]
-            samples[first * hop : last * hop] = part[(first - low) * hop : (last - low) * hop].cpu()
+            anchor = None if cycles is None else Anchor(first - low, cycles)
+            part = model.decode_part(codes[None, :, low:high].to(_device(model)), None, anchor)
+            samples[first * hop : last * hop] = part.samples[0, (first - low) * hop : (last - low) * hop].cpu()
+            cycles = None if part.cycles is None or last == frames else part.cycles[:, last - low]
         return samples
 
 

@@ -18,7 +18,7 @@ from soundcodec_llmcodec import coding
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.export import folder as folders
 from soundcodec_llmcodec.export.folder import ExportError
-from soundcodec_llmcodec.export.runners import OnnxRunner, padded
+from soundcodec_llmcodec.export.runners import Anchored, OnnxRunner, padded
 from soundcodec_llmcodec.llmcodec import LLMCodec
 
 
@@ -134,9 +134,13 @@ class OnnxCodec(LLMCodec):
             return self._decode([codes])[0][:n_samples]
         samples = torch.empty(frames * hop)
         chunks = coding.chunks(config, frames, "decode", self.chunk_frames, progress)
+        cycles = None  # of the harmonic source at the next chunk's first frame
         for first, last, low, high in chunks:
-            part = self._decode([codes[:, low:high]])[0]
-            samples[first * hop : last * hop] = part[(first - low) * hop : (last - low) * hop]
+            anchor = None if cycles is None else Anchored(first - low, cycles)
+            made = self._runner.decode(codes[None, :, low:high].cpu().numpy(), np.array([high - low]), anchor)
+            part = torch.from_numpy(made.samples[0, (first - low) * hop : (last - low) * hop])
+            samples[first * hop : last * hop] = part
+            cycles = None if made.cycles is None or last == frames else made.cycles[:, last - low]
         return samples[:n_samples]
 
     def decode_codes_batch(
@@ -171,6 +175,6 @@ class OnnxCodec(LLMCodec):
     def _decode(self, codes: Sequence[Tensor]) -> list[Tensor]:
         """For each codes (Q, F_i) its samples (F_i * hop,)."""
         batch, frames = padded([item.cpu().numpy() for item in codes])
-        samples = self._runner.decode(batch, frames)
+        samples = self._runner.decode(batch, frames).samples
         hop = self.config.hop_length
         return [torch.from_numpy(row[: n * hop].copy()) for row, n in zip(samples, frames.tolist(), strict=True)]

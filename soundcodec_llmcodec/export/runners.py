@@ -24,14 +24,28 @@ class Encoded(NamedTuple):
     margins: np.ndarray
 
 
+class Anchored(NamedTuple):
+    """The cycles (B,) float64 of a harmonic source at the centre of a frame."""
+
+    frame: int
+    cycles: np.ndarray
+
+
+class Synthesized(NamedTuple):
+    """Samples (B, F * hop) float32, and a harmonic source's cycles at the frames' centres (B, F) float64, if any."""
+
+    samples: np.ndarray
+    cycles: np.ndarray | None = None
+
+
 class Runner(Protocol):
     """The encoder and the decoder of one export."""
 
     def encode(self, samples: np.ndarray, lengths: np.ndarray, code_range: np.ndarray) -> Encoded:
         """Samples (B, S) float32, lengths (B,) int64 and the range of codes (2,) int64 to `Encoded`."""
 
-    def decode(self, codes: np.ndarray, frames: np.ndarray) -> np.ndarray:
-        """Codes (B, Q, F) int64 with frames (B,) int64 to samples (B, F * hop) float32."""
+    def decode(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
+        """Codes (B, Q, F) int64 with frames (B,) int64 to `Synthesized`; of stretches of clips where anchored."""
 
 
 class OnnxRunner:
@@ -62,9 +76,12 @@ class OnnxRunner:
         given = {"samples": samples, "lengths": lengths, "code_range": code_range}
         return Encoded(*self._encoder.run([name for name, _, _ in folders.ENCODER_OUTPUTS], given))
 
-    def decode(self, codes: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    def decode(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
         """As `Runner` says."""
-        return self._decoder.run(["samples"], {"codes": codes, "frames": frames})[0]
+        given = {"codes": codes, "frames": frames}
+        if any(taken.name == "cycles" for taken in self._decoder.get_inputs()):
+            given["frame"], given["cycles"] = _anchored(anchor, len(codes))
+        return Synthesized(*self._decoder.run(None, given))
 
 
 class TorchExportRunner:
@@ -73,7 +90,9 @@ class TorchExportRunner:
     def __init__(self, encoder: str | os.PathLike[str], decoder: str | os.PathLike[str]) -> None:
         """Load two `.pt2` files."""
         self._encoder: Any = torch.export.load(Path(encoder)).module()
-        self._decoder: Any = torch.export.load(Path(decoder)).module()
+        program = torch.export.load(Path(decoder))
+        self._anchors = len(program.graph_signature.user_inputs) > len(folders.DECODER_INPUTS)
+        self._decoder: Any = program.module()
 
     def encode(self, samples: np.ndarray, lengths: np.ndarray, code_range: np.ndarray) -> Encoded:
         """As `Runner` says."""
@@ -81,10 +100,17 @@ class TorchExportRunner:
             found = self._encoder(*(torch.from_numpy(array) for array in (samples, lengths, code_range)))
         return Encoded(*(tensor.numpy() for tensor in found))
 
-    def decode(self, codes: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    def decode(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
         """As `Runner` says."""
+        given = [codes, frames, *(_anchored(anchor, len(codes)) if self._anchors else ())]
         with torch.no_grad():
-            return self._decoder(torch.from_numpy(codes), torch.from_numpy(frames)).numpy()
+            made = self._decoder(*(torch.from_numpy(array) for array in given))
+        return Synthesized(*(tensor.numpy() for tensor in (made if isinstance(made, tuple) else (made,))))
+
+
+def _anchored(anchor: Anchored | None, items: int) -> tuple[np.ndarray, np.ndarray]:
+    frame, cycles = (0, np.zeros(items)) if anchor is None else anchor
+    return np.array([frame], dtype=np.int64), np.asarray(cycles, dtype=np.float64)
 
 
 def padded(items: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
