@@ -75,7 +75,7 @@ def check(codec: LLMCodec, runner: Runner) -> Agreement:
         batch, frames = padded([references[index].numpy() for index in group])
         if not np.array_equal(found.frames, frames) or found.codes.shape != batch.shape:
             raise ExportError(f"the exported encoder has other frames than the codec on {where}; report this as a bug")
-        decoded = runner.decode(batch, frames).samples
+        decoded = runner.decode(batch, frames)
         for row, index in enumerate(group):
             codes = references[index]
             ties, wrong = differences(codec, clips[index], torch.from_numpy(found.codes[row, :, : codes.shape[1]]))

@@ -137,7 +137,7 @@ class OnnxCodec(LLMCodec):
         cycles = None  # of the harmonic source at the next chunk's first frame
         for first, last, low, high in chunks:
             anchor = None if cycles is None else Anchored(first - low, cycles)
-            made = self._runner.decode(codes[None, :, low:high].cpu().numpy(), np.array([high - low]), anchor)
+            made = self._runner.decode_part(codes[None, :, low:high].cpu().numpy(), np.array([high - low]), anchor)
             part = torch.from_numpy(made.samples[0, (first - low) * hop : (last - low) * hop])
             samples[first * hop : last * hop] = part
             cycles = None if made.cycles is None or last == frames else made.cycles[:, last - low]
@@ -175,6 +175,6 @@ class OnnxCodec(LLMCodec):
     def _decode(self, codes: Sequence[Tensor]) -> list[Tensor]:
         """For each codes (Q, F_i) its samples (F_i * hop,)."""
         batch, frames = padded([item.cpu().numpy() for item in codes])
-        samples = self._runner.decode(batch, frames).samples
+        samples = self._runner.decode(batch, frames)
         hop = self.config.hop_length
         return [torch.from_numpy(row[: n * hop].copy()) for row, n in zip(samples, frames.tolist(), strict=True)]

@@ -44,8 +44,11 @@ class Runner(Protocol):
     def encode(self, samples: np.ndarray, lengths: np.ndarray, code_range: np.ndarray) -> Encoded:
         """Samples (B, S) float32, lengths (B,) int64 and the range of codes (2,) int64 to `Encoded`."""
 
-    def decode(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
-        """Codes (B, Q, F) int64 with frames (B,) int64 to `Synthesized`; of stretches of clips where anchored."""
+    def decode(self, codes: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """Codes (B, Q, F) int64 with frames (B,) int64 to samples (B, F * hop) float32."""
+
+    def decode_part(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
+        """The same of stretches of clips, with what the next stretch needs."""
 
 
 class OnnxRunner:
@@ -76,7 +79,11 @@ class OnnxRunner:
         given = {"samples": samples, "lengths": lengths, "code_range": code_range}
         return Encoded(*self._encoder.run([name for name, _, _ in folders.ENCODER_OUTPUTS], given))
 
-    def decode(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
+    def decode(self, codes: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """As `Runner` says."""
+        return self.decode_part(codes, frames).samples
+
+    def decode_part(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
         """As `Runner` says."""
         given = {"codes": codes, "frames": frames}
         if any(taken.name == "cycles" for taken in self._decoder.get_inputs()):
@@ -100,7 +107,11 @@ class TorchExportRunner:
             found = self._encoder(*(torch.from_numpy(array) for array in (samples, lengths, code_range)))
         return Encoded(*(tensor.numpy() for tensor in found))
 
-    def decode(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
+    def decode(self, codes: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """As `Runner` says."""
+        return self.decode_part(codes, frames).samples
+
+    def decode_part(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
         """As `Runner` says."""
         given = [codes, frames, *(_anchored(anchor, len(codes)) if self._anchors else ())]
         with torch.no_grad():
