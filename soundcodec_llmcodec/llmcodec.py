@@ -6,7 +6,8 @@ Letters: C channels, Q codebook levels, S samples, F frames.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from numbers import Integral
 from typing import Any
 
@@ -80,7 +81,7 @@ class LLMCodec:
     @classmethod
     def random(cls, config: CodecConfig, seed: int = 0) -> LLMCodec:
         """An untrained codec with seeded weights (the global random state is left as it was)."""
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), _float32_on_the_cpu():
             torch.manual_seed(seed)
             return cls(config, CodecModel(config).eval().requires_grad_(False), name=f"random-{seed}")
 
@@ -299,3 +300,18 @@ class LLMCodec:
         stacked = np.stack([channel[:needed].numpy() for channel in channels])
         fitted = audio_io.fit_length(audio_io.resample(stacked, own, rate), length)
         return fitted[0] if len(channels) == 1 else fitted
+
+
+@contextmanager
+def _float32_on_the_cpu() -> Iterator[None]:
+    """New parameters are float32 and on the CPU, whatever the caller's defaults and modes."""
+    before = torch.get_default_dtype()
+    # A process's threads share the default type: it is touched only where it is another.
+    if before != torch.float32:
+        torch.set_default_dtype(torch.float32)
+    try:
+        with torch.device("cpu"), torch.inference_mode(False):
+            yield
+    finally:
+        if before != torch.float32:
+            torch.set_default_dtype(before)

@@ -97,7 +97,7 @@ class OnnxCodec(LLMCodec):
         frames = config.frames(samples.shape[0])
         if frames <= self.chunk_frames:
             return self._encode([samples], domain)[0][0]
-        codes = torch.empty(config.num_quantizers, frames, dtype=torch.int64)
+        codes = torch.empty(config.num_quantizers, frames, dtype=torch.int64, device="cpu")
         chunks = coding.chunks(config, frames, "encode", self.chunk_frames, progress)
         for first, last, low, high in chunks:
             # The graph reflects each chunk at its ends; that reaches less far than the context that is cut off.
@@ -132,7 +132,7 @@ class OnnxCodec(LLMCodec):
         config, hop, frames = self.config, self.config.hop_length, codes.shape[1]
         if frames <= self.chunk_frames:
             return self._decode([codes])[0][:n_samples]
-        samples = torch.empty(frames * hop)
+        samples = torch.empty(frames * hop, dtype=torch.float32, device="cpu")
         chunks = coding.chunks(config, frames, "decode", self.chunk_frames, progress)
         for first, last, low, high in chunks:
             part = self._decode([codes[:, low:high]])[0]

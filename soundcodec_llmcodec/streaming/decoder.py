@@ -148,4 +148,4 @@ class StreamDecoder(Stream):
         return parse_codes(tokens, self.model.config.codebook_size, self.model.config.num_quantizers)
 
     def _none(self) -> Tensor:
-        return torch.zeros(self.model.config.num_quantizers, 0, dtype=torch.int64)
+        return torch.zeros(self.model.config.num_quantizers, 0, dtype=torch.int64, device="cpu")

@@ -35,7 +35,7 @@ class ExactDecoder:
         self.model = model
         self.chunk_frames = chunk_frames
         self.overlap = overlapping_frames(model.config)
-        self.codes = torch.zeros(model.config.num_quantizers, 0, dtype=torch.int64)
+        self.codes = torch.zeros(model.config.num_quantizers, 0, dtype=torch.int64, device="cpu")
         self.conformer = ConformerStream(model.token2wav.conformer)
         # Features of frames whose samples are not out, and before them of those whose windows reach into theirs.
         self.features = next(model.parameters()).new_zeros(1, 0, model.config.hidden_size)
@@ -44,7 +44,7 @@ class ExactDecoder:
     def push(self, codes: Tensor, last: bool) -> Tensor:
         """Codes (Q, F) to the samples that are ready."""
         self.codes = torch.cat((self.codes, codes), dim=1)
-        parts = [torch.zeros(0)]
+        parts = [torch.zeros(0, dtype=torch.float32, device="cpu")]
         while self.codes.shape[1] >= self.chunk_frames:
             step, self.codes = self.codes[:, : self.chunk_frames], self.codes[:, self.chunk_frames :]
             parts.append(self._step(step, False))
@@ -61,7 +61,7 @@ class ExactDecoder:
         waiting = self.features.shape[1] - self.past
         ready = waiting if last else max(0, waiting - self.overlap)
         if not ready:
-            return torch.zeros(0)
+            return torch.zeros(0, dtype=torch.float32, device="cpu")
         hop = self.model.config.hop_length
         samples = self.model.token2wav.istft_head(self.features)[0, self.past * hop : (self.past + ready) * hop]
         gone = max(0, self.past + ready - self.overlap)
