@@ -146,7 +146,9 @@ def test_both_layouts_give_the_same_channels(channels):
         np.testing.assert_array_equal(clip.samples, samples)
 
 
-@pytest.mark.parametrize("shape", [(2, 2), (2, 8), (8, 8), (1, 3), (9, 9), (9, 500), (1, 1, 500), (2, 1, 500)])
+@pytest.mark.parametrize(
+    "shape", [(2, 2), (2, 8), (8, 8), (1, 3), (9, 9), (9, 500), (9, 9, 500), (1, 9, 9), (2, 1, 500)]
+)
 def test_unclear_shapes_are_refused_by_name(shape):
     with pytest.raises(AudioError, match=str(shape).replace("(", r"\(").replace(")", r"\)")):
         as_clip(np.zeros(shape, dtype=np.float32), 16_000)

@@ -6,6 +6,7 @@ Letters: Q codebook levels, F frames, S samples.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -139,7 +140,7 @@ class StreamDecoder(Stream):
         if isinstance(data, Integral) and not isinstance(data, bool):
             data = [int(data)]
         if not isinstance(data, (torch.Tensor, np.ndarray)):
-            return (self._none() if isinstance(data, (list, tuple)) and not data else self._parsed(data)), ""
+            return (self._none() if isinstance(data, Sequence) and not data else self._parsed(data)), ""
         if data.ndim == 0:
             data = data.reshape(1)
         return (self._none() if 0 in data.shape else self._parsed(data)), ""
