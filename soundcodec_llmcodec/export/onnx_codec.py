@@ -19,6 +19,7 @@ from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.export import folder as folders
 from soundcodec_llmcodec.export.folder import ExportError
 from soundcodec_llmcodec.export.runners import OnnxRunner, padded
+from soundcodec_llmcodec.forking import one_thread_after_forks
 from soundcodec_llmcodec.llmcodec import LLMCodec
 
 
@@ -43,6 +44,7 @@ class OnnxCodec(LLMCodec):
 
         Raises ExportError where the folder is no whole ONNX export, ImportError without the extra `onnx`.
         """
+        one_thread_after_forks()
         described, self.config = folders.read_description(folder, folders.ONNX)
         self.name = str(described.get("codec_name"))
         self.info = dict(described.get("info") or {})

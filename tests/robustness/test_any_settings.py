@@ -1,4 +1,4 @@
-"""What a caller set for a process (default types, devices, autocast, gradients, threads) changes no token and no sample."""
+"""What a caller set (default types, devices, autocast, gradients, threads) changes no token and no sample."""
 
 from __future__ import annotations
 
