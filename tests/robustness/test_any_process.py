@@ -10,6 +10,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.superb import Codec
 
 RATE = 16_000
+ROOT = Path(__file__).parents[2]
 
 
 def clips(noise, count: int = 3) -> list[np.ndarray]:
@@ -159,6 +161,22 @@ def test_datasets_maps_with_processes_and_finds_its_cache(tiny_codec, noise):
     found = rows.map(functools.partial(tokenized, tiny_codec), num_proc=2)["ids"]
     assert list(found) == [tiny_codec.encode(clip, RATE).unit.tolist() for clip in given]
     assert Hasher.hash(tiny_codec) == Hasher.hash(LLMCodec.random(tiny_codec.config))
+
+
+def test_the_pages_program_runs_as_it_stands(tmp_path):
+    page = (ROOT / "docs" / "processes.md").read_text(encoding="utf-8")
+    program = page.split("```python\n")[1].split("```")[0]
+    (tmp_path / "program.py").write_text(program + "    print(len(units), units[0].dtype)\n", encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [sys.executable, tmp_path / "program.py"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert run.stdout.strip() == "1 torch.int64", run.stderr[-2_000:]
 
 
 # -- after threads -----------------------------------------------------------------------------------------------------
