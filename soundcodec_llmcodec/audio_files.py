@@ -147,19 +147,22 @@ def write_audio(path: Any, samples: Any, sampling_rate: int, *, subtype: str | N
     array = array[None] if array.ndim == 1 else array
     if array.ndim != 2 or array.dtype.kind != "f":
         raise AudioError(f"expected float samples (S,) or (C, S) to write, got {array.dtype} {array.shape}")
+    rate = whole_number(sampling_rate)
+    if rate is None:
+        raise AudioError(f"the sampling rate must be one whole number of Hz, got {sampling_rate!r}")
     check_ending(path)
     ending = Path(path).suffix.lower()
     subtype = subtype or _SUBTYPES[ending]
     with written_whole(path) as temporary, _Output(temporary) as output:
         try:
             form = _CONTAINERS.get(ending, ending[1:].upper())
-            with soundfile.SoundFile(output, "w", sampling_rate, len(array), subtype, format=form) as file:
+            with soundfile.SoundFile(output, "w", rate, len(array), subtype, format=form) as file:
                 for start in range(0, array.shape[1], _BLOCK):
                     file.write(_encoded(array[:, start : start + _BLOCK].T, file.subtype))
                     output.check()
         except (soundfile.SoundFileError, ValueError, TypeError, AssertionError) as error:
             output.check()
-            raise AudioError(f"cannot write {os.fspath(path)} at {sampling_rate} Hz: {error}") from error
+            raise AudioError(f"cannot write {os.fspath(path)} at {rate} Hz: {error}") from error
         # What is written when the file is closed may fail too, and libsndfile does not tell.
         output.check()
 

@@ -18,6 +18,7 @@ import torch
 
 from soundcodec_llmcodec import bitpack
 from soundcodec_llmcodec.audio_files import AudioError, check_rate
+from soundcodec_llmcodec.by_value import PickledByValue
 from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.scalars import whole_number
 from soundcodec_llmcodec.token_ids import TokenError, parse_codes, token_text
@@ -38,7 +39,7 @@ class TokenFileError(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Tokens:
+class Tokens(PickledByValue):
     """A clip's tokens: `codes` int64 (C, Q, F), and how to make audio of them again.
 
     `n_samples` and `sampling_rate` (Hz) are the original clip's, which decoding gives back. `codebook_size`,

@@ -10,6 +10,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,24 @@ def test_a_stream_says_that_it_stays(tiny_codec):
                 send(stream)
 
 
+def test_what_workers_give_back_costs_no_file_descriptor(tiny_codec, noise):
+    """multiprocessing's own pickler sends a bare tensor by one, of which a process has a thousand."""
+    registered = Codec(codec=tiny_codec)
+    item = {"audio": {"array": noise(9_000).numpy(), "sampling_rate": RATE}}
+    tokens = tiny_codec.encode(noise(9_000), RATE)
+    for given in (tokens, registered.extract_unit(item), registered.batch_extract_unit([item, item])):
+        assert bytes(ForkingPickler.dumps(given)) == pickle.dumps(given)
+        for again in (pickle.loads(pickle.dumps(given)), copy.copy(given), copy.deepcopy(given)):
+            assert type(again) is type(given)
+            assert repr(again) == repr(given)
+    for again in (pickle.loads(pickle.dumps(tokens)), copy.copy(tokens), copy.deepcopy(tokens)):
+        assert again == tokens
+        np.testing.assert_array_equal(tiny_codec.decode(again), tiny_codec.decode(tokens))
+    many = pickle.loads(pickle.dumps(registered.batch_extract_unit([item, item])))
+    assert all(torch.equal(unit, tokens.unit) for unit in many.units)
+    assert many.stuff_for_synth[1].unit.dtype == torch.int64
+
+
 # -- in workers --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
 def test_workers_of_every_kind_give_the_same_tokens(tiny_codec, noise, method):
@@ -166,7 +185,7 @@ def test_datasets_maps_with_processes_and_finds_its_cache(tiny_codec, noise):
 def test_the_pages_program_runs_as_it_stands(tmp_path):
     page = (ROOT / "docs" / "processes.md").read_text(encoding="utf-8")
     program = page.split("```python\n")[1].split("```")[0]
-    (tmp_path / "program.py").write_text(program + "    print(len(units), units[0].dtype)\n", encoding="utf-8")
+    (tmp_path / "program.py").write_text(program + "    print(len(tokens), tokens[0].unit.dtype)\n", encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     run = subprocess.run(
         [sys.executable, tmp_path / "program.py"],
