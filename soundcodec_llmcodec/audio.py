@@ -234,7 +234,10 @@ def _numbers(audio: Any) -> np.ndarray:
         tensor = audio.detach().cpu()
         array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor.resolve_conj().resolve_neg()).numpy()
     elif isinstance(audio, (list, tuple)) and any(getattr(part, "ndim", 0) for part in audio):
-        raise AudioError("a list of arrays is a batch, not one audio; stack the channels of one audio into one array")
+        raise AudioError(
+            "a list of arrays is a batch, not one audio: encode_batch() takes it; or stack one audio's channels to "
+            "one array"
+        )
     elif isinstance(audio, (list, tuple)) or hasattr(audio, "__array__") or hasattr(audio, "typecode"):
         try:
             array = np.asarray(audio)

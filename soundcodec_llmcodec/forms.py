@@ -62,6 +62,8 @@ def clips_of(audios: Any) -> list[Any]:
     attributes = ("read", "get_all_samples", "sample_rate")
     if isinstance(audios, kinds) or any(hasattr(audios, name) for name in attributes) or audio_io.pair_of(audios):
         raise AudioError(f"expected several clips, got one {type(audios).__name__}; use encode(), or put it in a list")
+    if not isinstance(audios, Iterable):
+        raise AudioError(f"expected several clips, got {type(audios).__name__}")
     shape = tuple(getattr(audios, "shape", ()))
     columns = len(shape) == 2 and shape[1] <= audio_io.MAX_CHANNELS < shape[0]
     clips = [] if columns else list(audios)
@@ -86,8 +88,9 @@ def token_clips_of(tokens: Any) -> list[Any]:
 
     Raises TokenError for the tokens of one clip.
     """
-    clips = [] if isinstance(tokens, (Tokens, str)) else list(tokens)
-    if isinstance(tokens, (Tokens, str)) or _is_number(clips):
+    single = isinstance(tokens, (Tokens, str, bytes, Mapping)) or not isinstance(tokens, Iterable)
+    clips = [] if single else list(tokens)
+    if single or _is_number(clips):
         raise TokenError(f"expected the tokens of several clips, got one {type(tokens).__name__}; use decode()")
     return clips
 

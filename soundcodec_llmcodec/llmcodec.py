@@ -77,7 +77,9 @@ class LLMCodec:
         Raises checkpoints.CheckpointError when it is not found or holds other weights than its config describes.
         """
         check_optimize(optimize)
-        loaded = checkpoints.load(path_or_repo, revision=revision, local_files_only=local_files_only, device=device)
+        # Weights that can be trained on, also where the caller is in inference mode.
+        with torch.inference_mode(False):
+            loaded = checkpoints.load(path_or_repo, revision=revision, local_files_only=local_files_only, device=device)
         return cls(loaded.config, loaded.model, name=loaded.name, info=loaded.info, optimize=optimize)
 
     @classmethod

@@ -76,8 +76,10 @@ def _whole_numbers(tokens: Any) -> np.ndarray:
             raise TokenError("tokens must be whole numbers, got booleans")
         try:
             ids = np.asarray(tokens) if flat else np.zeros(0, dtype=np.int64)
-        except (ValueError, RuntimeError) as error:
-            raise TokenError(f"the list of tokens is ragged or not all whole numbers: {error}") from error
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TokenError(
+                f"the list of tokens is ragged or not all whole numbers ({error}); decode_batch() takes several clips"
+            ) from error
         if ids.dtype.kind == "f" and all(isinstance(token, (int, np.integer)) for token in flat):
             # numpy makes floats of whole numbers that only together exceed 64 bits.
             ids = np.array(tokens, dtype=object)

@@ -130,11 +130,17 @@ def test_batches_of_tokens_in_every_form(tiny_codec):
         for found, right in zip(tiny_codec.decode_batch(form), expected, strict=True):
             np.testing.assert_allclose(found, right, atol=1e-6)
     tokens = tiny_codec.encode(np.zeros(640), 16_000)
-    for one in (tokens, ids[0], ids[0].tolist(), range(3), "<CODEC_1>"):
+    for one in (tokens, ids[0], ids[0].tolist(), range(3), "<CODEC_1>", 5, None, {"ids": [1]}):
         with pytest.raises(TokenError, match=r"several clips.*decode\(\)"):
             tiny_codec.decode_batch(one)
-    with pytest.raises(TokenError, match="decode_batch"):
-        tiny_codec.decode(ids[:, None])
+    for several in (ids[:, None], [tokens, tokens], [[1, 2], [3]]):
+        with pytest.raises(TokenError, match="decode_batch"):
+            tiny_codec.decode(several)
+    with pytest.raises(AudioError, match="encode_batch"):
+        tiny_codec.encode([np.zeros(640), np.zeros(640)], 16_000)
+    for neither in (5, None):
+        with pytest.raises(AudioError, match="several clips"):
+            tiny_codec.encode_batch(neither, 16_000)
 
 
 def test_nothing_that_is_given_is_changed(tiny_codec, noise):

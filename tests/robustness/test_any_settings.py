@@ -118,6 +118,7 @@ def test_no_setting_changes_the_codec_that_is_loaded(setting, semantic_codec, no
         seeded = LLMCodec.random(semantic_codec.config)
     for made in (codec, seeded):
         assert made.weights_hash == semantic_codec.weights_hash
+        assert not any(value.is_inference() for value in made.model.parameters())
         buffers = dict(semantic_codec.model.named_buffers())
         for buffer, tensor in made.model.named_buffers():
             assert torch.equal(tensor, buffers[buffer]), buffer
