@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import numbers
 import os
 import warnings
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import soundfile
 import torch
 
 from soundcodec_llmcodec.files import written_whole
+from soundcodec_llmcodec.scalars import whole_number
 
 MIN_RATE = 8_000
 MAX_RATE = 192_000
@@ -42,23 +42,27 @@ class AudioError(ValueError):
 def check_rate(rate: Any, known: Any = None) -> int:
     """The sampling rate in Hz as an int, checked; `known` is the rate that the audio itself states.
 
-    Raises AudioError where no rate is given, the two differ, or it is not a whole number from 8,000 to 192,000.
+    A rate may come in any form that `scalars.whole_number` reads. Raises AudioError where no rate is given, the two
+    differ, or it is not a whole number from 8,000 to 192,000.
     """
-    for value in (rate, known):
-        if value is None:
-            continue
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real) or not float(value).is_integer():
-            raise AudioError(f"the sampling rate must be a whole number of Hz, got {value!r}")
-        if not MIN_RATE <= float(value) <= MAX_RATE:
-            raise AudioError(
-                f"the sampling rate must be {MIN_RATE:,} to {MAX_RATE:,} Hz, got {value!r}; resample audio of any "
-                f"other rate first"
-            )
-    if rate is None and known is None:
+    rates = [_whole_rate(value) for value in (rate, known) if value is not None]
+    if not rates:
         raise AudioError("the sampling rate is missing; give it in Hz")
-    if rate is not None and known is not None and rate != known:
-        raise AudioError(f"sampling_rate={rate} was given for audio that states {known} Hz")
-    return int(known if rate is None else rate)
+    if rates[0] != rates[-1]:
+        raise AudioError(f"sampling_rate={rates[0]} was given for audio that states {rates[-1]} Hz")
+    return rates[0]
+
+
+def _whole_rate(value: Any) -> int:
+    found = whole_number(value)
+    if found is None:
+        raise AudioError(f"the sampling rate must be one whole number of Hz, got {value!r}")
+    if not MIN_RATE <= found <= MAX_RATE:
+        raise AudioError(
+            f"the sampling rate must be {MIN_RATE:,} to {MAX_RATE:,} Hz, got {value!r}; resample audio of any other "
+            f"rate first"
+        )
+    return found
 
 
 def check_finite(samples: np.ndarray, start: int = 0) -> None:
@@ -143,19 +147,22 @@ def write_audio(path: Any, samples: Any, sampling_rate: int, *, subtype: str | N
     array = array[None] if array.ndim == 1 else array
     if array.ndim != 2 or array.dtype.kind != "f":
         raise AudioError(f"expected float samples (S,) or (C, S) to write, got {array.dtype} {array.shape}")
+    rate = whole_number(sampling_rate)
+    if rate is None:
+        raise AudioError(f"the sampling rate must be one whole number of Hz, got {sampling_rate!r}")
     check_ending(path)
     ending = Path(path).suffix.lower()
     subtype = subtype or _SUBTYPES[ending]
     with written_whole(path) as temporary, _Output(temporary) as output:
         try:
             form = _CONTAINERS.get(ending, ending[1:].upper())
-            with soundfile.SoundFile(output, "w", sampling_rate, len(array), subtype, format=form) as file:
+            with soundfile.SoundFile(output, "w", rate, len(array), subtype, format=form) as file:
                 for start in range(0, array.shape[1], _BLOCK):
                     file.write(_encoded(array[:, start : start + _BLOCK].T, file.subtype))
                     output.check()
         except (soundfile.SoundFileError, ValueError, TypeError, AssertionError) as error:
             output.check()
-            raise AudioError(f"cannot write {os.fspath(path)} at {sampling_rate} Hz: {error}") from error
+            raise AudioError(f"cannot write {os.fspath(path)} at {rate} Hz: {error}") from error
         # What is written when the file is closed may fail too, and libsndfile does not tell.
         output.check()
 

@@ -146,7 +146,9 @@ def test_both_layouts_give_the_same_channels(channels):
         np.testing.assert_array_equal(clip.samples, samples)
 
 
-@pytest.mark.parametrize("shape", [(2, 2), (2, 8), (8, 8), (1, 3), (9, 9), (9, 500), (1, 1, 500), (2, 1, 500)])
+@pytest.mark.parametrize(
+    "shape", [(2, 2), (2, 8), (8, 8), (1, 3), (9, 9), (9, 500), (9, 9, 500), (1, 9, 9), (2, 1, 500)]
+)
 def test_unclear_shapes_are_refused_by_name(shape):
     with pytest.raises(AudioError, match=str(shape).replace("(", r"\(").replace(")", r"\)")):
         as_clip(np.zeros(shape, dtype=np.float32), 16_000)
@@ -177,6 +179,16 @@ def test_mono_is_the_mean_of_the_channels():
 
 
 # -- rates -------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("rate", [24_000.0, np.int64(24_000), np.array([24_000]), torch.tensor(24_000)], ids=repr)
+def test_rates_to_write_at_in_every_form(tmp_path, rate):
+    write_audio(tmp_path / "a.wav", noise(100), rate)
+    assert soundfile.info(tmp_path / "a.wav").samplerate == 24_000
+    for bad in (24_000.5, "24000", None):
+        with pytest.raises(AudioError, match="whole number of Hz"):
+            write_audio(tmp_path / "b.wav", noise(100), bad)
+    assert not (tmp_path / "b.wav").exists()
+
+
 @pytest.mark.parametrize(
     "rate", [None, 0, -16_000, 7_999, 192_001, 16_000.5, float("nan"), float("inf"), "16000", True]
 )

@@ -15,6 +15,9 @@ import torch
 from soundcodec_llmcodec.export import folder as folders
 from soundcodec_llmcodec.export.folder import INSTALL
 
+# Sessions of a process that this one was forked from.
+_OF_PARENTS: list[Any] = []
+
 
 class Encoded(NamedTuple):
     """Codes (B, Q, F) int64, each item's frames (B,) int64, and margins (B, Q, F) float32."""
@@ -63,19 +66,41 @@ class OnnxRunner:
         providers: tuple[str, ...] = ("CPUExecutionProvider",),
     ) -> None:
         """Load two files; `threads` None leaves their number to onnxruntime. Raises ImportError without the extra."""
+        self._given = (os.path.abspath(encoder), os.path.abspath(decoder), threads, providers)
+        self._open()
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """What is pickled: where the graphs are, and how to run them."""
+        return self._given
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._given = state
+        self._open()
+
+    def _open(self) -> None:
         try:
             import onnxruntime
         except ImportError as error:
             raise ImportError(f"running an ONNX export needs the package onnxruntime: {INSTALL}") from error
+        encoder, decoder, threads, providers = self._given
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; its warnings are about the graph's own tidiness
         if threads is not None:
             options.intra_op_num_threads = threads
-        self._encoder = onnxruntime.InferenceSession(os.fspath(encoder), options, providers=list(providers))
-        self._decoder = onnxruntime.InferenceSession(os.fspath(decoder), options, providers=list(providers))
+        self._encoder = onnxruntime.InferenceSession(encoder, options, providers=list(providers))
+        self._decoder = onnxruntime.InferenceSession(decoder, options, providers=list(providers))
+        self._process = os.getpid()
+
+    def _reopen_after_a_fork(self) -> None:
+        """A forked child has none of the sessions' threads, and would wait for them for ever."""
+        if self._process != os.getpid():
+            # Kept: their end would wait for those threads as well.
+            _OF_PARENTS.extend((self._encoder, self._decoder))
+            self._open()
 
     def encode(self, samples: np.ndarray, lengths: np.ndarray, code_range: np.ndarray) -> Encoded:
         """As `Runner` says."""
+        self._reopen_after_a_fork()
         given = {"samples": samples, "lengths": lengths, "code_range": code_range}
         return Encoded(*self._encoder.run([name for name, _, _ in folders.ENCODER_OUTPUTS], given))
 
@@ -85,6 +110,7 @@ class OnnxRunner:
 
     def decode_part(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
         """As `Runner` says."""
+        self._reopen_after_a_fork()
         given = {"codes": codes, "frames": frames}
         if any(taken.name == "cycles" for taken in self._decoder.get_inputs()):
             given["frame"], given["cycles"] = _anchored(anchor, len(codes))

@@ -28,7 +28,7 @@ class STFT(nn.Module):
         super().__init__()
         self.n_fft = n_fft
         self.hop_length = hop_length
-        self.register_buffer("window", torch.hann_window(n_fft))
+        self.register_buffer("window", torch.hann_window(n_fft, dtype=torch.float32))
 
     def forward(self, samples: Tensor) -> Tensor:
         """(B, (F - 1) * hop + N) float32 samples to (B, F, N + 2): log(|X| + 1e-5), then phase in radians."""
@@ -75,8 +75,12 @@ class MagnitudeHead(nn.Module):
         self.register_buffer(
             "filters", mel_filters(config.sample_rate, magnitudes.window, magnitudes.bands), persistent=False
         )
-        self.register_buffer("window", torch.hann_window(magnitudes.window, device="cpu"), persistent=False)
-        self.register_buffer("long_window", torch.hann_window(config.n_fft, device="cpu"), persistent=False)
+        self.register_buffer(
+            "window", torch.hann_window(magnitudes.window, dtype=torch.float32, device="cpu"), persistent=False
+        )
+        self.register_buffer(
+            "long_window", torch.hann_window(config.n_fft, dtype=torch.float32, device="cpu"), persistent=False
+        )
         self.inp = nn.Linear(self.per_frame * magnitudes.bands + magnitudes.low_bins, config.hidden_size)
 
     def forward(self, padded: Tensor) -> Tensor:
@@ -110,7 +114,7 @@ class ISTFT(nn.Module):
         super().__init__()
         self.n_fft = n_fft
         self.hop_length = hop_length
-        self.register_buffer("window", torch.hann_window(n_fft))
+        self.register_buffer("window", torch.hann_window(n_fft, dtype=torch.float32))
 
     def forward(self, spectrum: Tensor, frame_mask: Tensor | None = None) -> Tensor:
         """(B, F, N / 2 + 1) complex to (B, F * hop) float32.

@@ -41,7 +41,7 @@ class ExactDecoder:
         self.model = model
         self.chunk_frames = chunk_frames
         self.overlap = synthesis_overlap(model.config)
-        self.codes = torch.zeros(model.config.num_quantizers, 0, dtype=torch.int64)
+        self.codes = torch.zeros(model.config.num_quantizers, 0, dtype=torch.int64, device="cpu")
         self.conformer = ConformerStream(model.token2wav.conformer)
         # Features of frames whose samples are not out, and before them of those whose windows reach into theirs.
         self.features = next(model.parameters()).new_zeros(1, 0, model.config.hidden_size)
@@ -51,7 +51,7 @@ class ExactDecoder:
     def push(self, codes: Tensor, last: bool) -> Tensor:
         """Codes (Q, F) to the samples that are ready."""
         self.codes = torch.cat((self.codes, codes), dim=1)
-        parts = [torch.zeros(0)]
+        parts = [torch.zeros(0, dtype=torch.float32, device="cpu")]
         while self.codes.shape[1] >= self.chunk_frames:
             step, self.codes = self.codes[:, : self.chunk_frames], self.codes[:, self.chunk_frames :]
             parts.append(self._step(step, False))
@@ -68,7 +68,7 @@ class ExactDecoder:
         waiting = self.features.shape[1] - self.past
         ready = waiting if last else max(0, waiting - self.overlap)
         if not ready:
-            return torch.zeros(0)
+            return torch.zeros(0, dtype=torch.float32, device="cpu")
         hop = self.model.config.hop_length
         anchor = None if self.cycles is None else Anchor(self.past, self.cycles)
         decoded = self.model.token2wav.synthesize(self.features, None, anchor)

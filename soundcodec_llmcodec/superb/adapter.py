@@ -62,6 +62,22 @@ class Codec:
         self.sampling_rate = self.codec.config.sample_rate
         self.setting = self.name
 
+    def __repr__(self) -> str:
+        domain = "" if self.domain is None else f", domain {self.domain!r}"
+        return f"Codec({self.setting!r}, {self.codec!r}{domain})"
+
+    def to(self, device: str) -> Codec:
+        """Move the model to a device, in place, and return the codec. Raises as `LLMCodec.to`."""
+        self.codec.to(device)
+        self.device = str(self.codec.device)
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To be pickled and copied: classes of `codec_class` have no module where a name would find them."""
+        cls = type(self)
+        made_here = cls is not Codec and cls is codec_class(cls.name)
+        return (_without_loading, (cls.name if made_here else cls,), vars(self).copy())
+
     def is_1d(self) -> bool:
         """Whether a unit is (F,), which is so for codecs with one level."""
         return self.codec.config.num_quantizers == 1
@@ -143,6 +159,12 @@ class Codec:
 def codec_class(name: str) -> type[Codec]:
     """The class `Codec` for one of checkpoints.NAMES: without arguments, it loads that codec."""
     return type("Codec", (Codec,), {"name": name, "__module__": __name__, "__doc__": Codec.__doc__})
+
+
+def _without_loading(which: str | type[Codec]) -> Codec:
+    """A codec of that name or class before anything is in it."""
+    cls = codec_class(which) if isinstance(which, str) else which
+    return cls.__new__(cls)
 
 
 def _item(data: Any) -> Mapping[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import multiprocessing
+import pickle
 import re
 import shutil
 
@@ -79,6 +82,31 @@ def test_a_batch_of_unequal_lengths_gives_each_what_it_has_alone(pair, noise):
     )
     for audio, codes in zip(onnx.decode_codes_batch(expected), expected, strict=True):
         torch.testing.assert_close(audio, codec.decode_codes(codes), atol=1e-4, rtol=0)
+
+
+def test_an_exported_codec_travels_to_workers_forked_ones_too(exported, noise):
+    """onnxruntime's sessions cannot be pickled, and a forked child that used its parent's would wait for ever."""
+    codec, clip = OnnxCodec(exported, threads=2), noise(12_345)
+    tokens = codec.encode(clip, 16_000)
+    for again in (pickle.loads(pickle.dumps(codec)), copy.deepcopy(codec)):
+        assert again.encode(clip, 16_000) == tokens
+    forked = multiprocessing.get_context("fork").Pool(1, initializer=_hold, initargs=(codec,))
+    with forked as pool:
+        assert pool.apply_async(_encoded, (clip,)).get(120) == tokens
+    assert codec.encode(clip, 16_000) == tokens
+    assert (codec.sample_rate, codec.frame_rate) == (16_000, 50.0)
+    assert repr(codec).startswith("OnnxCodec('random-0', 16000 Hz")
+
+
+_HELD: list[OnnxCodec] = []
+
+
+def _hold(codec: OnnxCodec) -> None:
+    _HELD.append(codec)
+
+
+def _encoded(clip: torch.Tensor):
+    return _HELD[0].encode(clip, 16_000)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7])
