@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import numbers
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
 import torch
 
+from soundcodec_llmcodec.containers import Link, View, found_start, links, read_at, tags_end, what_it_is
 from soundcodec_llmcodec.files import written_whole
 
 MIN_RATE = 8_000
@@ -21,6 +23,11 @@ MAX_RATE = 192_000
 # Loud float audio may peak at 2 or 3; what is beyond this was never scaled.
 _MAX_PEAK = 10.0
 _BLOCK = 1 << 18
+# A few kilobytes of compressed silence can become gigabytes. So many numbers (256 MiB) every file may hold, and beyond
+# that so many for each of its bytes; the quietest recordings that were met have some 900.
+_FREE_NUMBERS = 1 << 26
+_NUMBERS_A_BYTE = 2_000
+_HEADERLESS = (".raw", ".pcm", ".sw", ".s16", ".vox", ".gsm")
 _SUBTYPES = {
     ".wav": "PCM_16",
     ".flac": "PCM_16",
@@ -84,41 +91,160 @@ def warn_if_unscaled(peak: float) -> None:
         )
 
 
+class SoundReader:
+    """A sound file from its first sample to its last; `opened` makes one.
+
+    `samplerate` is in Hz; `frames` the samples of each channel that its header states, None where it states none;
+    `n_bytes` how large the file is; `format` and `subtype` are libsndfile's names.
+    """
+
+    def __init__(self, file: BinaryIO, parts: Sequence[Link]) -> None:
+        """Raises soundfile.SoundFileError where the first part cannot be opened, and AudioError for its rate."""
+        self._file, self._parts, self._opened_parts = file, list(parts), 0
+        self._sound = self._next()
+        self.samplerate, self.channels = check_rate(self._sound.samplerate), int(self._sound.channels)
+        self.format, self.subtype = self._sound.format, self._sound.subtype
+        self.n_bytes = self._parts[-1].stop
+        self.frames: int | None = self._stated if len(parts) == 1 else None
+
+    def read(self, frames: int) -> np.ndarray:
+        """The next samples float32 (S, C), S <= frames, and 0 only at the end. Raises AudioError for what is damaged,
+        and where a part has another rate or other channels than the first."""
+        while True:
+            block = self._read_part(frames)
+            if len(block) or self._opened_parts == len(self._parts):
+                return block
+            self._sound.close()
+            self._sound = self._next()
+            shape, expected = (self._sound.samplerate, self._sound.channels), (self.samplerate, self.channels)
+            if shape != expected:
+                raise AudioError(
+                    f"it is {len(self._parts)} recordings in one file, of {expected[0]} Hz with {expected[1]} channels "
+                    f"and of {shape[0]} Hz with {shape[1]}; take them apart first"
+                )
+
+    def close(self) -> None:
+        """Close what is open, but not the caller's file."""
+        self._sound.close()
+
+    def _next(self) -> _Sequential:
+        part = self._parts[self._opened_parts]
+        self._view = View(self._file, part)
+        sound = _Sequential(self._view)
+        self._opened_parts, self._done = self._opened_parts + 1, 0
+        self._stated = part.samples if part.patches or part.samples else int(sound.frames)
+        return sound
+
+    def _read_part(self, frames: int) -> np.ndarray:
+        # First what is stated and then what is beyond it: an error there takes nothing away.
+        rest = (self._stated or 0) - self._done
+        block = np.full((min(frames, rest) if rest > 0 else frames, self.channels), np.nan, np.float32)
+        try:
+            block = self._sound.read(len(block), dtype="float32", always_2d=True, out=block)
+        except soundfile.SoundFileError:
+            # What was decoded before the error is in the block; a file that ends too early is read as far as it goes.
+            block = block[: int(np.isnan(block[:, 0]).argmax())]
+            if not self._view.is_at_end or not self._done + len(block):
+                raise
+            warnings.warn(
+                f"after {self._done + len(block)} samples the sound file is cut short, or something that cannot be "
+                f"decoded follows: not read",
+                stacklevel=5,
+            )
+            self._view.seek(0, os.SEEK_END)
+        if self._view.error is not None:
+            raise self._view.error
+        self._done += len(block)
+        return block
+
+
+class _Sequential(soundfile.SoundFile):
+    """A sound file that is only read onward: the library would seek after each block, which fails or changes samples
+    where a header states a false length."""
+
+    def seekable(self) -> bool:
+        return False
+
+
 @contextlib.contextmanager
-def opened(source: Any) -> Iterator[soundfile.SoundFile]:
-    """The sound file `source` (a path or an open binary file), with the library's errors as AudioError."""
-    name = "the sound file"
-    if isinstance(source, (str, os.PathLike)):
-        name = os.fspath(source)
-        if os.path.isdir(source):
-            raise AudioError(f"{name} is a folder, not a sound file")
-        if not os.path.exists(source):
-            raise FileNotFoundError(f"no sound file {name!r}; text is taken as a path")
-        if os.path.isfile(source) and os.path.getsize(source) == 0:
+def opened(source: Any) -> Iterator[SoundReader]:
+    """The sound file `source` (a path or an open binary file), with the library's errors as AudioError.
+
+    What it is follows from its bytes alone, so that a path and the bytes of its file read alike.
+    """
+    with contextlib.ExitStack() as stack:
+        name = "the sound file"
+        if isinstance(source, (str, os.PathLike)):
+            name = os.fspath(source)
+            if os.path.isdir(source):
+                raise AudioError(f"{name} is a folder, not a sound file")
+            if not os.path.exists(source):
+                raise FileNotFoundError(f"no sound file {name!r}; text is taken as a path")
+            source = stack.enter_context(open(source, "rb"))
+        source, size = _measured(source)
+        if size == 0:
             raise AudioError(f"{name} is empty (0 bytes)")
+        try:
+            reader = _reader(source, size, name)
+            stack.callback(reader.close)
+            yield reader
+        except soundfile.SoundFileError as error:
+            reason = getattr(error, "error_string", str(error))
+            raise AudioError(f"cannot read {name} as audio: {reason}") from error
+        except AudioError as error:
+            raise AudioError(f"{name}: {error}") from error
+
+
+def _measured(file: Any) -> tuple[Any, int]:
+    """The file, one that can be searched also where a pipe was given, and its size in bytes."""
+    if hasattr(file, "seekable") and not file.seekable():
+        file = io.BytesIO(file.read())
+    file.seek(0, os.SEEK_END)
+    return file, int(file.tell())
+
+
+def _reader(file: Any, stop: int, name: str) -> SoundReader:
+    """A reader of a file that may have tags or junk before its audio. Raises AudioError, soundfile.SoundFileError."""
+    start = tags_end(file, stop)
+    reason = what_it_is(read_at(file, start, 16))
+    if reason is not None:
+        raise AudioError(reason)
     try:
-        with soundfile.SoundFile(source) as file:
-            check_rate(file.samplerate)
-            yield file
-    except soundfile.SoundFileError as error:
-        raise AudioError(f"cannot read {name} as audio: {error}") from error
-    except AudioError as error:
-        raise AudioError(f"{name}: {error}") from error
+        return SoundReader(file, links(file, start, stop))
+    except soundfile.SoundFileError:
+        begin = found_start(file, start, stop)
+        if begin is not None:
+            return SoundReader(file, links(file, begin, stop))
+        if Path(name).suffix.lower() in _HEADERLESS:
+            raise AudioError(
+                "it has no header that tells its rate and format; read its numbers, as with numpy.fromfile(path, "
+                "'<i2'), and give them with their sampling rate"
+            ) from None
+        raise
 
 
-def blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    """The file's samples as finite float32 blocks (S, C). Raises AudioError where there are none."""
+def blocks(file: SoundReader) -> Iterator[np.ndarray]:
+    """The file's samples as finite float32 blocks (S, C).
+
+    Raises AudioError where there are none, and for a file that becomes many times larger than any recording does.
+    """
     done, peak = 0, 0.0
     # A header may claim a thousand channels: a block holds so many numbers, however they are shared out.
     frames = max(1, _BLOCK // max(1, file.channels // 2))
-    while len(block := file.read(frames, dtype="float32", always_2d=True)):
+    most = max(_FREE_NUMBERS, file.n_bytes * _NUMBERS_A_BYTE)
+    while len(block := file.read(frames)):
         check_finite(block.T, done)
         done, peak = done + len(block), max(peak, peak_of(block))
+        if done * file.channels > most:
+            raise AudioError(
+                f"its {file.n_bytes} bytes hold more than {most // file.channels} samples of {file.channels} channels, "
+                f"which no recording does; it would fill the memory"
+            )
         yield block
     warn_if_unscaled(peak)
     if done == 0:
         raise AudioError("it has no samples")
-    if done < file.frames:
+    if file.frames is not None and done < file.frames:
         warnings.warn(f"the audio file states {file.frames} samples but holds {done}: it is cut short", stacklevel=3)
 
 

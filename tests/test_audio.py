@@ -314,7 +314,7 @@ def test_unreadable_files(tmp_path):
             read(tmp_path / "slow.wav")
         soundfile.write(tmp_path / "cut.flac", noise(50_000), 16_000)
         (tmp_path / "cut.flac").write_bytes((tmp_path / "cut.flac").read_bytes()[:20_000])
-        with pytest.raises(AudioError, match=r"cut.flac"):
+        with pytest.warns(UserWarning, match="cut short"):
             read(tmp_path / "cut.flac")
     with pytest.raises(AudioError):
         as_clip(b"not audio")
