@@ -204,7 +204,7 @@ def _clip_of_file(source: Any, sampling_rate: int | None) -> Clip:
         # A bytearray grows in place, so that no second copy of a long file is made.
         data = bytearray()
         for block in blocks(file):
-            data += memoryview(block).cast("B")
+            data += block.tobytes()
         samples = np.frombuffer(data, dtype=np.float32).reshape(-1, file.channels)
     return Clip(np.ascontiguousarray(samples.T), rate)
 

@@ -174,7 +174,8 @@ def opened(source: Any) -> Iterator[SoundReader]:
     """
     with contextlib.ExitStack() as stack:
         name = "the sound file"
-        if isinstance(source, (str, os.PathLike)):
+        is_path = isinstance(source, (str, os.PathLike))
+        if is_path:
             name = os.fspath(source)
             if os.path.isdir(source):
                 raise AudioError(f"{name} is a folder, not a sound file")
@@ -192,7 +193,7 @@ def opened(source: Any) -> Iterator[SoundReader]:
             reason = getattr(error, "error_string", str(error))
             raise AudioError(f"cannot read {name} as audio: {reason}") from error
         except AudioError as error:
-            raise AudioError(f"{name}: {error}") from error
+            raise AudioError(f"{name}: {error}" if is_path else str(error)) from error
 
 
 def _measured(file: Any) -> tuple[Any, int]:

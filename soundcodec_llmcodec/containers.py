@@ -93,7 +93,7 @@ class View(io.RawIOBase):
 
 
 def links(file: BinaryIO, start: int, stop: int) -> list[Link]:
-    """The streams of [start, stop), one after another: a single one but for chained Ogg and joined MP3 or FLAC files."""
+    """The streams of [start, stop), one after another: a single one but for chained Ogg, joined MP3 and FLAC files."""
     head = read_at(file, start, 16)
     if head[:4] in (b"RIFF", b"RIFX") and head[8:12] == b"WAVE":
         return [Link(start, stop, _wave_patches(file, start, stop))]

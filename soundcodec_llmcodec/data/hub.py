@@ -1,0 +1,68 @@
+"""Data sets through Hugging Face's library: saved on this disk, or on the hub. Audio is read as it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from soundcodec_llmcodec.data.rows import COLUMNS, DataError, require_audio
+from soundcodec_llmcodec.data.tables import batch_rows
+
+_ROWS_AT_ONCE = 32
+Splits = Mapping[str, tuple[int, Callable[[], Iterator[dict[str, Any]]]]]
+
+
+def saved_splits(folder: Path) -> tuple[Splits, str]:
+    """(size, rows) of each split of a folder that `save_to_disk` wrote, and its revision. Raises DataError."""
+    datasets = _library(str(folder))
+    try:
+        loaded = datasets.load_from_disk(str(folder))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {folder} as a saved data set: {error}") from error
+    return _splits(loaded, str(folder), "all", folder)
+
+
+def hub_splits(name: str, split: str | None) -> tuple[Splits, str]:
+    """(size, rows) of each split, or of the one named, of a data set of the hub, and its revision.
+
+    `name` is owner/name or owner/name/configuration. Raises DataError.
+    """
+    datasets = _library(name)
+    owner, title, *configuration = name.split("/")
+    try:
+        loaded = datasets.load_dataset(f"{owner}/{title}", *configuration, split=split)
+    except (OSError, ValueError) as error:  # a ConnectionError is an OSError
+        raise DataError(
+            f"the data set {name!r} is neither a folder here nor to be had from the hub: {error}"
+        ) from error
+    return _splits(loaded, name, split or "all", Path())
+
+
+def _splits(loaded: Any, where: str, only: str, root: Path) -> tuple[Splits, str]:
+    import datasets
+
+    by_split = loaded if isinstance(loaded, datasets.DatasetDict) else {only: loaded}
+    found = {str(name): (len(data), _rows(data, f"{where} {name}", root)) for name, data in by_split.items()}
+    return found, ",".join(f"{name}={data._fingerprint}" for name, data in by_split.items())
+
+
+def _rows(data: Any, where: str, root: Path) -> Callable[[], Iterator[dict[str, Any]]]:
+    require_audio(data.column_names, where)
+    columns = [name for name in dict.fromkeys(COLUMNS) if name in data.column_names]
+    # As Arrow's own values: the library would decode audio, by a package that need not be there.
+    stored = data.select_columns(columns).with_format("arrow")
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for batch in stored.iter(_ROWS_AT_ONCE):
+            yield from batch_rows(batch, (root,))
+
+    return rows
+
+
+def _library(where: str) -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise DataError(f"reading {where!r} needs the package datasets: pip install -e '.[train]'") from error
+    return datasets
