@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from soundcodec_llmcodec import audio as audio_io
 from soundcodec_llmcodec import checkpoints, coding, streaming
-from soundcodec_llmcodec.audio import Clip
+from soundcodec_llmcodec.audio import AudioError, Clip
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.nn.precision import check_optimize, optimized
@@ -143,18 +143,29 @@ class LLMCodec:
         sampling_rates: Sequence[int | None] | int | None = None,
         *,
         domain: str | None = None,
-    ) -> list[Tokens]:
-        """`encode` of each, in order; lengths and rates may differ, and each item's tokens are those it has alone."""
+        on_unreadable: Literal["raise", "return"] = "raise",
+    ) -> list[Any]:
+        """`encode` of each, in order; lengths and rates may differ, and each item's tokens are those it has alone.
+
+        With on_unreadable="return", an item that cannot be read costs only itself: its error, with the reason, is in
+        its place.
+        """
         one_for_all = sampling_rates is None or isinstance(sampling_rates, Integral)
         rates: list[Any] = [sampling_rates] * len(audios) if one_for_all else list(sampling_rates)  # type: ignore[arg-type]
         if len(rates) != len(audios):
             raise ValueError(f"{len(audios)} clips came with {len(rates)} sampling rates")
-        prepared = []
+        prepared: list[Any] = []
         for index, (audio, rate) in enumerate(zip(audios, rates, strict=True)):
-            with coding.naming(index, len(audios)):
-                prepared.append(self._prepare(audio, rate, False))
-        codes = self.encode_samples_batch([channels[0] for channels, _, _ in prepared], domain=domain)
-        return [self._tokens([item], n, rate) for item, (_, n, rate) in zip(codes, prepared, strict=True)]
+            try:
+                with coding.naming(index, len(audios)):
+                    prepared.append(self._prepare(audio, rate, False))
+            except (AudioError, OSError) as error:
+                if on_unreadable == "raise":
+                    raise
+                prepared.append(error)
+        readable = [item for item in prepared if not isinstance(item, Exception)]
+        codes = iter(self.encode_samples_batch([channels[0] for channels, _, _ in readable], domain=domain))
+        return [item if isinstance(item, Exception) else self._tokens([next(codes)], *item[1:]) for item in prepared]
 
     def decode(
         self,

@@ -8,19 +8,57 @@ from typing import Any
 
 from soundcodec_llmcodec.data.rows import COLUMNS, DataError, require_audio
 from soundcodec_llmcodec.data.tables import batch_rows
+from soundcodec_llmcodec.files import read_json
 
 _ROWS_AT_ONCE = 32
-Splits = Mapping[str, tuple[int, Callable[[], Iterator[dict[str, Any]]]]]
+Split = tuple[int, Callable[[], Iterator[dict[str, Any]]]]
+Splits = Mapping[str, Split]
 
 
 def saved_splits(folder: Path) -> tuple[Splits, str]:
     """(size, rows) of each split of a folder that `save_to_disk` wrote, and its revision. Raises DataError."""
+    names = read_split_names(folder)
+    found: dict[str, Split] = {}
+    prints = []
+    for name, place in {"all": folder}.items() if names is None else {name: folder / name for name in names}.items():
+        loaded = _saved(place)
+        # The library cannot load what it saved of no rows.
+        found[name] = (0, lambda: iter(())) if loaded is None else (len(loaded), _rows(loaded, str(place), folder))
+        prints.append(f"{name}={None if loaded is None else loaded._fingerprint}")
+    return found, ",".join(prints)
+
+
+def read_split_names(folder: Path) -> list[str] | None:
+    """The splits of a saved data set; None where it is a single one. Raises DataError."""
+    path = folder / "dataset_dict.json"
+    if not path.is_file():
+        return None
+    try:
+        return [str(name) for name in read_json(path)["splits"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"cannot read {path} as the splits of a saved data set: {error!r}") from error
+
+
+def _saved(folder: Path) -> Any:
+    """A saved split, None for one of no rows."""
     datasets = _library(str(folder))
     try:
-        loaded = datasets.load_from_disk(str(folder))
+        return datasets.load_from_disk(str(folder))
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {folder} as a saved data set: {error}") from error
-    return _splits(loaded, str(folder), "all", folder)
+    except IndexError as error:
+        if list(folder.glob("*.arrow")) and not _is_empty(folder):
+            raise DataError(f"cannot read {folder} as a saved data set: {error!r}") from error
+        return None
+
+
+def _is_empty(folder: Path) -> bool:
+    import pyarrow as pa
+
+    try:
+        return all(pa.ipc.open_stream(str(path)).read_all().num_rows == 0 for path in folder.glob("*.arrow"))
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def hub_splits(name: str, split: str | None) -> tuple[Splits, str]:

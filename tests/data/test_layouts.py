@@ -324,6 +324,22 @@ def assert_matches(pattern: str, text: str) -> None:
         raise ValueError(text)
 
 
+def test_a_saved_split_of_no_rows_is_told_apart_from_a_damaged_one(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    saved(tmp_path / "set", {"audio": both(), "id": list(NAMES)})
+    some = datasets.load_from_disk(str(tmp_path / "set"))["dev"]
+    datasets.DatasetDict({"dev": some, "none": some.select([])}).save_to_disk(str(tmp_path / "two"))
+    loaded = corpora.load(str(tmp_path / "two"))
+    assert {name: split.size for name, split in loaded.splits.items()} == {"dev": 3, "none": 0}
+    with pytest.raises(DataError, match="none has no rows"):
+        loaded.check(loaded.chosen(None))
+    with pytest.raises(DataError, match="has no rows"):
+        open_dataset(f"{tmp_path / 'two'}:none")
+    next((tmp_path / "two" / "dev").glob("*.arrow")).write_bytes(b"broken")
+    with pytest.raises(DataError, match="cannot read"):
+        list(open_dataset(str(tmp_path / "two")).rows())
+
+
 def test_several_splits_read_as_one_are_told_apart_by_their_names(tmp_path):
     put(tmp_path / "train.parquet", table(both()))
     put(tmp_path / "test.parquet", table(both()))
