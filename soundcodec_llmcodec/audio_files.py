@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 import torch
 
-from soundcodec_llmcodec.containers import Link, View, found_start, links, read_at, tags_end, what_it_is
+from soundcodec_llmcodec.containers import HEAD_BYTES, Link, View, found_start, links, read_at, tags_end, what_it_is
 from soundcodec_llmcodec.files import written_whole
 
 MIN_RATE = 8_000
@@ -207,7 +207,7 @@ def _measured(file: Any) -> tuple[Any, int]:
 def _reader(file: Any, stop: int, name: str) -> SoundReader:
     """A reader of a file that may have tags or junk before its audio. Raises AudioError, soundfile.SoundFileError."""
     start = tags_end(file, stop)
-    reason = what_it_is(read_at(file, start, 16))
+    reason = what_it_is(read_at(file, start, HEAD_BYTES))
     if reason is not None:
         raise AudioError(reason)
     try:

@@ -7,6 +7,7 @@ that it refuses or cuts short. Here they are told apart by their bytes, never by
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ from soundcodec_llmcodec.mpeg_frames import Stream, frame_of, frames_follow, mpe
 
 # What stands before the first frame is looked through for so many bytes.
 SEARCHED_BYTES = 1 << 20
+HEAD_BYTES = 264
 _PAGE_HEAD, _PAGE_SEGMENTS = 27, 255
 _BEGINS_STREAM = 2
 _MAX_U32 = 0xFFFF_FFFF
@@ -22,7 +24,7 @@ _ID3_HEAD = 10
 _ID3V1_SIZE = 128
 _FFMPEG = "convert it first, as with: ffmpeg -i FILE FILE.wav"
 _FLAC_START = b"fLaC\0\0\0\x22"
-_STARTS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS")
+_STARTS = re.compile(rb"(?:RIF[FX]|RF64)....WAVE|FORM....AIF[FC]|fLaC\x00\x00\x00\x22|OggS\x00[\x02\x03]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,8 @@ def audio_end(file: BinaryIO, start: int, stop: int) -> int:
 def found_start(file: BinaryIO, start: int, stop: int) -> int | None:
     """Where a known stream begins after junk: the first header, or MPEG frame followed by two of its kind."""
     data = read_at(file, start, min(SEARCHED_BYTES, stop - start))
-    places = [data.find(mark, 1) for mark in _STARTS]
-    first = min((place for place in places if place > 0), default=len(data))
+    header = _STARTS.search(data, 1)
+    first = len(data) if header is None else header.start()
     place = data.find(b"\xff", 1)
     while 0 <= place < first:
         if frames_follow(data, place, 3):
@@ -136,7 +138,7 @@ def found_start(file: BinaryIO, start: int, stop: int) -> int | None:
 
 
 def what_it_is(head: bytes) -> str | None:
-    """What to do with a file that begins with `head` (16 bytes), where it is audio of a kind that is not read here."""
+    """What to do with a file that begins with `head` (HEAD_BYTES), where it is of a kind that is not read here."""
     kinds = (
         (head[4:8] == b"ftyp", "an MP4 file (m4a, mp4, mov: AAC or ALAC)"),
         (len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0, "an AAC file (ADTS)"),
@@ -149,12 +151,15 @@ def what_it_is(head: bytes) -> str | None:
         (head[:4] in (b"DSD ", b"FRM8"), "a DSD file"),
         (head[:2] == b"\x0b\x77", "an AC-3 file"),
         (head[:4] == b"RIFF" and head[8:12] == b"AVI ", "an AVI file"),
-        (head[:4] == b"\x00\x05\x16\x07", "macOS's notes on another file (AppleDouble)"),
     )
     name = next((name for matches, name in kinds if matches), None)
-    if name is None or "AppleDouble" in name:
-        return name and f"it is {name}, not audio"
-    return f"it is {name}, which is not read here; {_FFMPEG}"
+    if name is not None:
+        return f"it is {name}, which is not read here; {_FFMPEG}"
+    if head[:4] == b"\x00\x05\x16\x07":
+        return "it is macOS's notes on another file (AppleDouble), not audio"
+    # A sound file within would else be found behind the archive's own header.
+    is_archive = head[:4] == b"PK\x03\x04" or head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar"
+    return "it is an archive; unpack it first" if is_archive else None
 
 
 def read_at(file: BinaryIO, place: int, count: int) -> bytes:

@@ -139,6 +139,8 @@ def test_a_wave_file_with_no_samples_is_not_given_the_chunks_that_follow():
         (b"\x1a\x45\xdf\xa3\x9f\x42\x86", "WebM.*ffmpeg"),
         (b"#!AMR\n", "AMR.*ffmpeg"),
         (b"\0\5\x16\7\0\2\0\0Mac OS X", "AppleDouble"),
+        (b"PK\3\4" + bytes(26) + sound("WAV"), "archive; unpack"),
+        (bytes(257) + b"ustar" + bytes(250) + sound("FLAC"), "archive; unpack"),
     ],
 )
 def test_what_is_not_read_is_named_with_what_to_do(head, told):
