@@ -92,8 +92,9 @@ def _rows(data: Any, where: str, root: Path) -> Callable[[], Iterator[dict[str, 
     stored = data.select_columns(columns).with_format("arrow")
 
     def rows() -> Iterator[dict[str, Any]]:
-        for batch in stored.iter(_ROWS_AT_ONCE):
-            yield from batch_rows(batch, (root,))
+        batches = stored.iter(_ROWS_AT_ONCE)
+        for index, row in enumerate(row for batch in batches for row in batch_rows(batch, (root,))):
+            yield {**row, "origin": str(row.get("id", index))}
 
     return rows
 

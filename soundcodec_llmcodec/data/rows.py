@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,12 +35,15 @@ class DataError(ValueError):
 @dataclass(frozen=True)
 class Row:
     """A clip of a data set: `audio` is its stored bytes, its file, or {"array", "sampling_rate"}; None where there is
-    none. `columns` are the row's other columns as they are, numbers and lists included."""
+    none. `columns` are the row's other columns as they are, numbers and lists included. `origin` says where in the data
+    set it is, a shard and a name or a file's path: training runs know their data by it.
+    """
 
     clip_id: str
     split: str
     audio: bytes | Path | Mapping[str, Any] | None
     columns: Mapping[str, Any]
+    origin: str = ""
 
     def field(self, name: str) -> str | None:
         """What is known under one of FIELDS, as text; None where nothing is."""
@@ -83,7 +86,7 @@ def identified(rows: Iterable[Mapping[str, Any]], split: str) -> Iterator[Row]:
             clip_id = f"{clip_id}#{index}"
         seen.add(clip_id)
         require_text(clip_id, f"an id of {split}")
-        yield row if clip_id == row.clip_id else Row(clip_id, split, row.audio, row.columns)
+        yield row if clip_id == row.clip_id else replace(row, clip_id=clip_id)
 
 
 def row_of(raw: Mapping[str, Any], split: str, index: int) -> Row:
@@ -93,8 +96,9 @@ def row_of(raw: Mapping[str, Any], split: str, index: int) -> Row:
     declared = given if isinstance(given, str) else as_text(given)
     path = audio.get("path") if isinstance(audio, Mapping) else None
     stem = PurePosixPath(str(path).replace("\\", "/")).stem if path else None
-    columns = {name: value for name, value in raw.items() if name not in ("id", "audio")}
-    return Row(declared or stem or f"{index:05d}", split, _stored(audio, columns), columns)
+    columns = {name: value for name, value in raw.items() if name not in ("id", "audio", "origin")}
+    clip_id = declared or stem or f"{index:05d}"
+    return Row(clip_id, split, _stored(audio, columns), columns, str(raw.get("origin", clip_id)))
 
 
 def as_text(value: Any) -> str | None:

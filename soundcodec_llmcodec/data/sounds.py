@@ -50,6 +50,7 @@ def folder_rows(folder: Path, base: Path, files: Sequence[Path]) -> Callable[[],
                 "kind": path.parent.name,
                 **known.get(path, {}),
                 "audio": {"path": str(path)},
+                "origin": str(path.relative_to(folder)),
             }
 
     return rows

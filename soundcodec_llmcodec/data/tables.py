@@ -75,8 +75,10 @@ def parquet_rows(files: Sequence[Path], root: Path) -> Callable[[], Iterator[dic
         for file in files:
             with _naming(file), pq.ParquetFile(file) as opened:
                 columns = [name for name in dict.fromkeys(COLUMNS) if name in opened.schema_arrow.names]
-                for batch in opened.iter_batches(_ROWS_AT_ONCE, columns=columns):
-                    yield from batch_rows(batch, (root, *_up_to(root, file.parent)))
+                roots = (root, *_up_to(root, file.parent))
+                batches = opened.iter_batches(_ROWS_AT_ONCE, columns=columns)
+                for index, row in enumerate(row for batch in batches for row in batch_rows(batch, roots)):
+                    yield {**row, "origin": f"{file.stem}/{row.get('id') or row.get('source') or index}"}
 
     return rows
 

@@ -34,8 +34,8 @@ CACHE_VERSION = 3
 class Corpus:
     """Clips end to end in one int16 array; clip i is samples[offsets[i]:offsets[i + 1]], mono at `sample_rate`.
 
-    `texts` are what is said in them, None where that is not known. `fingerprint` is of the ids, lengths and samples,
-    and so the same wherever the data lie.
+    `texts` are what is said in them, None where that is not known. `fingerprint` is of the rows' origins, texts,
+    lengths and samples, and so the same wherever the data lie.
     """
 
     samples: np.ndarray
@@ -210,7 +210,7 @@ def _decode(sources: Sequence[str], sample_rate: int, data_file: Path, progress:
                     bad.append(f"{item.clip_id}: {error}")
                     continue
                 out.write(samples.tobytes())
-                digest.update(f"{item.clip_id}\0{len(samples)}\0{item.text}\0".encode())
+                digest.update(f"{item.origin}\0{len(samples)}\0{item.text}\0".encode())
                 digest.update(samples.tobytes())
                 ids.append(item.clip_id)
                 texts.append(item.text)

@@ -366,3 +366,17 @@ def test_a_splits_name_in_a_token_corpus_is_one_that_datasets_takes():
     ]
     with pytest.raises(ValueError, match="--split dev_clean"):
         Plan("x", "dev-clean")
+
+
+def test_rows_say_where_they_are_from_in_the_words_that_runs_remember(tmp_path):
+    """A run's data are told by these: other words would end every run that was begun before."""
+    put(
+        tmp_path / "a" / "data" / "train-00000-of-00001.parquet",
+        table(both(), id=["x", None, ""], source=["s", "t", ""]),
+    )
+    (opened,) = [open_dataset(str(tmp_path / "a"))]
+    assert [row.origin for row in opened.rows()] == [f"train-00000-of-00001/{name}" for name in ("x", "t", "2")]
+    assert [row.clip_id for row in opened.rows()] == ["x", "1-2-b", "1-2-c"]
+    written(tmp_path / "b" / "dev" / "1")
+    (first, *_) = open_dataset(f"{tmp_path / 'b'}:dev").rows()
+    assert (first.origin, first.clip_id) == ("dev/1/1-2-a.wav", "1/1-2-a")
