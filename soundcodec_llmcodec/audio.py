@@ -26,8 +26,8 @@ from soundcodec_llmcodec.audio_files import (
     opened,
     peak_of,
     warn_if_unscaled,
-    write_audio,
 )
+from soundcodec_llmcodec.audio_writing import write_audio
 
 __all__ = [
     "MAX_RATE",

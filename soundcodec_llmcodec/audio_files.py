@@ -1,4 +1,4 @@
-"""Sound files: opened and checked, read in blocks, written whole."""
+"""Sound files: opened by what they are, checked, and read in blocks to their end."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
-import torch
 
 from soundcodec_llmcodec.containers import HEAD_BYTES, Link, View, found_start, links, read_at, tags_end, what_it_is
-from soundcodec_llmcodec.files import written_whole
 
 MIN_RATE = 8_000
 MAX_RATE = 192_000
@@ -28,18 +26,6 @@ _BLOCK = 1 << 18
 _FREE_NUMBERS = 1 << 26
 _NUMBERS_A_BYTE = 2_000
 _HEADERLESS = (".raw", ".pcm", ".sw", ".s16", ".vox", ".gsm")
-_SUBTYPES = {
-    ".wav": "PCM_16",
-    ".flac": "PCM_16",
-    ".aiff": "PCM_16",
-    ".aif": "PCM_16",
-    ".ogg": "VORBIS",
-    ".opus": "OPUS",
-    ".mp3": "MPEG_LAYER_III",
-}
-
-
-_CONTAINERS = {".opus": "OGG", ".aif": "AIFF"}
 
 
 class AudioError(ValueError):
@@ -247,82 +233,3 @@ def blocks(file: SoundReader) -> Iterator[np.ndarray]:
         raise AudioError("it has no samples")
     if file.frames is not None and done < file.frames:
         warnings.warn(f"the audio file states {file.frames} samples but holds {done}: it is cut short", stacklevel=3)
-
-
-def check_ending(*paths: str | os.PathLike[str]) -> None:
-    """Raise AudioError for a path whose ending names no format that `write_audio` writes."""
-    for path in paths:
-        if Path(path).suffix.lower() not in _SUBTYPES:
-            raise AudioError(f"cannot write {os.fspath(path)}: name it with one of {', '.join(_SUBTYPES)}")
-
-
-def write_audio(path: Any, samples: Any, sampling_rate: int, *, subtype: str | None = None) -> None:
-    """Write samples (S,) or (C, S) to a sound file, block by block; the file appears whole or not at all.
-
-    The format follows the name's ending. WAV, FLAC and AIFF are 16-bit unless `subtype` (a libsndfile name, such as
-    "FLOAT" or "PCM_24") says otherwise. 16-bit samples are round(x * 32768), so that 16-bit audio comes back equal;
-    in every format but floats, values beyond the range are clipped to it.
-
-    Raises AudioError for samples that are not finite, an unknown ending or a rate the format cannot hold, and OSError
-    where the file cannot be written, as on a full disk.
-    """
-    array = samples.detach().cpu().numpy() if isinstance(samples, torch.Tensor) else np.asarray(samples)
-    array = array[None] if array.ndim == 1 else array
-    if array.ndim != 2 or array.dtype.kind != "f":
-        raise AudioError(f"expected float samples (S,) or (C, S) to write, got {array.dtype} {array.shape}")
-    check_ending(path)
-    ending = Path(path).suffix.lower()
-    subtype = subtype or _SUBTYPES[ending]
-    with written_whole(path) as temporary, _Output(temporary) as output:
-        try:
-            form = _CONTAINERS.get(ending, ending[1:].upper())
-            with soundfile.SoundFile(output, "w", sampling_rate, len(array), subtype, format=form) as file:
-                for start in range(0, array.shape[1], _BLOCK):
-                    file.write(_encoded(array[:, start : start + _BLOCK].T, file.subtype))
-                    output.check()
-        except (soundfile.SoundFileError, ValueError, TypeError, AssertionError) as error:
-            output.check()
-            raise AudioError(f"cannot write {os.fspath(path)} at {sampling_rate} Hz: {error}") from error
-        # What is written when the file is closed may fail too, and libsndfile does not tell.
-        output.check()
-
-
-class _Output:
-    """A binary file for libsndfile, which loses the system's errors: `check` raises the first one."""
-
-    def __init__(self, path: Path) -> None:
-        # Unbuffered: what is held back would fail in a seek, where nothing can be told.
-        self._file = path.open("w+b", buffering=0)
-        self._error: OSError | None = None
-        self.seek, self.tell, self.read = self._file.seek, self._file.tell, self._file.read
-
-    def __enter__(self) -> _Output:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def write(self, data: Any) -> int:
-        rest = memoryview(data)
-        try:
-            while len(rest):
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            self._error = self._error or error
-        return len(data) - len(rest)
-
-    def check(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-
-def _encoded(block: np.ndarray, subtype: str) -> np.ndarray:
-    """A block (S, C) as it goes to a file of that subtype."""
-    if not np.isfinite(block).all():
-        raise ValueError("the samples have NaN or infinite values")
-    if subtype == "PCM_16":
-        # libsndfile would scale by 32767 and round down, which moves every sample of 16-bit audio by one step.
-        return np.clip(np.rint(block.astype(np.float64) * 32_768), -32_768, 32_767).astype(np.int16)
-    if subtype in ("FLOAT", "DOUBLE"):
-        return np.ascontiguousarray(block)
-    return np.clip(block, -1.0, 1.0)

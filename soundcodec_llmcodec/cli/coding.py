@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from soundcodec_llmcodec import tokens
 from soundcodec_llmcodec.audio import check_rate, write_audio
-from soundcodec_llmcodec.audio_files import check_ending
+from soundcodec_llmcodec.audio_writing import check_ending
 from soundcodec_llmcodec.cli.common import (
     FILE_ERRORS,
     TOKEN_ENDING,
