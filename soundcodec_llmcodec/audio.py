@@ -26,8 +26,8 @@ from soundcodec_llmcodec.audio_files import (
     opened,
     peak_of,
     warn_if_unscaled,
-    write_audio,
 )
+from soundcodec_llmcodec.audio_writing import write_audio
 from soundcodec_llmcodec.scalars import whole_number
 
 __all__ = [
@@ -103,8 +103,6 @@ def as_clip(audio: Any, sampling_rate: int | None = None) -> Clip:
     if isinstance(audio, (str, os.PathLike)) or hasattr(audio, "read"):
         return _clip_of_file(audio, sampling_rate)
     if isinstance(audio, (bytes, bytearray, memoryview)):
-        if not len(audio):
-            raise AudioError("the sound file is empty (0 bytes)")
         return _clip_of_file(io.BytesIO(audio), sampling_rate)
     pair = pair_of(audio)
     if pair is not None:
@@ -224,7 +222,11 @@ def _clip_of_mapping(item: Mapping[str, Any], sampling_rate: int | None) -> Clip
 def _clip_of_file(source: Any, sampling_rate: int | None) -> Clip:
     with opened(source) as file:
         rate = check_rate(sampling_rate, file.samplerate)
-        samples = np.concatenate(list(blocks(file)))
+        # A bytearray grows in place, so that no second copy of a long file is made.
+        data = bytearray()
+        for block in blocks(file):
+            data += block.tobytes()
+        samples = np.frombuffer(data, dtype=np.float32).reshape(-1, file.channels)
     return Clip(np.ascontiguousarray(samples.T), rate)
 
 

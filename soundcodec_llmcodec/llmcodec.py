@@ -8,13 +8,14 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from soundcodec_llmcodec import checkpoints, coding, forms, streaming
+from soundcodec_llmcodec.audio import AudioError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.forking import one_thread_after_forks
 from soundcodec_llmcodec.nn.model import CodecModel
@@ -205,19 +206,28 @@ class LLMCodec:
         sampling_rates: Iterable[Any] | int | None = None,
         *,
         domain: str | None = None,
-    ) -> list[Tokens]:
+        on_unreadable: Literal["raise", "return"] = "raise",
+    ) -> list[Any]:
         """`encode` of each, in order; lengths and rates may differ, and each item's tokens are those it has alone.
 
         `audios` is a list of what `encode` takes, in which (C, S) is a clip of C channels; or an array or tensor
-        (B, S), (B, 1, S) or (B, C, S), which is B clips. Raises audio.AudioError, which names the item.
+        (B, S), (B, 1, S) or (B, C, S), which is B clips. Raises audio.AudioError, which names the item; with
+        on_unreadable="return", an item that cannot be read costs only itself: its error, with the reason, is in its
+        place.
         """
         clips = forms.clips_of(audios)
-        recordings = []
+        recordings: list[Any] = []
         for index, (audio, rate) in enumerate(zip(clips, forms.rates_of(sampling_rates, len(clips)), strict=True)):
-            with coding.naming(index, len(clips)):
-                recordings.append(forms.recording(audio, rate, False, self.config))
-        codes = self.encode_samples_batch([recording.channels[0] for recording in recordings], domain=domain)
-        return [self._tokens([item], recording) for item, recording in zip(codes, recordings, strict=True)]
+            try:
+                with coding.naming(index, len(clips)):
+                    recordings.append(forms.recording(audio, rate, False, self.config))
+            except (AudioError, OSError) as error:
+                if on_unreadable == "raise":
+                    raise
+                recordings.append(error)
+        readable = [item.channels[0] for item in recordings if not isinstance(item, Exception)]
+        codes = iter(self.encode_samples_batch(readable, domain=domain))
+        return [item if isinstance(item, Exception) else self._tokens([next(codes)], item) for item in recordings]
 
     def decode(
         self,

@@ -32,6 +32,8 @@ _START = struct.Struct("<8sHI")
 # has_hash, hash, codec_sample_rate, hop_length, codebook_size, Q, C, frames, n_samples, sampling_rate, name's length
 _HEADER = struct.Struct("<B32sIIIHHQQIH")
 _CHECK = struct.Struct("<I")
+# As many as a sound file can have. Each channel is decoded by itself, so that a header's claim costs time.
+MAX_CHANNELS = 1_024
 
 
 class TokenFileError(ValueError):
@@ -202,6 +204,8 @@ def dumps(tokens: Tokens) -> bytes:
     """The bytes of a `.llmc` file."""
     name = (tokens.codec_name or "").encode()
     channels, levels, frames = tokens.codes.shape
+    if channels > MAX_CHANNELS:
+        raise TokenError(f"a token file holds at most {MAX_CHANNELS} channels, these are {channels}")
     fields = _HEADER.pack(
         tokens.codec_hash is not None,
         bytes.fromhex(tokens.codec_hash or "00" * 32),
@@ -228,6 +232,8 @@ def loads(data: bytes) -> Tokens:
     """
     head, fields, name = _header(data)
     has_hash, codec_hash, codec_rate, hop, codebook_size, levels, channels, frames, n_samples, rate, _ = fields
+    if channels > MAX_CHANNELS:
+        raise TokenFileError(f"the token file claims {channels} channels; at most {MAX_CHANNELS} are decoded")
     if min(levels, channels, frames, hop, codec_rate) < 1 or not 2 <= codebook_size <= bitpack.MAX_VOCABULARY:
         raise TokenFileError("the token file's header describes no tokens: it is corrupt")
     count = levels * channels * frames

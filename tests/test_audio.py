@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from soundcodec_llmcodec import audio_files
+from soundcodec_llmcodec import audio_files, audio_writing
 from soundcodec_llmcodec.audio import (
     AudioError,
     as_clip,
@@ -326,7 +326,7 @@ def test_unreadable_files(tmp_path):
             read(tmp_path / "slow.wav")
         soundfile.write(tmp_path / "cut.flac", noise(50_000), 16_000)
         (tmp_path / "cut.flac").write_bytes((tmp_path / "cut.flac").read_bytes()[:20_000])
-        with pytest.raises(AudioError, match=r"cut.flac"):
+        with pytest.warns(UserWarning, match="cut short"):
             read(tmp_path / "cut.flac")
     with pytest.raises(AudioError):
         as_clip(b"not audio")
@@ -369,7 +369,7 @@ def test_out_of_range_values_are_clipped_but_not_in_float_files(tmp_path):
 
 
 def test_channels_are_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(audio_files, "_BLOCK", 64)
+    monkeypatch.setattr(audio_writing, "_BLOCK", 64)
     samples = noise(2, 333)
     write_audio(tmp_path / "a.wav", torch.from_numpy(samples), 44_100, subtype="FLOAT")
     np.testing.assert_array_equal(as_clip(tmp_path / "a.wav").samples, samples)
@@ -384,7 +384,7 @@ def test_every_ending_writes_a_readable_file(tmp_path, name):
 
 
 def test_a_failed_write_leaves_nothing_and_keeps_what_was_there(tmp_path, monkeypatch):
-    monkeypatch.setattr(audio_files, "_BLOCK", 100)
+    monkeypatch.setattr(audio_writing, "_BLOCK", 100)
     path = tmp_path / "a.wav"
     path.write_bytes(b"before")
     samples = noise(1_000)

@@ -419,3 +419,16 @@ def test_replacing_only_what_the_frames_hold():
     with pytest.raises(TokenError, match="n_samples"):
         dataclasses.replace(clip, codes=clip.codes[:, :, :10])
     assert len(dataclasses.replace(clip, codes=clip.codes[:, :, :10], n_samples=9_600)) == 10
+
+
+def test_more_channels_than_a_sound_file_has_are_neither_written_nor_read(monkeypatch):
+    """A quarter of a megabyte would be 65,535 clips to decode."""
+    many = Tokens(torch.zeros(1_025, 1, 1, dtype=torch.int64), 320, 16_000, 20_480)
+    with pytest.raises(TokenError, match="at most 1024 channels, these are 1025"):
+        dumps(many)
+    monkeypatch.setattr(tokens, "MAX_CHANNELS", 2_000)
+    data = dumps(many)
+    assert loads(data) == many
+    monkeypatch.undo()
+    with pytest.raises(TokenFileError, match="claims 1025 channels; at most 1024"):
+        loads(data)
