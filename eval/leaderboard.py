@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+import tabulate  # noqa: F401  (what pandas writes Markdown with: it is missed before a run, not after)
 
 from eval.aggregate import MAX_FAILED_SHARE, RESAMPLES, Column, Summary, column
 from eval.metrics import Metric, Score

@@ -15,6 +15,7 @@ import argparse
 from collections.abc import Sequence
 
 from eval.options import positive
+from soundcodec_llmcodec.terminal import show_what_can_be_shown
 
 DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
@@ -41,11 +42,15 @@ _EXIT_CODES = """exit codes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    show_what_can_be_shown()
     arguments = _parse(argv)
     try:
         return _run(arguments, ["predictability", *argv] if argv is not None else sys.argv)
     except (ValueError, OSError) as error:
         print(f"predictability: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return REFUSED
+    except ImportError as error:
+        print(f"predictability: error: {error}; install it: pip install -c constraints.txt -e '.[eval]'", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
         print("predictability: stopped", file=sys.stderr)
@@ -93,6 +98,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
+    from eval import manifest
     from eval.predict import results, table, tokens
     from eval.predict.models import How
     from eval.predict.run import run
@@ -101,6 +107,7 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
     output = Path(arguments.output) if arguments.output else None
     if output:
         check_folder(output)
+        manifest.check(output, results.FILES)
         if (output / "results.json").exists() and not arguments.overwrite:
             raise ValueError(f"{output} holds results already; --overwrite writes there, --output takes another folder")
     specs = [tokens.CodecSpec.parse(text) for text in arguments.codec or ()]
@@ -114,10 +121,10 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
     own = [spec.lms for spec in specs] or [()]
     found = run(read, arguments.models, own, how)
     text = table.markdown(found, arguments.limit)
-    print(text)
     if output:
         results.write(output, results.document(found, how, command_line, arguments.limit), found, text)
         print(f"written to {output}", file=sys.stderr)
+    print(text)  # last: what was computed is kept, whatever becomes of what is printed
     return INCOMPLETE if found.left_out else DONE
 
 

@@ -21,11 +21,14 @@ from collections.abc import Sequence
 from eval import reporting
 from eval.coherence import report as coherence_report
 from eval.coherence.report import folder as coherence_folder
+from eval.manifest import ForeignFileError
 from eval.reporting import folder as reconstruction_folder
+from soundcodec_llmcodec.terminal import show_what_can_be_shown
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    show_what_can_be_shown()
     parser = argparse.ArgumentParser(
         prog="report",
         description=(__doc__ or "").split("\n\n")[0],
@@ -36,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         written = write(arguments.folder, arguments.output)
-    except (reporting.ReportError, OSError) as error:
+    except (reporting.ReportError, ForeignFileError, OSError) as error:
         print(f"report: {error}", file=sys.stderr)
         return 2
     print(f"{written} ({written.stat().st_size / 1e6:.1f} MB)")

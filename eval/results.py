@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,10 +16,10 @@ from eval import aggregate
 from eval.aggregate import Column
 from eval.corpora import Corpus
 from eval.leaderboard import SplitTable
+from eval.manifest import discard
 from eval.provenance import commit, machine, versions
 from eval.records import ModelRun, Run, SplitRun
 from eval.run_files import as_json, as_lines, check_folder, write_files
-from eval.samples import FOLDER as SAMPLES
 from eval.samples import Samples
 
 __all__ = [
@@ -29,6 +28,7 @@ __all__ = [
     "Settings",
     "check_folder",
     "clip_rows",
+    "FILES",
     "discard",
     "document",
     "versions",
@@ -37,6 +37,7 @@ __all__ = [
 
 SCHEMA = "soundcodec-llmcodec/superb-tiny"
 SCHEMA_VERSION = 2
+FILES = ("results.json", "clips.jsonl", "table.md", "report.html")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,17 +119,6 @@ def clip_rows(run: Run) -> Iterator[dict[str, Any]]:
     for model in (*run.models, *([run.originals] if run.originals else [])):
         for clip in model.overall.clips:
             yield {**clip.row(), "checkpoint_hash": model.info.checkpoint_hash}
-
-
-def discard(folder: Path) -> None:
-    """Remove what a run left in the folder, so that nothing of it is taken for the next one's."""
-    for name in ("results.json", "clips.jsonl", "table.md", "report.html"):
-        (folder / name).unlink(missing_ok=True)
-    for pattern in ("*_evaluation_results.json", "*_not_for_reporting.json"):
-        for path in folder.glob(pattern):
-            path.unlink()
-    if (folder / SAMPLES).is_dir():
-        shutil.rmtree(folder / SAMPLES)
 
 
 def write(folder: Path, contents: Mapping[str, Any], rows: Iterator[dict[str, Any]], table: str) -> None:

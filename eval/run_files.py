@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from soundcodec_llmcodec.files import written_whole
+from eval import manifest
 
 
 def check_folder(folder: Path) -> None:
@@ -37,8 +37,8 @@ def as_json(contents: Mapping[str, Any]) -> str:
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Write texts by file name, in this order, into a folder, which is made where it is missing."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write texts by file name, in this order, into a folder, which is made where it is missing; the run's list of its
+    files has them. Raises manifest.ForeignFileError where somebody else's file has such a name."""
     for name, content in files.items():
-        with written_whole(folder / name) as path:
+        with manifest.written(folder, name) as path:
             path.write_text(content, encoding="utf-8")

@@ -18,6 +18,7 @@ from typing import IO, Any, ClassVar, Generic, TypeVar
 
 NAME = "journal.jsonl"
 LONGEST_SHOWN = 80
+_BEGINNING = b'{"journal": '
 
 _Batch = TypeVar("_Batch")
 
@@ -42,6 +43,8 @@ class RunJournal(ABC, Generic[_Batch]):
         self.batches: list[_Batch] = []
         identity = json.loads(json.dumps(identity, allow_nan=False))
         exists = self.path.is_file() and self.path.stat().st_size > 0
+        if exists:
+            _check_is_journal(self.path)
         if exists and not resume:
             raise JournalError(
                 f"{folder} holds a run already; --resume goes on with it, --output takes another folder, and "
@@ -132,13 +135,23 @@ def exists(folder: Path) -> bool:
 
 
 def discard(folder: Path) -> None:
-    """Remove the folder's journal, so that a run begins anew. Raises JournalError while another process writes it."""
+    """Remove the folder's journal, so that a run begins anew. Raises JournalError while another process writes it, and
+    for a file of this name that is no journal of a run."""
     path = folder / NAME
     if not path.is_file():
         return
+    _check_is_journal(path)
     with open(path, "a", encoding="utf-8") as file:
         lock(file, folder)
         path.unlink()
+
+
+def _check_is_journal(path: Path) -> None:
+    """Raise JournalError for a file that begins otherwise than a run's journal, of which a kill may have left a piece."""
+    with path.open("rb") as file:
+        found = file.read(len(_BEGINNING))
+    if not _BEGINNING.startswith(found):
+        raise JournalError(f"{path} is no journal of a run; take another --output, or move it away")
 
 
 def identity_of(value: Any) -> Any:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from eval.coherence import options
+from soundcodec_llmcodec.terminal import show_what_can_be_shown
 
 # torch comes with the rest, which is imported where it is used: a mistyped option is refused without it.
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    show_what_can_be_shown()
     arguments = options.parse(argv)
     try:
         if arguments.list:
@@ -90,14 +92,19 @@ def _load(specs: Sequence[ModelSpec], device: str) -> tuple[list[Model], tuple[U
 
 
 def _run(plan: Plan, arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
-    from eval.coherence import journal, measure, results
+    from eval import manifest
+
+    # The report's modules too: better to hear now that a package is missing.
+    from eval.coherence import journal, measure, report, results  # noqa: F401
     from eval.coherence.samples import Samples
 
     output = Path(arguments.output) if arguments.output else None
     samples = Samples(output, arguments.report_pairs) if output else None
-    if output and arguments.overwrite:
-        journal.discard(output)
-        results.discard(output)
+    if output and samples:
+        manifest.check(output, (*results.FILES, *samples.names(plan.parts)), resumed=arguments.resume)
+        if arguments.overwrite:
+            journal.discard(output)
+            manifest.discard(output)
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(_journal(output, plan, arguments)) if output else None
         run = measure.run(plan, journal=log, samples=samples, progress=not arguments.quiet)
@@ -146,7 +153,6 @@ def _report(
 ) -> None:
     """Print the table, and write all that the run leaves where it is to leave something."""
     from eval.coherence import leaderboard, published, report, results
-    from soundcodec_llmcodec.files import written_whole
 
     mark = leaderboard.mark(plan.suite.synthetic, plan.limit)
     baseline = arguments.baseline or leaderboard.default_baseline(run.models)
@@ -155,8 +161,8 @@ def _report(
     if arguments.published:
         parts.append(published.markdown())
     text = "\n\n".join([*parts, leaderboard.legend(table)])
-    print(text)
     if not arguments.output:
+        print(text)
         return
     output = Path(arguments.output)
     settings = results.Settings(
@@ -171,8 +177,8 @@ def _report(
     rows = published.rows() if arguments.published else []
     contents = results.document(run, table, plan.suite, settings, samples, rows)
     results.write(output, contents, results.pair_rows(run), text)
-    with written_whole(output / "report.html") as path:
-        path.write_text(report.build(output), encoding="utf-8")
+    report.write(output)
+    print(text)  # last: what was computed is kept, whatever becomes of what is printed
     print(f"written to {output}; open {output / 'report.html'}", file=sys.stderr)
 
 

@@ -22,6 +22,7 @@ from eval.coherence.parts import chosen
 from eval.suite_build import background_pairs, options, pairs, reading, rooms, voice_pairs, word_cuts, writing
 from eval.suite_build.reading import Read
 from eval.suite_build.recipe import ALIGNMENT, PARTS, Builder, PartError, Recipe, require_packages
+from soundcodec_llmcodec.terminal import show_what_can_be_shown
 
 DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
 # Changes whenever the same material gives other pairs.
@@ -30,6 +31,7 @@ BUILDER_VERSION = 1
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    show_what_can_be_shown()
     arguments = options.parse(argv)
     try:
         return _build(arguments)

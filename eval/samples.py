@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 
+from eval import manifest
 from eval.corpora import Clip
-from soundcodec_llmcodec.files import written_whole
 
 FOLDER = "samples"
 LONGEST_S = 8.0
@@ -32,11 +32,15 @@ class Samples:
     def keep(self, clip: Clip, clip_index: int, made: Mapping[str, np.ndarray]) -> None:
         """Write the clip, and what each model made of it."""
         for name, samples in ((None, clip.samples), *made.items()):
-            path = self._folder / _path(clip.split, clip_index, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
             excerpt = samples[: round(LONGEST_S * clip.rate)]
-            with written_whole(path) as unfinished:
+            with manifest.written(self._folder, _path(clip.split, clip_index, name)) as unfinished:
                 soundfile.write(unfinished, np.clip(excerpt, -1, 1), clip.rate, format="FLAC", subtype="PCM_16")
+
+    def names(self, splits: Sequence[str], models: Sequence[str]) -> Iterator[str]:
+        """The files that it may write, relative to the run's folder."""
+        for split in splits:
+            for index in range(self._per_split):
+                yield from (_path(split, index, model) for model in (None, *models))
 
     def found(self, split: str, clip_index: int, models: list[str]) -> dict[str, Any] | None:
         """The files of a clip, relative to the run's folder; None where it was not kept."""

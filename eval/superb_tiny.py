@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from eval import metrics as metric_registry
 from eval import options
 from eval.scoring import Scorer
+from soundcodec_llmcodec.terminal import show_what_can_be_shown
 
 # torch comes with the rest, which is imported where it is used: worker processes import this file and do without.
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    show_what_can_be_shown()
     arguments = options.parse(argv)
     if arguments.list:
         return _list()
@@ -43,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _run(plan, arguments, scorer, ["superb_tiny", *argv] if argv is not None else sys.argv)
         except (ValueError, OSError) as error:
             print(f"superb_tiny: error: {' '.join(str(error).split())}", file=sys.stderr)
+            return REFUSED
+        except ImportError as error:
+            print(f"superb_tiny: error: {error}; install it: pip install -c constraints.txt -e '.[eval]'", file=sys.stderr)
             return REFUSED
         except KeyboardInterrupt:
             on = "go on with the same command and --resume" if arguments.output else "nothing is kept without --output"
@@ -96,7 +101,8 @@ def _load(specs: Sequence[ModelSpec], arguments: argparse.Namespace) -> tuple[li
 
 
 def _run(plan: Plan, arguments: argparse.Namespace, scorer: Scorer, command_line: Sequence[str]) -> int:
-    from eval import journal, leaderboard, results, runner
+    # The report's modules too: better to hear now that a package is missing.
+    from eval import journal, leaderboard, manifest, reporting, results, runner  # noqa: F401
     from eval.samples import Samples
 
     baseline = arguments.baseline
@@ -105,9 +111,12 @@ def _run(plan: Plan, arguments: argparse.Namespace, scorer: Scorer, command_line
         raise ValueError(f"--baseline {baseline!r} is none of the codecs of this run: {', '.join(names)}")
     output = Path(arguments.output) if arguments.output else None
     samples = Samples(output, arguments.report_clips) if output else None
-    if output and arguments.overwrite:
-        journal.discard(output)
-        results.discard(output)
+    if output and samples:
+        places = (*results.FILES, *samples.names(plan.splits, names), *_compat_files(plan, arguments))
+        manifest.check(output, places, resumed=arguments.resume)
+        if arguments.overwrite:
+            journal.discard(output)
+            manifest.discard(output)
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(_journal(output, plan, arguments)) if output else None
         cache = stack.enter_context(_cache(arguments.cache)) if arguments.cache else None
@@ -116,6 +125,16 @@ def _run(plan: Plan, arguments: argparse.Namespace, scorer: Scorer, command_line
         _report(run, plan, arguments, samples, baseline, command_line)
     failed = any(model.overall.failures for model in run.models) or run.unloaded
     return INCOMPLETE if failed else DONE
+
+
+def _compat_files(plan: Plan, arguments: argparse.Namespace) -> list[str]:
+    """The result file by Codec-SUPERB's name, where it is asked for."""
+    from eval import leaderboard, superb_json
+
+    if not arguments.compat:
+        return []
+    for_reporting = leaderboard.mark(plan.corpus.synthetic, plan.limit) is None
+    return [superb_json.file_name(plan.corpus.label, for_reporting=for_reporting)]
 
 
 def _journal(output: Path, plan: Plan, arguments: argparse.Namespace) -> Journal:
@@ -161,8 +180,7 @@ def _report(
     command_line: Sequence[str],
 ) -> None:
     """Print the tables, and write all that the run leaves where it is to leave something."""
-    from eval import leaderboard, published, reporting, results, superb_json
-    from soundcodec_llmcodec.files import written_whole
+    from eval import leaderboard, manifest, published, reporting, results, superb_json
 
     mark = leaderboard.mark(plan.corpus.synthetic, plan.limit)
     shown = f"{mark}; Codec-SUPERB's rules" if mark and arguments.compat else mark
@@ -176,8 +194,8 @@ def _report(
         parts += [text for text in (published.markdown(table.split) if arguments.published else None,) if text]
     parts += [f"- {one.name}: not loaded: {one.reason}" for one in run.unloaded]
     text = "\n\n".join([*parts, leaderboard.legend(plan.metrics, baseline)])
-    print(text)
     if not arguments.output:
+        print(text)
         return
     output = Path(arguments.output)
     settings = results.Settings(
@@ -193,12 +211,11 @@ def _report(
     rows = published.rows() if arguments.published else []
     contents = results.document(run, tables, plan.corpus, settings, samples, rows)
     results.write(output, contents, results.clip_rows(run), text)
-    if arguments.compat:
-        name = superb_json.file_name(plan.corpus.label, for_reporting=mark is None)
-        with written_whole(output / name) as path:
+    for name in _compat_files(plan, arguments):
+        with manifest.written(output, name) as path:
             path.write_text(json.dumps(superb_json.document(run), indent=4) + "\n", encoding="utf-8")
-    with written_whole(output / "report.html") as path:
-        path.write_text(reporting.build(output), encoding="utf-8")
+    reporting.write(output)
+    print(text)  # last: what was computed is kept, whatever becomes of what is printed
     print(f"written to {output}; open {output / 'report.html'}", file=sys.stderr)
 
 

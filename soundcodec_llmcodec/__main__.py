@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from soundcodec_llmcodec import __version__
+from soundcodec_llmcodec.terminal import show_what_can_be_shown
 
 _OWN_COMMANDS = {
     "train": ("train a codec (needs the extra 'train')", "train"),
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. A user's error is one line on stderr and status 2."""
+    show_what_can_be_shown()
     argv = list(sys.argv[1:] if argv is None else argv)
     own = bool(argv) and argv[0] in _OWN_COMMANDS
     arguments = parser().parse_args(argv[:1] if own else argv)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,14 @@ from eval.coherence import statistics
 from eval.coherence.leaderboard import AVERAGE, Table, pairs_per_s, tables, title
 from eval.coherence.parts import PARTS
 from eval.coherence.records import NORMALIZATIONS, ModelRun, PairScore, Run
-from eval.coherence.samples import FOLDER as SAMPLES
 from eval.coherence.samples import Samples
 from eval.coherence.suite import Suite
+from eval.manifest import discard
 from eval.provenance import commit, machine, versions
 from eval.run_files import as_json, as_lines, check_folder, write_files
 
 __all__ = [
+    "FILES",
     "PACKAGES",
     "SCHEMA",
     "SCHEMA_VERSION",
@@ -115,14 +115,6 @@ def pair_rows(run: Run) -> Iterator[dict[str, Any]]:
         told = {"model": model.info.name, "codec_hash": model.info.codec_hash, "lm_identity": model.info.lm_identity}
         for score in _scores(model, run.parts):
             yield {**told, **score.row(), "difference": {how: score.difference(how) for how in NORMALIZATIONS}}
-
-
-def discard(folder: Path) -> None:
-    """Remove what a run left in the folder, so that nothing of it is taken for the next one's."""
-    for name in FILES:
-        (folder / name).unlink(missing_ok=True)
-    if (folder / SAMPLES).is_dir():
-        shutil.rmtree(folder / SAMPLES)
 
 
 def write(folder: Path, contents: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], table_text: str) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 
+from eval import manifest
 from eval.coherence.suite import Pair, Recording
-from soundcodec_llmcodec.files import written_whole
 
 FOLDER = "samples"
 # Longer than a pair of SALMon: what differs comes in the second half.
@@ -33,7 +34,6 @@ class Samples:
     def keep(self, part: str, index: int, pair: Pair) -> None:
         """Write the pair's recordings, and last what tells of them. A recording that has a problem is left out."""
         name = _name(part, index)
-        (self._folder / FOLDER).mkdir(parents=True, exist_ok=True)
         recordings = {"positive": pair.positive, "negative": pair.negative}
         told: dict[str, Any] = {"part": part, "index": index, "pair_id": pair.pair_id, "about": dict(pair.about)}
         for kind, recording in recordings.items():
@@ -47,8 +47,15 @@ class Samples:
                 "rate": recording.rate,
                 "digest": recording.digest,
             }
-        with written_whole(self._folder / FOLDER / f"{name}.json") as path:
+        with manifest.written(self._folder, f"{FOLDER}/{name}.json") as path:
             path.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+    def names(self, parts: Sequence[str]) -> Iterator[str]:
+        """The files that it may write, relative to the run's folder."""
+        for part in parts:
+            for index in range(self._pairs_per_part):
+                name = f"{FOLDER}/{_name(part, index)}"
+                yield from (f"{name}-positive.flac", f"{name}-negative.flac", f"{name}.json")
 
     def found(self, part: str) -> list[dict[str, Any]]:
         """The kept pairs of a part in order: part, index, pair_id, about, and for positive and negative the file below
@@ -59,7 +66,7 @@ class Samples:
 
     def _write(self, file: str, recording: Recording) -> None:
         excerpt = recording.samples[: round(LONGEST_S * recording.rate)]
-        with written_whole(self._folder / file) as unfinished:
+        with manifest.written(self._folder, file) as unfinished:
             soundfile.write(unfinished, np.clip(excerpt, -1, 1), recording.rate, format="FLAC", subtype="PCM_16")
 
 

@@ -81,7 +81,7 @@ def named(names: Iterable[str]) -> tuple[Metric, ...]:
 
 
 def require(metrics: Iterable[Metric]) -> None:
-    """Raise ValueError, saying what to install, where what a metric needs is not installed."""
-    missing = [metric.missing for metric in metrics if metric.missing]
-    if missing:
-        raise ValueError("; ".join(missing))
+    """Raise ValueError, saying what to install, where what a metric needs is not installed or cannot be imported."""
+    unusable = [reason for metric in metrics if (reason := metric.unusable)]
+    if unusable:
+        raise ValueError("; ".join(unusable))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import math
 from collections.abc import Callable, Hashable
@@ -135,7 +136,8 @@ class Metric:
     """A metric's definition. `compute` takes reference and estimate: same rate, same length, not empty, finite.
 
     `needs` are the modules that it imports when it computes, `extra` is the extra of this project that installs them
-    (`install` the command, where an extra cannot); one with an extra is computed only when asked for by name.
+    where `eval` does not (`install` the command, where an extra cannot); one with an extra is computed only when asked
+    for by name.
     `judge` names the model whose judgement the value is, where it is one's. With `has_floor`, the originals themselves
     have a value that is not the best one by definition, and which tables show.
     """
@@ -158,10 +160,23 @@ class Metric:
     def missing(self) -> str | None:
         """What to install before this metric can be computed; None when all is there."""
         absent = [module for module in self.needs if importlib.util.find_spec(module) is None]
-        if not absent:
-            return None
-        install = self.install or f"pip install -c constraints.txt -e '.[{self.extra}]'"
-        return f"{self.name} needs {', '.join(absent)}: {install}"
+        return self._asking(", ".join(absent)) if absent else None
+
+    @property
+    def unusable(self) -> str | None:
+        """Why this metric cannot be computed here: what it needs is missing, or is there and cannot be imported."""
+        if self.missing or self.install:  # what an extra cannot install may be imported with a stand-in only
+            return self.missing
+        for module in self.needs:
+            try:
+                importlib.import_module(module)
+            except (ImportError, OSError) as error:  # OSError: a library of compiled code that does not load
+                return self._asking(f"{module}, which cannot be imported ({' '.join(str(error).split())[:200]})")
+        return None
+
+    def _asking(self, what: str) -> str:
+        install = self.install or f"pip install -c constraints.txt -e '.[{self.extra or 'eval'}]'"
+        return f"{self.name} needs {what}: {install}"
 
     @property
     def arrow(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from eval.metrics.base import Metric, Score, Signal, silence
-from eval.metrics.octave_bands import EPS, SEGMENT, segments, too_short
+from eval.metrics.octave_bands import EPS, NEEDS, SEGMENT, segments, too_short
 
 
 def _normalized(values: np.ndarray) -> np.ndarray:
@@ -35,4 +35,5 @@ METRIC = Metric(
     source="Jensen and Taal 2016",
     version=1,
     compute=_compute,
+    needs=NEEDS,
 )

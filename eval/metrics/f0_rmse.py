@@ -35,4 +35,5 @@ METRIC = Metric(
     source="root mean square error of the pitch, as in speech synthesis",
     version=1,
     compute=_compute,
+    needs=pitch.NEEDS,
 )

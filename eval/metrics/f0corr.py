@@ -69,4 +69,5 @@ METRIC = Metric(
     source="Codec-SUPERB (F0CorrLoss), which declares every clip as 22,050 Hz and turns failures into 0.0",
     version=1,
     compute=_compute,
+    needs=pitch.NEEDS,
 )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 from typing import Literal
 
-import pesq
-
 from eval.metrics.base import Metric, Score, Signal, silence
 
 RATE = 16_000
@@ -21,6 +19,8 @@ def _compute(band: Literal["wb", "nb"], reference: Signal, estimate: Signal) -> 
     silent = silence(reference, estimate)
     if silent:
         return silent
+    import pesq
+
     try:
         value = pesq.pesq(RATE, reference.at(RATE), estimate.at(RATE), band, on_error=pesq.PesqError.RAISE_EXCEPTION)
     except pesq.PesqError as error:
@@ -41,6 +41,7 @@ WIDE = Metric(
     source="ITU-T P.862.2; Codec-SUPERB turns failures into 1.0, here they are reasons",
     version=1,
     compute=functools.partial(_compute, "wb"),
+    needs=("pesq",),
 )
 NARROW = Metric(
     name="pesq_nb",
@@ -54,5 +55,6 @@ NARROW = Metric(
     source="ITU-T P.862 and P.862.1",
     version=1,
     compute=functools.partial(_compute, "nb"),
+    needs=("pesq",),
 )
 METRICS = (WIDE, NARROW)

@@ -75,4 +75,5 @@ METRIC = Metric(
     source="Kubichek 1993; thirteen coefficients as Skerry-Ryan et al. 2018 (MCD 13)",
     version=1,
     compute=_compute,
+    needs=mel.NEEDS,
 )

@@ -5,19 +5,21 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import librosa.filters
 import numpy as np
 import scipy.sparse
 
 from eval.metrics.base import Metric, Score, Signal
 from eval.metrics.spectral import Spectrogram, distance, spectrogram, too_short
 
+NEEDS = ("librosa",)
 SCALES = ((150, 2048), (80, 512))  # (mel bands, window in samples)
 
 
 @functools.cache
 def basis(rate: int, window: int, bands: int) -> Any:
     """Bins to bands, float32 (window // 2 + 1, bands); sparse, for no bin is in more than two bands."""
+    import librosa.filters
+
     weights = librosa.filters.mel(sr=rate, n_fft=window, n_mels=bands, fmin=0.0, fmax=rate / 2)
     return scipy.sparse.csc_array(weights.T.astype(np.float32))
 
@@ -49,4 +51,5 @@ METRIC = Metric(
     source="Codec-SUPERB (MelSpectrogramLoss with windows 2048 and 512)",
     version=1,
     compute=compute,
+    needs=NEEDS,
 )

@@ -13,10 +13,11 @@ import numpy as np
 import scipy.fft
 import scipy.signal
 import scipy.sparse
-from pystoi.utils import thirdoct
 
 from eval.metrics.base import Score, Signal
 
+# What metrics over these bands need.
+NEEDS = ("pystoi",)
 RATE = 10_000
 FRAME = 256
 HOP = FRAME // 2
@@ -117,6 +118,8 @@ def _bands(frames: np.ndarray) -> np.ndarray:
 @functools.cache
 def _basis() -> scipy.sparse.csc_array:
     """Bins to bands; sparse, which is faster here and starts no threads."""
+    from pystoi.utils import thirdoct
+
     return scipy.sparse.csc_array(thirdoct(RATE, FFT, BANDS, LOWEST_HZ)[0].T)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import parselmouth
 
 from eval.metrics.base import Signal
 
 FLOOR_HZ = 50.0
 CEILING_HZ = 1100.0
 VOICING_THRESHOLD = 0.6
+# What metrics of pitch need.
+NEEDS = ("parselmouth",)
 STEP_S = 256 / 22_050  # 11.6 ms, as Codec-SUPERB has it
 # Praat looks at three periods of the lowest pitch at once.
 SHORTEST_S = 3 / FLOOR_HZ
@@ -32,6 +33,8 @@ def track(signal: Signal, declared_rate: int | None = None) -> np.ndarray | None
 def _track(samples: np.ndarray, rate: int) -> np.ndarray | None:
     if len(samples) / rate <= SHORTEST_S:
         return None
+    import parselmouth
+
     sound = parselmouth.Sound(samples, sampling_frequency=rate)
     pitch = sound.to_pitch_ac(
         time_step=STEP_S, voicing_threshold=VOICING_THRESHOLD, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ

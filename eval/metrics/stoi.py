@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from eval.metrics.base import Metric, Score, Signal, silence
-from eval.metrics.octave_bands import PYSTOI, Rules, segments, too_short
+from eval.metrics.octave_bands import NEEDS, PYSTOI, Rules, segments, too_short
 
 # The signal-to-distortion ratio of a band is taken for no less than -15 dB.
 _CLIP = 1 + 10 ** (15 / 20)
@@ -50,4 +50,5 @@ METRIC = Metric(
     source="Taal et al. 2011; Codec-SUPERB turns failures into 0.0, here they are reasons",
     version=1,
     compute=_compute,
+    needs=NEEDS,
 )

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import pesq
 import scipy.signal
 
 from eval.metrics import f0corr, itu_pesq, mel, pitch, stft, stoi, waveform
@@ -43,6 +42,8 @@ def _not_too_long(compute: Compute) -> Compute:
 
 
 def _pesq(reference: Signal, estimate: Signal) -> Score:
+    import pesq
+
     clean, made = _at_16k(reference).samples, _at_16k(estimate).samples
     if not (np.any(clean) or np.any(made)):
         # The package divides by the largest sample.

@@ -30,4 +30,5 @@ METRIC = Metric(
     source="Nakatani et al. 2008 (voicing decision error)",
     version=1,
     compute=_compute,
+    needs=pitch.NEEDS,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from eval import manifest
 from eval.reporting import breakdowns, folder, leaderboard_table, listening, plots, sections, shell
 from eval.reporting.shell import REPORT, count
 from soundcodec_llmcodec.pages import single_file
@@ -39,8 +40,16 @@ def build(path: Path) -> str:
 
 
 def write(path: Path, output: Path | None = None) -> Path:
-    """Build the report and write it, whole or not at all, to `output` or report.html in the folder. Returns where."""
-    return single_file.write(build(path), output or path / REPORT)
+    """Build the report and write it, whole or not at all, to `output` or report.html in the folder. Returns where.
+
+    Raises manifest.ForeignFileError where the folder has a report.html that no run wrote.
+    """
+    text = build(path)
+    if output is not None:
+        return single_file.write(text, output)
+    with manifest.written(path, REPORT) as unfinished:
+        single_file.write(text, unfinished)
+    return path / REPORT
 
 
 def _summary(results: Figures) -> Markup:

@@ -29,7 +29,8 @@ def folder(tmp_path, with_codecs, fake_codec):
 def test_the_files(folder, capsys):
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     audio = [f"samples/Speech-0000{name}.flac" for name in ("-bad", "-fake", "")]
-    assert names == ["clips.jsonl", "journal.jsonl", "report.html", "results.json", *audio, "table.md"]
+    ours = ["clips.jsonl", "journal.jsonl", "report.html", "results.json", "run_files.jsonl", "table.md"]
+    assert names == sorted([*ours, *audio])
 
 
 def test_everything_to_rerun_it_is_in_the_results(folder):

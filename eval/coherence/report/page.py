@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from eval import manifest
 from eval.coherence.leaderboard import HOW
 from eval.coherence.records import NORMALIZATIONS, PER_TOKEN
 from eval.coherence.report import folder, histograms, pairs, table, words
@@ -46,8 +47,16 @@ def build(path: Path) -> str:
 
 
 def write(path: Path, output: Path | None = None) -> Path:
-    """Build the report and write it, whole or not at all, to `output` or report.html in the folder. Returns where."""
-    return single_file.write(build(path), output or path / REPORT)
+    """Build the report and write it, whole or not at all, to `output` or report.html in the folder. Returns where.
+
+    Raises manifest.ForeignFileError where the folder has a report.html that no run wrote.
+    """
+    text = build(path)
+    if output is not None:
+        return single_file.write(text, output)
+    with manifest.written(path, REPORT) as unfinished:
+        single_file.write(text, unfinished)
+    return path / REPORT
 
 
 def _summary(results: Figures) -> Markup:

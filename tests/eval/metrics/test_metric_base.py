@@ -32,7 +32,7 @@ def test_every_metric_says_what_it_is(name):
     assert metric.version >= 1
     low, high = metric.value_range
     assert high is None or low < high
-    assert (metric.extra is None) == (metric.needs == ())
+    assert metric.extra is None or metric.needs
     assert named([name]) == (metric,)
 
 
