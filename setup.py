@@ -37,7 +37,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["soundcodec_llmcodec", "soundcodec_llmcodec.*"]),
     package_data={
-        "soundcodec_llmcodec": ["assets/*/*"],
+        "soundcodec_llmcodec": ["assets/*/*", "py.typed"],
         "soundcodec_llmcodec.train": ["configs/*.yaml"],
         "soundcodec_llmcodec.listening": ["*.html", "*.css", "*.js"],
         "soundcodec_llmcodec.lm.training": ["configs/*.yaml"],

@@ -13,9 +13,9 @@ import argparse
 import torch
 
 from soundcodec_llmcodec import CodecConfig, LLMCodec, coding
-from soundcodec_llmcodec.audio import as_clip, mono, resample
+from soundcodec_llmcodec.audio import mono, resample
+from soundcodec_llmcodec.data import open_dataset
 from soundcodec_llmcodec.nn.model import CodecModel
-from soundcodec_llmcodec.sources import Source
 
 
 def main() -> None:
@@ -24,8 +24,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2, help="length of the joined clip that is cut into chunks")
     arguments = parser.parse_args()
     clips = []
-    for item in Source.parse(arguments.data).items():
-        clip = as_clip(item.audio)
+    for item in open_dataset(arguments.data).rows():
+        clip = item.clip()
         clips.append(torch.from_numpy(resample(mono(clip), clip.sampling_rate, 16_000)))
     codec = LLMCodec.from_pretrained()
     batches(codec.model, clips)

@@ -8,6 +8,7 @@ refuses to resample, so both get audio at the codec's own rate.
 
 from __future__ import annotations
 
+import importlib.machinery
 import sys
 import types
 from typing import Any
@@ -65,6 +66,8 @@ def _modules() -> Any:
         functional = types.ModuleType("torchaudio.functional")
         functional.resample = _no_resampling  # type: ignore[attr-defined]
         package = types.ModuleType("torchaudio")
+        # transformers looks for packages by what they say of themselves, also where they are imported already.
+        package.__spec__ = importlib.machinery.ModuleSpec("torchaudio", None)
         package.functional = functional  # type: ignore[attr-defined]
         sys.modules["torchaudio"], sys.modules["torchaudio.functional"] = package, functional
     from auv.modules import codec

@@ -26,11 +26,11 @@ from eval.metrics import pitch, speaker_sim
 from eval.metrics.base import Signal
 from eval.metrics.recogniser import TINY
 from eval.metrics.words import words_of
-from soundcodec_llmcodec.audio import as_clip, mono, resample
+from soundcodec_llmcodec.audio import mono, resample
+from soundcodec_llmcodec.data import open_dataset
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.lm.continuation import continue_audio
 from soundcodec_llmcodec.lm.loading import load_token_lm
-from soundcodec_llmcodec.sources import Source
 from soundcodec_llmcodec.token_corpus import TokenSource
 
 RATE = 16_000
@@ -100,8 +100,8 @@ class Told:
 def _clips(arguments: argparse.Namespace, samples: int) -> list[np.ndarray]:
     """The first clips that are long enough, float32 at 16 kHz, cut to that length; neighbours are of two speakers."""
     found: dict[str, list[np.ndarray]] = {}
-    for item in Source.parse(arguments.data).items():
-        clip = as_clip(item.audio)
+    for item in open_dataset(arguments.data).rows():
+        clip = item.clip()
         signal = resample(mono(clip), clip.sampling_rate, RATE)
         if len(signal) >= samples and item.speaker is not None:
             found.setdefault(item.speaker, []).append(signal[:samples])

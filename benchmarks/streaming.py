@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from soundcodec_llmcodec import CodecConfig, LLMCodec
-from soundcodec_llmcodec.audio import as_clip, mono, resample
-from soundcodec_llmcodec.sources import Source
+from soundcodec_llmcodec.audio import mono, resample
+from soundcodec_llmcodec.data import open_dataset
 
 CHUNKS = (1, 5, 10, 25, 50, 100)
 LOOKAHEADS = (4, 8, 16, 32, 64, 128)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def read(data: str, rate: int) -> list[np.ndarray]:
-    clips = [as_clip(item.audio) for item in Source.parse(data).items()]
+    clips = [item.clip() for item in open_dataset(data).rows()]
     return [resample(mono(clip), clip.sampling_rate, rate) for clip in clips]
 
 

@@ -56,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--dataset",
         default="mini",
-        help="mini (default), a folder (parquet, sound files, save_to_disk), a parquet file, or a hub id",
+        help="mini (default), a folder (parquet, sound files, save_to_disk), a parquet file, or a hub id; each may end "
+        "with :SPLIT",
     )
     what.add_argument("--splits", nargs="+", metavar="SPLIT", help="default: all of them")
     what.add_argument("--limit", type=positive, help="clips a split; the table is then marked as not for reporting")

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"predictability: error: {' '.join(str(error).split())}", file=sys.stderr)
         return REFUSED
     except ImportError as error:
-        print(f"predictability: error: {error}; install it: pip install -c constraints.txt -e '.[eval]'", file=sys.stderr)
+        print(f"predictability: error: {error}; pip install -c constraints.txt -e '.[eval]'", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
         print("predictability: stopped", file=sys.stderr)

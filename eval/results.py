@@ -23,12 +23,12 @@ from eval.run_files import as_json, as_lines, check_folder, write_files
 from eval.samples import Samples
 
 __all__ = [
+    "FILES",
     "SCHEMA",
     "SCHEMA_VERSION",
     "Settings",
     "check_folder",
     "clip_rows",
-    "FILES",
     "discard",
     "document",
     "versions",

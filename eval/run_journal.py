@@ -147,7 +147,7 @@ def discard(folder: Path) -> None:
 
 
 def _check_is_journal(path: Path) -> None:
-    """Raise JournalError for a file that begins otherwise than a run's journal, of which a kill may have left a piece."""
+    """Raise JournalError for a file that begins otherwise than a run's journal, maybe cut by a kill."""
     with path.open("rb") as file:
         found = file.read(len(_BEGINNING))
     if not _BEGINNING.startswith(found):

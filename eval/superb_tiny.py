@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"superb_tiny: error: {' '.join(str(error).split())}", file=sys.stderr)
             return REFUSED
         except ImportError as error:
-            print(f"superb_tiny: error: {error}; install it: pip install -c constraints.txt -e '.[eval]'", file=sys.stderr)
+            print(f"superb_tiny: error: {error}; pip install -c constraints.txt -e '.[eval]'", file=sys.stderr)
             return REFUSED
         except KeyboardInterrupt:
             on = "go on with the same command and --resume" if arguments.output else "nothing is kept without --output"

@@ -26,8 +26,9 @@ from soundcodec_llmcodec.audio_files import (
     opened,
     peak_of,
     warn_if_unscaled,
-    write_audio,
 )
+from soundcodec_llmcodec.audio_writing import write_audio
+from soundcodec_llmcodec.scalars import whole_number
 
 __all__ = [
     "MAX_RATE",
@@ -39,6 +40,7 @@ __all__ = [
     "check_rate",
     "fit_length",
     "mono",
+    "pair_of",
     "path_of",
     "read_mono",
     "resample",
@@ -83,9 +85,10 @@ def as_clip(audio: Any, sampling_rate: int | None = None) -> Clip:
     """Any usual form of audio as a Clip; the caller's data is neither changed nor shared.
 
     `audio` is an array, tensor or list of numbers, shaped (S,), (C, S) or (S, C) where that is unambiguous: the
-    channels are the axis of at most 8 and the other one is longer than 8. Or a path, the bytes of a sound file, an
-    open binary file, a dict with "array" and "sampling_rate", "bytes" or "path", an item with such a dict under
-    "audio", or a decoder with `get_all_samples()`. `sampling_rate` (Hz, 8,000 to 192,000) is needed for bare arrays;
+    channels are the axis of at most 8 and the other one is longer than 8; before them may stand a batch's axis of 1.
+    Or a pair of such samples and their rate, in either order; a path, the bytes of a sound file, an open binary file, a
+    dict with "array" and "sampling_rate", "bytes" or "path", an item with such a dict under "audio", or a decoder with
+    `get_all_samples()`, or what that gives. `sampling_rate` (Hz, 8,000 to 192,000) is needed for bare arrays;
     beside audio that knows its rate, it must agree. Signed integers are scaled by their type's range, uint8 and
     uint16 are offset binary as in WAV files.
 
@@ -100,13 +103,15 @@ def as_clip(audio: Any, sampling_rate: int | None = None) -> Clip:
     if isinstance(audio, (str, os.PathLike)) or hasattr(audio, "read"):
         return _clip_of_file(audio, sampling_rate)
     if isinstance(audio, (bytes, bytearray, memoryview)):
-        if not len(audio):
-            raise AudioError("the sound file is empty (0 bytes)")
         return _clip_of_file(io.BytesIO(audio), sampling_rate)
+    pair = pair_of(audio)
+    if pair is not None:
+        return as_clip(pair[0], check_rate(sampling_rate, pair[1]))
     if hasattr(audio, "get_all_samples"):
-        decoded = audio.get_all_samples()
-        rate = check_rate(sampling_rate, decoded.sample_rate)
-        array = _numbers(decoded.data)
+        audio = audio.get_all_samples()
+    if hasattr(audio, "data") and hasattr(audio, "sample_rate"):
+        rate = check_rate(sampling_rate, audio.sample_rate)
+        array = _numbers(audio.data)
         return Clip(_float32(array[None] if array.ndim == 1 else array), rate)
     array = _numbers(audio)
     if sampling_rate is None:
@@ -124,6 +129,20 @@ def path_of(audio: Any) -> str | os.PathLike[str] | None:
             return None
         audio = audio["audio"] if audio.get("audio") is not None else audio.get("path")
     return audio if isinstance(audio, (str, os.PathLike)) else None
+
+
+def pair_of(audio: Any) -> tuple[Any, Any] | None:
+    """(samples, rate) of a pair as torchaudio, librosa and soundfile give it, or gradio the other way round.
+
+    None for everything else: for numbers, and for channels, of which there may be two as well.
+    """
+    if not isinstance(audio, (tuple, list)) or len(audio) != 2:
+        return None
+    first, second = (isinstance(part, (list, tuple)) or getattr(part, "ndim", 0) > 0 for part in audio)
+    if first == second:
+        return None
+    samples, rate = audio if first else (audio[1], audio[0])
+    return (samples, rate) if whole_number(rate) is not None else None
 
 
 def mono(clip: Clip) -> np.ndarray:
@@ -203,7 +222,11 @@ def _clip_of_mapping(item: Mapping[str, Any], sampling_rate: int | None) -> Clip
 def _clip_of_file(source: Any, sampling_rate: int | None) -> Clip:
     with opened(source) as file:
         rate = check_rate(sampling_rate, file.samplerate)
-        samples = np.concatenate(list(blocks(file)))
+        # A bytearray grows in place, so that no second copy of a long file is made.
+        data = bytearray()
+        for block in blocks(file):
+            data += block.tobytes()
+        samples = np.frombuffer(data, dtype=np.float32).reshape(-1, file.channels)
     return Clip(np.ascontiguousarray(samples.T), rate)
 
 
@@ -213,7 +236,10 @@ def _numbers(audio: Any) -> np.ndarray:
         tensor = audio.detach().cpu()
         array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor.resolve_conj().resolve_neg()).numpy()
     elif isinstance(audio, (list, tuple)) and any(getattr(part, "ndim", 0) for part in audio):
-        raise AudioError("a list of arrays is a batch, not one audio; stack the channels of one audio into one array")
+        raise AudioError(
+            "a list of arrays is a batch, not one audio: encode_batch() takes it; or stack one audio's channels to "
+            "one array"
+        )
     elif isinstance(audio, (list, tuple)) or hasattr(audio, "__array__") or hasattr(audio, "typecode"):
         try:
             array = np.asarray(audio)
@@ -229,13 +255,18 @@ def _numbers(audio: Any) -> np.ndarray:
 
 
 def _channels_first(array: np.ndarray) -> np.ndarray:
-    """(S,), (C, S) or (S, C) as (C, S). Raises AudioError where the shape does not say which axis is time."""
-    if array.size == 0 and array.ndim in (1, 2):
+    """(S,), (C, S) or (S, C), also after an axis of 1, as (C, S). Raises AudioError where the shape is unclear."""
+    if array.size == 0 and array.ndim in (1, 2, 3):
         raise AudioError(f"the audio is empty (shape {array.shape})")
-    if array.ndim == 1 or array.shape == (1, 1):
+    if array.ndim == 1 or array.shape == (1, 1) or (array.ndim == 3 and array.shape[:2] == (1, 1)):
         return array.reshape(1, -1)
-    if array.ndim == 2 and min(array.shape) <= MAX_CHANNELS < max(array.shape):
-        return array if array.shape[0] <= MAX_CHANNELS else array.T
+    if array.ndim == 3 and array.shape[0] > 1:
+        raise AudioError(
+            f"shape {array.shape} is a batch of {array.shape[0]} clips, not one; encode_batch() takes it as it is"
+        )
+    inner = array[0] if array.ndim == 3 else array
+    if inner.ndim == 2 and min(inner.shape) <= MAX_CHANNELS < max(inner.shape):
+        return inner if inner.shape[0] <= MAX_CHANNELS else inner.T
     raise AudioError(
         f"cannot tell samples from channels in shape {array.shape}; give (samples,), or two axes of which one has "
         f"at most {MAX_CHANNELS} channels and the other more than {MAX_CHANNELS} samples"

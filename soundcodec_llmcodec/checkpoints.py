@@ -24,6 +24,7 @@ from torch import Tensor
 
 from soundcodec_llmcodec.config import CodecConfig, ConfigError
 from soundcodec_llmcodec.files import read_json
+from soundcodec_llmcodec.nn.compiled import plain_state
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.teachers import PREFIX as TEACHER
 from soundcodec_llmcodec.teachers import left_out_tensors, teacher_hash
@@ -151,7 +152,7 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
-        for name, tensor in model.state_dict().items()
+        for name, tensor in plain_state(model).items()
     }
     # As they are read back: in float32.
     read_back = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
@@ -186,7 +187,7 @@ def save(
 
 def weights_hash(config: CodecConfig, model: CodecModel) -> str:
     """SHA-256 (64 hex digits) of the config and every tensor, the same however the weights were stored."""
-    return _tensors_hash(config, model.state_dict())
+    return _tensors_hash(config, plain_state(model))
 
 
 def _tensors_hash(config: CodecConfig, tensors: Mapping[str, Tensor]) -> str:

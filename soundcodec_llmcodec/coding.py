@@ -18,6 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.nn.harmonics import Anchor
 from soundcodec_llmcodec.nn.model import CodecModel, framed_samples
 
 CHUNK_FRAMES = 1_536
@@ -82,7 +83,7 @@ def encode(model: CodecModel, samples: Tensor, domain: str | None, chunk_frames:
             padded = framed_samples(samples, config)[None].to(_device(model))
             return model.encode(padded, None, domain)[0].cpu()
         frames = config.frames(samples.shape[0])
-        codes = torch.empty(config.num_quantizers, frames, dtype=torch.int64)
+        codes = torch.empty(config.num_quantizers, frames, dtype=torch.int64, device="cpu")
         for first, last, low, high in chunks(config, frames, "encode", chunk_frames, progress):
             padded = framed_samples(samples, config, low, high)[None].to(_device(model))
             codes[:, first:last] = model.encode(padded, None, domain)[0, :, first - low : last - low].cpu()
@@ -117,10 +118,13 @@ def decode(model: CodecModel, codes: Tensor, chunk_frames: int, progress: bool =
         if frames <= chunk_frames:
             return model.decode(codes[None].to(_device(model)))[0].cpu()
         hop = config.hop_length
-        samples = torch.empty(frames * hop)
+        samples = torch.empty(frames * hop, dtype=torch.float32, device="cpu")
+        cycles = None  # of the harmonic source at the next chunk's first frame
         for first, last, low, high in chunks(config, frames, "decode", chunk_frames, progress):
-            part = model.decode(codes[None, :, low:high].to(_device(model)))[0]
-            samples[first * hop : last * hop] = part[(first - low) * hop : (last - low) * hop].cpu()
+            anchor = None if cycles is None else Anchor(first - low, cycles)
+            part = model.decode_part(codes[None, :, low:high].to(_device(model)), None, anchor)
+            samples[first * hop : last * hop] = part.samples[0, (first - low) * hop : (last - low) * hop].cpu()
+            cycles = None if part.cycles is None or last == frames else part.cycles[:, last - low]
         return samples
 
 
@@ -134,7 +138,8 @@ def decode_batch(model: CodecModel, codes: Sequence[Tensor], chunk_frames: int) 
     for group in groups(frames, chunk_frames, model.config, _device(model)):
         if len(group) > 1:
             mask = _frame_mask([frames[i] for i in group])
-            padded = torch.zeros(len(group), model.config.num_quantizers, mask.shape[1], dtype=torch.int64)
+            shape = (len(group), model.config.num_quantizers, mask.shape[1])
+            padded = torch.zeros(shape, dtype=torch.int64, device="cpu")
             for position, index in enumerate(group):
                 padded[position, :, : frames[index]] = codes[index]
             with exact_inference(model):
@@ -191,7 +196,7 @@ def _encode_group(
     """Codes (B, Q, F) of a padded batch, and for each item whether no near-tie was met."""
     mask = _frame_mask(frames)
     width = (mask.shape[1] - 1) * model.config.hop_length + model.config.n_fft
-    padded = torch.zeros(len(samples), width)
+    padded = torch.zeros(len(samples), width, dtype=torch.float32, device="cpu")
     for position, item in enumerate(samples):
         framed = framed_samples(item, model.config)
         padded[position, : framed.shape[0]] = framed
@@ -206,7 +211,7 @@ def _encode_group(
 
 def _frame_mask(frames: Sequence[int]) -> Tensor:
     """(B, F) bool: each item's own frames."""
-    return torch.arange(max(frames))[None] < torch.tensor(list(frames))[:, None]
+    return torch.arange(max(frames), device="cpu")[None] < torch.tensor(list(frames), device="cpu")[:, None]
 
 
 def groups(frames: Sequence[int], chunk_frames: int, config: CodecConfig, device: torch.device) -> Iterator[list[int]]:

@@ -11,15 +11,17 @@ from typing import Any
 from soundcodec_llmcodec.config_parts import (
     MAX_NUMBER,
     ConfigError,
+    HarmonicConfig,
     MagnitudeConfig,
     SemanticConfig,
+    check_harmonics,
     check_magnitudes,
     check_number,
     check_semantic,
     part,
 )
 
-__all__ = ["CodecConfig", "ConfigError", "MagnitudeConfig", "SemanticConfig"]
+__all__ = ["CodecConfig", "ConfigError", "HarmonicConfig", "MagnitudeConfig", "SemanticConfig"]
 
 CONFIG_VERSION = 1
 # A config may come from anywhere: audio is resampled to its rate, so an absurd one would ask for absurd memory.
@@ -34,7 +36,7 @@ class CodecConfig:
     sees on each side (None: the whole clip, as published); a number bounds the receptive field, which makes chunked
     coding of long audio exact. `codebook_partitions` maps a domain's name to the half-open range of codes it may use.
     `magnitudes` is what the encoder sees in place of log-magnitude and phase (None: those, as published), `semantic` a
-    speech encoder beside it (None: none).
+    speech encoder beside it (None: none), `harmonics` a pulse train at the pitch in the decoder (None: none).
     """
 
     sample_rate: int = 16_000
@@ -53,6 +55,7 @@ class CodecConfig:
     codebook_partitions: tuple[tuple[str, int, int], ...] = ()
     magnitudes: MagnitudeConfig | None = None
     semantic: SemanticConfig | None = None
+    harmonics: HarmonicConfig | None = None
 
     def __post_init__(self) -> None:
         for name, kind in _PARTS.items():
@@ -102,8 +105,9 @@ class CodecConfig:
     def context_frames(self, layers: int) -> int | None:
         """Frames on each side that can change one frame's output after `layers` conformer layers; None if unbounded.
 
-        The window and half the convolution kernel a layer, and the frames that overlap in the (inverse) STFT. The
-        semantic branch of an encoder adds `encoder_context`.
+        The window and half the convolution kernel a layer, and the frames that overlap in the (inverse) STFT: as many
+        as reach into a frame's hop through the inverse STFT and, before it, into a frame's window through the harmonic
+        source. The semantic branch of an encoder adds `encoder_context`.
         """
         if self.attention_window is None:
             return None
@@ -193,12 +197,14 @@ def _check_shapes(config: CodecConfig) -> None:
         check_magnitudes(config.magnitudes, config)
     if config.semantic is not None:
         check_semantic(config.semantic, config)
+    if config.harmonics is not None:
+        check_harmonics(config.harmonics, config)
     for name, start, end in config.codebook_partitions:
         if not 0 <= start < end <= config.codebook_size:
             raise ConfigError(f"domain {name!r} has codes [{start}, {end}) outside [0, {config.codebook_size})")
 
 
-_PARTS: dict[str, type] = {"magnitudes": MagnitudeConfig, "semantic": SemanticConfig}
+_PARTS: dict[str, type] = {"magnitudes": MagnitudeConfig, "semantic": SemanticConfig, "harmonics": HarmonicConfig}
 
 _PUBLISHED_PARTITIONS = (
     ("speech", 0, 8_192),
@@ -218,6 +224,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "attention_window": 32,
         "magnitudes": MagnitudeConfig(),
         "semantic": SemanticConfig(),
+        "harmonics": HarmonicConfig(),
     },
     "compact_phase": {
         "hidden_size": 256,

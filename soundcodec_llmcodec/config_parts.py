@@ -1,4 +1,5 @@
-"""What an encoder may have beside the published parts: magnitudes in place of phase, and a frozen speech encoder."""
+"""What a codec may have beside the published parts: magnitudes in place of phase and a frozen speech encoder before the
+codebook, a harmonic source after it."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from soundcodec_llmcodec.config import CodecConfig
 
 MAX_NUMBER = 2**31 - 1
@@ -15,6 +18,7 @@ MAX_NUMBER = 2**31 - 1
 _MAX_MAGNITUDE_N_FFT = 32_768
 _MAX_SEMANTIC = {"width": 2_048, "heads": 2_048, "ffn_width": 16_384, "mels": 256, "block_frames": 2_048}
 _MAX_DEPTH, _MAX_CONTEXT = 64, 2_048
+_MAX_PITCHES, _LOWEST_PITCH_HZ = 32_768, 10.0
 # A frame's own samples and those that Whisper's window and two convolutions reach on either side.
 _LEAST_SEMANTIC_N_FFT = 1_040
 
@@ -64,6 +68,26 @@ class SemanticConfig:
         return max(0, start - self.context_frames), min(frames, stop + self.context_frames), stop
 
 
+@dataclass(frozen=True)
+class HarmonicConfig:
+    """A harmonic source in the decoder: pulses at one of `pitches` pitches, `per_octave` of them in an octave from
+    `lowest_hz` on, with harmonics up to `highest_hz`; the lowest `filter_bins` bins of the codec's own window are what
+    a frame filters them with."""
+
+    lowest_hz: float = 55.0
+    per_octave: int = 120
+    pitches: int = 400
+    highest_hz: float = 7_000.0
+    filter_bins: int = 480
+
+    def hertz(self) -> Tensor:
+        """The pitches (V,) float64 in Hz, rising."""
+        import torch
+
+        steps = torch.arange(self.pitches, dtype=torch.float64, device="cpu")
+        return self.lowest_hz * 2.0 ** (steps / self.per_octave)
+
+
 def check_magnitudes(magnitudes: MagnitudeConfig, config: CodecConfig) -> None:
     for name in ("window", "hop", "bands", "low_bins"):
         check_number(f"magnitudes.{name}", getattr(magnitudes, name))
@@ -100,6 +124,29 @@ def check_semantic(semantic: SemanticConfig, config: CodecConfig) -> None:
         raise ConfigError(
             f"a semantic branch hears 50 frames a second at 16 kHz: it needs sample_rate 16000, hop_length 320 and "
             f"n_fft of at least {_LEAST_SEMANTIC_N_FFT}, got {config.sample_rate}, {config.hop_length}, {config.n_fft}"
+        )
+
+
+def check_harmonics(harmonics: HarmonicConfig, config: CodecConfig) -> None:
+    for name in ("per_octave", "pitches", "filter_bins"):
+        check_number(f"harmonics.{name}", getattr(harmonics, name), _MAX_PITCHES)
+    for name in ("lowest_hz", "highest_hz"):
+        value = getattr(harmonics, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= config.sample_rate / 2:
+            raise ConfigError(
+                f"harmonics.{name} must be above 0 and at most half of the sample rate {config.sample_rate}, got "
+                f"{value!r}"
+            )
+    highest = harmonics.lowest_hz * 2.0 ** ((harmonics.pitches - 1) / harmonics.per_octave)
+    if harmonics.lowest_hz < _LOWEST_PITCH_HZ or highest > harmonics.highest_hz:
+        raise ConfigError(
+            f"harmonics has pitches from {harmonics.lowest_hz:g} to {highest:g} Hz; they must lie between "
+            f"{_LOWEST_PITCH_HZ:g} Hz and its highest_hz {harmonics.highest_hz:g}"
+        )
+    if harmonics.filter_bins > config.n_fft // 2 + 1 or config.n_fft % 2:
+        raise ConfigError(
+            f"harmonics.filter_bins {harmonics.filter_bins} are more than the {config.n_fft // 2 + 1} bins of n_fft "
+            f"{config.n_fft}, or that is odd"
         )
 
 

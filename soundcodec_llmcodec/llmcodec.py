@@ -5,25 +5,28 @@ Letters: C channels, Q codebook levels, S samples, F frames.
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Mapping, Sequence
-from numbers import Integral
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from soundcodec_llmcodec import audio as audio_io
-from soundcodec_llmcodec import checkpoints, coding, streaming
-from soundcodec_llmcodec.audio import Clip
+from soundcodec_llmcodec import checkpoints, coding, forms, streaming
+from soundcodec_llmcodec.audio import AudioError
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.forking import one_thread_after_forks
 from soundcodec_llmcodec.nn.model import CodecModel
-from soundcodec_llmcodec.nn.precision import check_optimize, optimized
+from soundcodec_llmcodec.nn.precision import check_optimize, float32_on_the_cpu, optimized
+from soundcodec_llmcodec.portable import packed_model, unpacked_model
 from soundcodec_llmcodec.streaming import StreamDecoder, StreamEncoder
-from soundcodec_llmcodec.tokens import TokenError, Tokens, parse_codes
+from soundcodec_llmcodec.tokens import Tokens
 
 _Versions = tuple[tuple[int, int], ...]
+# What belongs to the weights that are in memory, and is computed anew where it is missing.
+_NOT_KEPT = {"_hashed": None, "_lighter": None}
 
 
 class LLMCodec:
@@ -50,6 +53,7 @@ class LLMCodec:
         and in a batch on a CPU; on other devices rounding may decide.
         """
         check_optimize(optimize)
+        one_thread_after_forks()
         self.optimize = optimize
         self._lighter: tuple[_Versions, CodecModel] | None = None
         self.config = config
@@ -74,19 +78,77 @@ class LLMCodec:
         Raises checkpoints.CheckpointError when it is not found or holds other weights than its config describes.
         """
         check_optimize(optimize)
-        loaded = checkpoints.load(path_or_repo, revision=revision, local_files_only=local_files_only, device=device)
+        # Weights that can be trained on, also where the caller is in inference mode.
+        with torch.inference_mode(False):
+            loaded = checkpoints.load(path_or_repo, revision=revision, local_files_only=local_files_only, device=device)
         return cls(loaded.config, loaded.model, name=loaded.name, info=loaded.info, optimize=optimize)
 
     @classmethod
     def random(cls, config: CodecConfig, seed: int = 0) -> LLMCodec:
         """An untrained codec with seeded weights (the global random state is left as it was)."""
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), float32_on_the_cpu():
             torch.manual_seed(seed)
             return cls(config, CodecModel(config).eval().requires_grad_(False), name=f"random-{seed}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: the fields, and the weights as bytes; nothing that can be computed anew."""
+        state = {**vars(self), **_NOT_KEPT}
+        # A codec of graphs has no model.
+        return {**state, "model": packed_model(self.model)} if "model" in state else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        one_thread_after_forks()
+        vars(self).update(state)
+        if "model" in state:
+            self.model = unpacked_model(self.config, state["model"])
+
+    def __copy__(self) -> LLMCodec:
+        """Another codec around the same model."""
+        made = type(self).__new__(type(self))
+        vars(made).update(vars(self))
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LLMCodec:
+        """Another codec with a model of its own, compiled or hooked as this one's."""
+        made = type(self).__new__(type(self))
+        memo[id(self)] = made
+        vars(made).update(copy.deepcopy({**vars(self), **_NOT_KEPT}, memo))
+        return made
 
     def save_pretrained(self, folder: str | os.PathLike[str], dtype: torch.dtype = torch.float32) -> None:
         """Write `config.json` and `model.safetensors` into a folder; `from_pretrained` reads them back."""
         checkpoints.save(folder, self.config, self.model, self.info, dtype)
+
+    def __repr__(self) -> str:
+        hashed = getattr(self, "_hashed", None)
+        known = "" if hashed is None else f", {hashed[1][:12]}"
+        levels = "" if self.config.num_quantizers == 1 else f"{self.config.num_quantizers} levels of "
+        return (
+            f"{type(self).__name__}({self.name!r}, {self.sample_rate} Hz, {self.frame_rate:g} frames/s, "
+            f"{levels}{self.config.codebook_size} codes, on {self.device}{known})"
+        )
+
+    def to(self, device: str | torch.device) -> LLMCodec:
+        """Move the model to a device, in place as torch.nn.Module does, and return the codec.
+
+        Streams that are open must be `reset`. Raises TypeError for a type: a codec runs in float32, and
+        `optimize` makes it faster; and checkpoints.CheckpointError where the device cannot be used.
+        """
+        if isinstance(device, torch.dtype):
+            raise TypeError(f"a codec runs in float32, not {device}; load it with optimize='bf16' to have it faster")
+        self.model.to(checkpoints.usable_device(device))
+        self._lighter = None
+        return self
+
+    @property
+    def sample_rate(self) -> int:
+        """The codec's own rate in Hz; audio of any other is resampled."""
+        return self.config.sample_rate
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second, Hz: ids a second of a codec with one level."""
+        return self.config.frame_rate
 
     @property
     def device(self) -> torch.device:
@@ -129,32 +191,43 @@ class LLMCodec:
     ) -> Tokens:
         """Audio to tokens.
 
-        `audio` is an array or tensor (S,), (1, S), (C, S) or (S, C) of floats or ints with its `sampling_rate` in Hz
-        (8,000 to 192,000), a path, bytes, or a dict with "array" and "sampling_rate", "path" or "bytes". Channels are
-        averaged unless `keep_channels`, which codes each. Raises audio.AudioError on anything else.
+        `audio` is an array or tensor (S,), (1, S), (1, 1, S), (C, S) or (S, C) of floats or ints with its
+        `sampling_rate` in Hz (8,000 to 192,000), a pair of both, a path, bytes, or a dict with "array" and
+        "sampling_rate", "path" or "bytes". Channels are averaged unless `keep_channels`, which codes each. Raises
+        audio.AudioError on anything else.
         """
-        channels, n_samples, rate = self._prepare(audio, sampling_rate, keep_channels)
-        codes = [self.encode_samples(channel, domain=domain, progress=progress) for channel in channels]
-        return self._tokens(codes, n_samples, rate)
+        recording = forms.recording(audio, sampling_rate, keep_channels, self.config)
+        codes = [self.encode_samples(channel, domain=domain, progress=progress) for channel in recording.channels]
+        return self._tokens(codes, recording)
 
     def encode_batch(
         self,
-        audios: Sequence[Any],
-        sampling_rates: Sequence[int | None] | int | None = None,
+        audios: Iterable[Any],
+        sampling_rates: Iterable[Any] | int | None = None,
         *,
         domain: str | None = None,
-    ) -> list[Tokens]:
-        """`encode` of each, in order; lengths and rates may differ, and each item's tokens are those it has alone."""
-        one_for_all = sampling_rates is None or isinstance(sampling_rates, Integral)
-        rates: list[Any] = [sampling_rates] * len(audios) if one_for_all else list(sampling_rates)  # type: ignore[arg-type]
-        if len(rates) != len(audios):
-            raise ValueError(f"{len(audios)} clips came with {len(rates)} sampling rates")
-        prepared = []
-        for index, (audio, rate) in enumerate(zip(audios, rates, strict=True)):
-            with coding.naming(index, len(audios)):
-                prepared.append(self._prepare(audio, rate, False))
-        codes = self.encode_samples_batch([channels[0] for channels, _, _ in prepared], domain=domain)
-        return [self._tokens([item], n, rate) for item, (_, n, rate) in zip(codes, prepared, strict=True)]
+        on_unreadable: Literal["raise", "return"] = "raise",
+    ) -> list[Any]:
+        """`encode` of each, in order; lengths and rates may differ, and each item's tokens are those it has alone.
+
+        `audios` is a list of what `encode` takes, in which (C, S) is a clip of C channels; or an array or tensor
+        (B, S), (B, 1, S) or (B, C, S), which is B clips. Raises audio.AudioError, which names the item; with
+        on_unreadable="return", an item that cannot be read costs only itself: its error, with the reason, is in its
+        place.
+        """
+        clips = forms.clips_of(audios)
+        recordings: list[Any] = []
+        for index, (audio, rate) in enumerate(zip(clips, forms.rates_of(sampling_rates, len(clips)), strict=True)):
+            try:
+                with coding.naming(index, len(clips)):
+                    recordings.append(forms.recording(audio, rate, False, self.config))
+            except (AudioError, OSError) as error:
+                if on_unreadable == "raise":
+                    raise
+                recordings.append(error)
+        readable = [item.channels[0] for item in recordings if not isinstance(item, Exception)]
+        codes = iter(self.encode_samples_batch(readable, domain=domain))
+        return [item if isinstance(item, Exception) else self._tokens([next(codes)], item) for item in recordings]
 
     def decode(
         self,
@@ -168,27 +241,37 @@ class LLMCodec:
     ) -> np.ndarray:
         """Tokens to float32 samples (S,), or (C, S) when channels were kept.
 
-        `tokens` is a `Tokens`, or bare ids (a list, an array or a tensor, (F,) or (Q, F)), or "<CODEC_i>..." text;
-        nothing else is needed. A `Tokens` comes back at its own rate and length; bare ids at the codec's rate with
-        `hop_length` samples a frame. `sampling_rate` and `n_samples` (at that rate) override both. Out-of-range ids
-        are an error unless `on_invalid` is "drop" or "nearest". A `Tokens` made by another codec is refused unless
-        `any_codec`.
+        `tokens` is a `Tokens`, or bare ids (a list, a range, an array or a tensor, (F,), (Q, F) or (1, Q, F)), or
+        "<CODEC_i>..." text; nothing else is needed. A `Tokens` comes back at its own rate and length; bare ids at the
+        codec's rate with `hop_length` samples a frame. `sampling_rate` and `n_samples` (at that rate) override both.
+        Out-of-range ids are an error unless `on_invalid` is "drop" or "nearest". A `Tokens` made by another codec is
+        refused unless `any_codec`.
         """
-        codes, rate, length = self._codes_of(tokens, sampling_rate, n_samples, on_invalid, any_codec)
-        samples = [self.decode_codes(channel, progress=progress) for channel in codes]
-        return self._at_rate(samples, rate, length)
+        wanted = forms.order(
+            tokens,
+            self.config,
+            (self.weights_hash, self.name),
+            sampling_rate=sampling_rate,
+            n_samples=n_samples,
+            on_invalid=on_invalid,
+            any_codec=any_codec,
+        )
+        samples = [self.decode_codes(channel, progress=progress) for channel in wanted.codes]
+        return forms.at_rate(samples, wanted, self.config.sample_rate)
 
-    def decode_batch(self, tokens: Sequence[Any], *, on_invalid: str = "raise") -> list[np.ndarray]:
-        """`decode` of each, in order."""
-        items = []
-        for index, item in enumerate(tokens):
-            with coding.naming(index, len(tokens)):
-                items.append(self._codes_of(item, None, None, on_invalid, False))
-        channels = self.decode_codes_batch([channel for codes, _, _ in items for channel in codes])
+    def decode_batch(self, tokens: Iterable[Any], *, on_invalid: str = "raise") -> list[np.ndarray]:
+        """`decode` of each, in order: a list of what it takes, or an array or tensor (B, F) or (B, Q, F)."""
+        clips, orders = forms.token_clips_of(tokens), []
+        for index, item in enumerate(clips):
+            with coding.naming(index, len(clips)):
+                maker = (self.weights_hash, self.name)
+                orders.append(forms.order(item, self.config, maker, on_invalid=on_invalid))
+        channels = self.decode_codes_batch([channel for wanted in orders for channel in wanted.codes])
         results, start = [], 0
-        for codes, rate, length in items:
-            results.append(self._at_rate(channels[start : start + len(codes)], rate, length))
-            start += len(codes)
+        for wanted in orders:
+            stop = start + len(wanted.codes)
+            results.append(forms.at_rate(channels[start:stop], wanted, self.config.sample_rate))
+            start = stop
         return results
 
     # -- bit by bit ------------------------------------------------------------------------------------------------
@@ -234,68 +317,14 @@ class LLMCodec:
         decoded = coding.decode_batch(self._running(), codes, self.chunk_frames)
         return [samples[:length] for samples, length in zip(decoded, lengths, strict=True)]
 
-    # -- between the two -------------------------------------------------------------------------------------------
-    def _prepare(self, audio: Any, sampling_rate: int | None, keep_channels: bool) -> tuple[list[Tensor], int, int]:
-        """(channels at the codec's rate, the caller's number of samples, the caller's rate)."""
-        path = audio_io.path_of(audio)
-        if path is not None and not keep_channels:
-            read = audio_io.read_mono(path, self.config.sample_rate)
-            audio_io.check_rate(sampling_rate, read.sampling_rate)
-            return [torch.from_numpy(read.samples)], read.n_samples, read.sampling_rate
-        clip: Clip = audio_io.as_clip(audio, sampling_rate)
-        channels = clip.samples if keep_channels else audio_io.mono(clip)[None]
-        resampled = audio_io.resample(channels, clip.sampling_rate, self.config.sample_rate)
-        return [torch.from_numpy(channel) for channel in resampled], clip.n_samples, clip.sampling_rate
-
-    def _tokens(self, codes: list[Tensor], n_samples: int, sampling_rate: int) -> Tokens:
+    def _tokens(self, codes: list[Tensor], made_of: forms.Recording) -> Tokens:
         return Tokens(
             codes=torch.stack(codes),
-            n_samples=n_samples,
-            sampling_rate=sampling_rate,
+            n_samples=made_of.n_samples,
+            sampling_rate=made_of.sampling_rate,
             codebook_size=self.config.codebook_size,
             codec_sample_rate=self.config.sample_rate,
             hop_length=self.config.hop_length,
             codec_hash=self.weights_hash,
             codec_name=self.name,
         )
-
-    def _codes_of(
-        self, tokens: Any, sampling_rate: int | None, n_samples: int | None, on_invalid: str, any_codec: bool
-    ) -> tuple[list[Tensor], int, int]:
-        """(codes (Q, F) a channel, the rate to give back, the samples to give back at that rate)."""
-        levels, size = self.config.num_quantizers, self.config.codebook_size
-        if isinstance(tokens, Tokens):
-            if tokens.codec_hash not in (None, self.weights_hash) and not any_codec:
-                raise TokenError(
-                    f"these tokens were made by codec {str(tokens.codec_hash)[:12]}, this is {self.weights_hash[:12]} "
-                    f"({self.name}); load the codec that made them, or pass any_codec=True"
-                )
-            made = (tokens.num_quantizers, tokens.codebook_size, tokens.hop_length, tokens.codec_sample_rate)
-            ours = (levels, size, self.config.hop_length, self.config.sample_rate)
-            if made != ours:
-                raise TokenError(
-                    "these tokens are of another kind of codec, which this one cannot decode: {} levels of {} codes, "
-                    "{} samples a frame at {} Hz; this codec has {} of {}, {} at {} Hz".format(*made, *ours)
-                )
-            codes = [parse_codes(channel, size, levels, on_invalid) for channel in tokens.codes]
-            own_rate, own_length = tokens.sampling_rate, tokens.n_samples
-        else:
-            codes = [parse_codes(tokens, size, levels, on_invalid)]
-            own_rate, own_length = self.config.sample_rate, codes[0].shape[1] * self.config.hop_length
-        rate = own_rate if sampling_rate is None else audio_io.check_rate(sampling_rate)
-        length = audio_io.resampled_length(own_length, own_rate, rate) if n_samples is None else n_samples
-        if n_samples is not None:
-            if isinstance(n_samples, bool) or not isinstance(n_samples, Integral):
-                raise TokenError(f"n_samples must be a whole number of samples, got {n_samples!r}")
-            most = audio_io.resampled_length(codes[0].shape[1] * self.config.hop_length, self.config.sample_rate, rate)
-            if not 1 <= n_samples <= most:
-                raise TokenError(f"{codes[0].shape[1]} frames hold 1 to {most} samples at {rate} Hz, not {n_samples}")
-        return codes, rate, length
-
-    def _at_rate(self, channels: Sequence[Tensor], rate: int, length: int) -> np.ndarray:
-        """Channels at the codec's rate to (S,) or (C, S) with `length` samples at `rate`."""
-        own = self.config.sample_rate
-        needed = min(channels[0].shape[0], audio_io.resampled_length(length, rate, own))
-        stacked = np.stack([channel[:needed].numpy() for channel in channels])
-        fitted = audio_io.fit_length(audio_io.resample(stacked, own, rate), length)
-        return fitted[0] if len(channels) == 1 else fitted

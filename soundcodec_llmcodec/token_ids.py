@@ -27,10 +27,10 @@ def token_text(ids: Sequence[int]) -> str:
 def parse_codes(tokens: Any, codebook_size: int, num_quantizers: int = 1, on_invalid: str = "raise") -> torch.Tensor:
     """Tokens as int64 codes (Q, F), on the CPU, all in [0, codebook_size).
 
-    `tokens` holds whole numbers, (F,) for one level or (Q, F), as a list, an array or a tensor; or, for one level, text
-    (or a list of texts) of "<CODEC_i>" with nothing but white space between. What is out of range is an error; with
-    on_invalid="drop" its frames, and foreign pieces of text, are left out, with "nearest" ids are moved into the range
-    (foreign text has no nearest id and stays an error). Both warn how many they changed.
+    `tokens` holds whole numbers, (F,) for one level, (Q, F) or (1, Q, F), as a list, a range, an array or a tensor; or,
+    for one level, text (or a list of texts) of "<CODEC_i>" with nothing but white space between. What is out of range
+    is an error; with on_invalid="drop" its frames, and foreign pieces of text, are left out, with "nearest" ids are
+    moved into the range (foreign text has no nearest id and stays an error). Both warn how many they changed.
 
     Raises TokenError for ids out of range, fractions, booleans, other shapes, foreign text, or no token at all.
     """
@@ -42,19 +42,32 @@ def parse_codes(tokens: Any, codebook_size: int, num_quantizers: int = 1, on_inv
         ids = np.array(_ids_of_text(tokens, on_invalid), dtype=np.int64)
     else:
         ids = _whole_numbers(tokens)
-    if ids.ndim == 1 and num_quantizers == 1:
-        ids = ids[None]
-    if ids.ndim != 2 or ids.shape[0] != num_quantizers:
-        expected = "(F,) or (1, F)" if num_quantizers == 1 else f"({num_quantizers}, F)"
-        raise TokenError(f"expected tokens of shape {expected}, got {tuple(ids.shape)}")
-    codes = _in_range(ids, codebook_size, on_invalid)
+    codes = _in_range(_by_level(ids, num_quantizers), codebook_size, on_invalid)
     if codes.shape[1] == 0:
         raise TokenError("there are no tokens to decode")
     return torch.from_numpy(np.array(codes, dtype=np.int64, order="C"))
 
 
+def _by_level(ids: np.ndarray, num_quantizers: int) -> np.ndarray:
+    """Ids as (Q, F), whatever of an axis of one clip and one level they have before."""
+    if ids.ndim == 3 and len(ids) == 1:
+        ids = ids[0]
+    if ids.ndim == 1 and num_quantizers == 1:
+        ids = ids[None]
+    if ids.ndim == 2 and len(ids) == num_quantizers:
+        return ids
+    expected = (
+        "(F,), (1, F) or (1, 1, F)" if num_quantizers == 1 else f"({num_quantizers}, F) or (1, {num_quantizers}, F)"
+    )
+    several = ids.ndim == 3 or (ids.ndim == 2 and num_quantizers == 1 and len(ids) > 1)
+    hint = "; decode_batch() takes several clips, and a Tokens keeps channels apart" if several else ""
+    raise TokenError(f"expected tokens of shape {expected}, got {tuple(ids.shape)}{hint}")
+
+
 def _whole_numbers(tokens: Any) -> np.ndarray:
     """Whole numbers of the caller's as an array of int64, or of Python ints where they are larger."""
+    if isinstance(tokens, Sequence) and not isinstance(tokens, (list, tuple, bytes, memoryview)):
+        tokens = list(tokens)
     if isinstance(tokens, torch.Tensor):
         ids = tokens.detach().cpu().numpy()
     elif isinstance(tokens, (list, tuple)):
@@ -63,8 +76,10 @@ def _whole_numbers(tokens: Any) -> np.ndarray:
             raise TokenError("tokens must be whole numbers, got booleans")
         try:
             ids = np.asarray(tokens) if flat else np.zeros(0, dtype=np.int64)
-        except (ValueError, RuntimeError) as error:
-            raise TokenError(f"the list of tokens is ragged or not all whole numbers: {error}") from error
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TokenError(
+                f"the list of tokens is ragged or not all whole numbers ({error}); decode_batch() takes several clips"
+            ) from error
         if ids.dtype.kind == "f" and all(isinstance(token, (int, np.integer)) for token in flat):
             # numpy makes floats of whole numbers that only together exceed 64 bits.
             ids = np.array(tokens, dtype=object)

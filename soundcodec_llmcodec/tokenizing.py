@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from soundcodec_llmcodec.audio import AudioError, as_clip, mono, resample
+from soundcodec_llmcodec.audio import AudioError, mono, resample
+from soundcodec_llmcodec.data import DataSet, Row, open_dataset
 from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.llmcodec import LLMCodec
-from soundcodec_llmcodec.sources import DataError, Item, Source
 from soundcodec_llmcodec.token_corpus import (
     DATA_FOLDER,
     FAILED_FOLDER,
@@ -38,6 +38,7 @@ from soundcodec_llmcodec.token_corpus import (
 
 SHARD_CLIPS = 512
 SOURCES_FOLDER = "sources"
+ID_RULE = 2  # of data.identified; half a split with ids of one rule and half with those of another would join nothing
 # Clips are read ahead of the codec until they are so many seconds: memory is bounded, batches are still full.
 _READ_AHEAD_S = 1_200
 _READ_AHEAD_CLIPS = 64
@@ -46,7 +47,7 @@ _BLOCKS_AHEAD = 2
 
 @dataclass(frozen=True)
 class Plan:
-    """What is tokenized: `dataset` as `Source.parse` reads it, under the name `split`.
+    """What is tokenized: `dataset` as `data.open_dataset` reads it, under the name `split`.
 
     `shift` samples of silence (at the codec's rate) stand before each clip, so that frames fall on it in another way: a
     second view of the same audio to train on. `part` (i, n) takes every n-th shard from the i-th on, i < n, so that n
@@ -62,11 +63,19 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.]*", self.split):
-            raise ValueError(f"a split's name is letters, digits, _ and ., got {self.split!r}")
+            raise ValueError(
+                f"a split's name is letters, digits, _ and ., got {self.split!r}; name it with --split "
+                f"{split_name(self.split)}"
+            )
         if self.shift < 0 or self.shard_clips < 1:
             raise ValueError(f"expected shift >= 0 and at least 1 clip a shard, got {self.shift}, {self.shard_clips}")
         if not 0 <= self.part[0] < self.part[1]:
             raise ValueError(f"expected part I/N with 0 <= I < N, got {self.part[0]}/{self.part[1]}")
+
+
+def split_name(text: str) -> str:
+    """A name that `datasets` takes for a split, for one that it may not take, such as dev-clean."""
+    return re.sub(r"[^\w.]+", "_", text).lstrip(".") or "train"
 
 
 @dataclass(frozen=True)
@@ -88,18 +97,16 @@ def tokenize(codec: LLMCodec, plan: Plan, folder: Path, *, progress: bool = Fals
     """Write the plan's tokens into a folder, as `token_corpus` describes it; go on where an earlier run stopped.
 
     Raises TokenCorpusError where the folder holds tokens of another codec, or of another source under the same split,
-    and sources.DataError where there is nothing to read. A clip that cannot be read is listed, not an error.
+    and data.DataError where there is nothing to read. A clip that cannot be read is listed, not an error.
     """
-    source = Source.parse(plan.dataset)
-    n_clips = source.count()
-    if not n_clips:
-        raise DataError(f"{plan.dataset} has no clips")
+    source = open_dataset(plan.dataset)
+    n_clips = source.size
     n_shards = -(-n_clips // plan.shard_clips)
     write_source(folder, TokenSource.of(codec))
-    _note_source(folder, plan, n_clips)
     wanted = [index for index in range(n_shards) if index % plan.part[1] == plan.part[0]]
     names = {index: shard_name(plan.split, index, n_shards) for index in wanted}
     missing = {i for i, name in names.items() if not (folder / DATA_FOLDER / f"{name}.parquet").exists()}
+    _note_source(folder, plan, n_clips, is_whole=not missing)
     clips = tokens = samples = failed = 0
     started, waited = time.perf_counter(), 0.0
     to_do = sum(min(plan.shard_clips, n_clips - index * plan.shard_clips) for index in missing)
@@ -124,7 +131,7 @@ class Block:
     """Some clips of a shard, in order; `read` (samples float32 (S,), "") or (None, why not) of each."""
 
     shard: int
-    items: list[Item]
+    items: list[Row]
     read: list[tuple[torch.Tensor | None, str]]
 
 
@@ -134,16 +141,16 @@ class ReadAhead:
     `waited_s` is how long the codec had nothing to do for that.
     """
 
-    def __init__(self, pool: ThreadPool, read: Callable[[Item], tuple[torch.Tensor | None, str]]) -> None:
+    def __init__(self, pool: ThreadPool, read: Callable[[Row], tuple[torch.Tensor | None, str]]) -> None:
         self.pool, self.read = pool, read
         self.waited_s = 0.0
 
-    def shards(self, blocks: Iterator[tuple[int, list[Item]]]) -> Iterator[tuple[int, Iterator[Block]]]:
+    def shards(self, blocks: Iterator[tuple[int, list[Row]]]) -> Iterator[tuple[int, Iterator[Block]]]:
         """(shard, its blocks), in order; every shard's blocks must be taken before the next shard."""
         yield from groupby(self._blocks(blocks), key=lambda block: block.shard)
 
-    def _blocks(self, blocks: Iterator[tuple[int, list[Item]]]) -> Iterator[Block]:
-        reading: deque[tuple[int, list[Item], Any]] = deque()
+    def _blocks(self, blocks: Iterator[tuple[int, list[Row]]]) -> Iterator[Block]:
+        reading: deque[tuple[int, list[Row], Any]] = deque()
         for shard, items in blocks:
             reading.append((shard, items, self.pool.map_async(self.read, items)))
             if len(reading) > _BLOCKS_AHEAD:
@@ -151,16 +158,16 @@ class ReadAhead:
         while reading:
             yield self._taken(*reading.popleft())
 
-    def _taken(self, shard: int, items: list[Item], found: Any) -> Block:
+    def _taken(self, shard: int, items: list[Row], found: Any) -> Block:
         start = time.perf_counter()
         read = found.get()
         self.waited_s += time.perf_counter() - start
         return Block(shard, items, read)
 
 
-def _blocks(source: Source, size: int, count: int, missing: set[int]) -> Iterator[tuple[int, list[Item]]]:
+def _blocks(source: DataSet, size: int, count: int, missing: set[int]) -> Iterator[tuple[int, list[Row]]]:
     """(shard, some of its clips) of the shards that are missing."""
-    items = source.items()
+    items = source.rows()
     for shard in range(count):
         of_shard = islice(items, size)
         while block := list(islice(of_shard, _READ_AHEAD_CLIPS)):
@@ -174,7 +181,7 @@ def _code(
     """A shard's clips in order, and those that could not be read with the reason."""
     coded: dict[int, TokenClip] = {}
     bad: list[dict[str, str]] = []
-    waiting: list[tuple[int, Item, torch.Tensor]] = []
+    waiting: list[tuple[int, Row, torch.Tensor]] = []
 
     def flush() -> None:
         codes = codec.encode_samples_batch([samples for _, _, samples in waiting], domain=domain)
@@ -200,29 +207,33 @@ def _code(
     return [coded[index] for index in sorted(coded)], bad
 
 
-def _read(item: Item, rate: int, shift: int) -> tuple[torch.Tensor | None, str]:
+def _read(item: Row, rate: int, shift: int) -> tuple[torch.Tensor | None, str]:
     """(samples float32 (S,), "") or (None, why not)."""
     try:
-        clip = as_clip(item.audio)
+        clip = item.clip()
         samples = resample(mono(clip), clip.sampling_rate, rate)
     except (AudioError, OSError) as error:
         return None, " ".join(str(error).split())
     return torch.from_numpy(np.concatenate((np.zeros(shift, np.float32), samples.astype(np.float32, copy=False)))), ""
 
 
-def _note_source(folder: Path, plan: Plan, n_clips: int) -> None:
-    """Write down what a split is made of, or check what is written."""
+def _note_source(folder: Path, plan: Plan, n_clips: int, is_whole: bool) -> None:
+    """Write down what a split is made of, or check what is written. A whole split may have ids of another rule."""
     told = {
         "dataset": plan.dataset,
         "shift": plan.shift,
         "domain": plan.domain,
         "clips": n_clips,
         "shard_clips": plan.shard_clips,
+        "id_rule": ID_RULE,
     }
     path = folder / SOURCES_FOLDER / f"{plan.split}.json"
     if path.exists():
         found = json.loads(path.read_text(encoding="utf-8"))
-        different = [f"{key} was {found.get(key)!r}, is {told[key]!r}" for key in told if found.get(key) != told[key]]
+        checked = [key for key in told if not (is_whole and key == "id_rule")]
+        different = [
+            f"{key} was {found.get(key)!r}, is {told[key]!r}" for key in checked if found.get(key) != told[key]
+        ]
         if different:
             raise TokenCorpusError(
                 f"{folder} holds a split {plan.split!r} that was made in another way: {'; '.join(different)}. Give "

@@ -11,14 +11,16 @@ import math
 import os
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from soundcodec_llmcodec import bitpack
 from soundcodec_llmcodec.audio_files import AudioError, check_rate
+from soundcodec_llmcodec.by_value import PickledByValue
 from soundcodec_llmcodec.files import written_whole
+from soundcodec_llmcodec.scalars import whole_number
 from soundcodec_llmcodec.token_ids import TokenError, parse_codes, token_text
 
 __all__ = ["TokenError", "TokenFileError", "Tokens", "dumps", "load", "loads", "parse_codes", "save", "token_text"]
@@ -30,6 +32,8 @@ _START = struct.Struct("<8sHI")
 # has_hash, hash, codec_sample_rate, hop_length, codebook_size, Q, C, frames, n_samples, sampling_rate, name's length
 _HEADER = struct.Struct("<B32sIIIHHQQIH")
 _CHECK = struct.Struct("<I")
+# As many as a sound file can have. Each channel is decoded by itself, so that a header's claim costs time.
+MAX_CHANNELS = 1_024
 
 
 class TokenFileError(ValueError):
@@ -37,7 +41,7 @@ class TokenFileError(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Tokens:
+class Tokens(PickledByValue):
     """A clip's tokens: `codes` int64 (C, Q, F), and how to make audio of them again.
 
     `n_samples` and `sampling_rate` (Hz) are the original clip's, which decoding gives back. `codebook_size`,
@@ -61,11 +65,12 @@ class Tokens:
             shape = tuple(self.codes.shape) if isinstance(self.codes, torch.Tensor) else type(self.codes).__name__
             raise TokenError(f"expected codes as a tensor (channels, levels, frames), none of them 0, got {shape}")
         for name in ("n_samples", "codebook_size", "codec_sample_rate", "hop_length"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise TokenError(f"{name} must be a whole number above 0, got {value!r}")
+            value = whole_number(getattr(self, name))
+            if value is None or value < 1:
+                raise TokenError(f"{name} must be a whole number above 0, got {getattr(self, name)!r}")
+            object.__setattr__(self, name, value)
         try:
-            check_rate(self.sampling_rate)
+            object.__setattr__(self, "sampling_rate", check_rate(self.sampling_rate))
         except AudioError as error:
             raise TokenError(str(error)) from error
         if self.codec_hash is not None and not _is_hash(self.codec_hash):
@@ -90,6 +95,39 @@ class Tokens:
         return same_fields and torch.equal(self.codes, other.codes)
 
     __hash__ = None  # type: ignore[assignment]
+    __iter__ = None  # a clip's frames are `unit`; without this, Python would count through __getitem__
+
+    def __repr__(self) -> str:
+        channels = "" if self.channels == 1 else f"{self.channels} channels of "
+        levels = "" if self.num_quantizers == 1 else f"{self.num_quantizers} levels of "
+        codec = f"{self.codec_name or 'a codec'} {(self.codec_hash or 'without a hash')[:12]}"
+        return (
+            f"Tokens({len(self)} frames at {self.frame_rate:g} Hz, {channels}{levels}{self.codebook_size} codes, "
+            f"{self.bitrate_bps:.0f} bit/s, for {self.n_samples} samples at {self.sampling_rate} Hz "
+            f"({self.duration_s:.2f} s), by {codec})"
+        )
+
+    def __getitem__(self, frames: slice) -> Tokens:
+        """The frames of a slice, `tokens[50:100]`, as Tokens of the samples that these frames hold.
+
+        The first of them starts at the slice's first frame; a rate at which a frame is no whole number of samples
+        rounds the end down. Raises TokenError for no frames, a step, or frames that lie past the clip's last sample,
+        and TypeError for what is no slice.
+        """
+        if not isinstance(frames, slice):
+            raise TypeError(f"expected a slice of frames, as tokens[50:100], got {frames!r}; single ids are in .unit")
+        start, stop, step = frames.indices(len(self))
+        if step != 1 or stop <= start:
+            raise TokenError(f"expected a run of frames of {len(self)}, as tokens[50:100], got {frames}")
+
+        def samples_before(frame: int) -> int:
+            return frame * self.hop_length * self.sampling_rate // self.codec_sample_rate
+
+        left = self.n_samples - samples_before(start)
+        if left < 1:
+            raise TokenError(f"frame {start} lies past the clip's {self.n_samples} samples at {self.sampling_rate} Hz")
+        held = min(left, samples_before(stop - start))
+        return replace(self, codes=self.codes[:, :, start:stop], n_samples=held)
 
     @property
     def channels(self) -> int:
@@ -124,6 +162,15 @@ class Tokens:
         """Bits a second at log2(codebook_size) bits a token, over all channels and levels."""
         return self.frame_rate * self.num_quantizers * self.channels * math.log2(self.codebook_size)
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a `.llmc` file, whole or not at all. Raises OSError where that cannot be."""
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Tokens:
+        """Read a `.llmc` file. Raises TokenFileError, naming it, where it is foreign, newer, cut short or changed."""
+        return load(path)
+
     def text(self) -> str:
         """The tokens as "<CODEC_1><CODEC_2>...". Raises TokenError for several levels or channels."""
         if self.channels > 1 or self.num_quantizers > 1:
@@ -157,6 +204,8 @@ def dumps(tokens: Tokens) -> bytes:
     """The bytes of a `.llmc` file."""
     name = (tokens.codec_name or "").encode()
     channels, levels, frames = tokens.codes.shape
+    if channels > MAX_CHANNELS:
+        raise TokenError(f"a token file holds at most {MAX_CHANNELS} channels, these are {channels}")
     fields = _HEADER.pack(
         tokens.codec_hash is not None,
         bytes.fromhex(tokens.codec_hash or "00" * 32),
@@ -183,6 +232,8 @@ def loads(data: bytes) -> Tokens:
     """
     head, fields, name = _header(data)
     has_hash, codec_hash, codec_rate, hop, codebook_size, levels, channels, frames, n_samples, rate, _ = fields
+    if channels > MAX_CHANNELS:
+        raise TokenFileError(f"the token file claims {channels} channels; at most {MAX_CHANNELS} are decoded")
     if min(levels, channels, frames, hop, codec_rate) < 1 or not 2 <= codebook_size <= bitpack.MAX_VOCABULARY:
         raise TokenFileError("the token file's header describes no tokens: it is corrupt")
     count = levels * channels * frames

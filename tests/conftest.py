@@ -34,6 +34,18 @@ def semantic_codec() -> LLMCodec:
 
 
 @pytest.fixture(scope="session")
+def harmonic_codec() -> LLMCodec:
+    """An untrained codec with a harmonic source, whose pitch moves and whose filter is not flat."""
+    codec = LLMCodec.random(CodecConfig.from_dict({**CodecConfig.preset("tiny").to_dict(), "harmonics": {}}))
+    source, drawn = codec.model.token2wav.harmonics, torch.Generator().manual_seed(0)
+    assert source is not None
+    with torch.no_grad():
+        source.pitch.weight.normal_(generator=drawn)
+        source.filter.weight.normal_(std=0.1, generator=drawn)
+    return codec
+
+
+@pytest.fixture(scope="session")
 def unbounded_codec() -> LLMCodec:
     """The same with whole-clip attention, as published."""
     fields = {**CodecConfig.preset("tiny").to_dict(), "attention_window": None}

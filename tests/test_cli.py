@@ -144,6 +144,20 @@ def test_folders_keep_their_shape(here, capsys):
     assert soundfile.info("back/deep/b.wav").frames == 20_011
 
 
+def test_a_folder_is_read_as_every_reader_reads_it(here, capsys):
+    """Hidden files left out; sound that is not read is named, but for what has a readable twin."""
+    for name in ("corpus/a.aiff", "corpus/twin.wav", "corpus/.hidden.wav", "corpus/__MACOSX/a.wav"):
+        noise(name)
+    Path("corpus/._a.wav").write_bytes(b"\0\5\x16\7" * 40)
+    for name in ("twin", "alone"):
+        Path(f"corpus/{name}.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(2_000))
+    assert main(["encode", "corpus", "-o", "out", "--quiet"]) == 2
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.llmc", "twin.llmc"]
+    told = capsys.readouterr().err
+    assert "alone.m4a: it is an MP4 file" in told
+    assert "1 of 3 files failed" in told
+
+
 def test_one_bad_file_does_not_stop_the_others(here, capsys):
     noise("a.wav")
     noise("c.wav")
@@ -282,6 +296,19 @@ def test_info_of_audio_counts_the_frames_that_encode_makes(here, capsys):
         found = described(capsys, "in.wav")
         assert (found["kind"], found["channels"], found["sampling_rate"]) == ("audio", 2, rate)
         assert found["frames"] == len(tokens.load("in.llmc"))
+
+
+def test_info_of_audio_whose_header_states_no_length(here, capsys):
+    noise("a.flac", rate=16_000)
+    data = bytearray(Path("a.flac").read_bytes())
+    data[21:26] = bytes([data[21] & 0xF0, 0, 0, 0, 0])
+    Path("b.flac").write_bytes(bytes(data))
+    described = []
+    for name in ("a.flac", "b.flac"):
+        assert main(["info", name, "--json"]) == 0
+        described.append({**json.loads(capsys.readouterr().out), "file": None})
+    assert described[0] == described[1]
+    assert described[0]["n_samples"] == 20_011
 
 
 def test_info_of_a_checkpoint(here, capsys, folders):

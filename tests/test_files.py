@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from soundcodec_llmcodec.data import Place, open_dataset, sound_files
 from soundcodec_llmcodec.files import files_below
-from soundcodec_llmcodec.sources import Source
 
 
 def test_links_to_folders_are_followed_once_and_loops_end(tmp_path):
@@ -21,12 +24,14 @@ def test_links_to_folders_are_followed_once_and_loops_end(tmp_path):
     (folder / "broken.wav").symlink_to(tmp_path / "nothing")
     found = [path.relative_to(folder).as_posix() for path in files_below(folder)]
     assert found == ["again/a.wav", "again/b/c.wav", "z.wav"]
-    assert [item.clip_id for item in Source.parse(str(folder)).items()] == found
+    assert [path.relative_to(folder).as_posix() for path in sound_files(folder)] == found
+    assert [f"{row.clip_id}.wav" for row in open_dataset(str(folder)).rows()] == found
 
 
 def test_a_split_that_is_a_link_is_read(tmp_path):
     (tmp_path / "stored").mkdir()
-    (tmp_path / "stored" / "train-00000.parquet").write_bytes(b"")
+    pq.write_table(pa.table({"audio": [b"x"]}), tmp_path / "stored" / "train-00000.parquet")
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "data").symlink_to(tmp_path / "stored")
-    assert Source.parse(f"{tmp_path / 'set'}:train")._files()[1] == "parquet"
+    opened = open_dataset(f"{tmp_path / 'set'}:train")
+    assert (opened.place, opened.size) == (Place(str(tmp_path / "set"), "train"), 1)

@@ -188,6 +188,17 @@ def test_batch_errors_name_the_item(tiny_codec, noise):
     assert len(tiny_codec.encode_batch([noise(640)], np.int64(16_000))) == 1
 
 
+def test_an_unreadable_item_costs_only_itself_where_that_is_asked_for(tiny_codec, noise):
+    good, rates = [noise(5_000), noise(700, 1)], [16_000, None, None, 8_000]
+    batch = [good[0], b"no sound", "missing.wav", good[1]]
+    first, unreadable, missing, last = tiny_codec.encode_batch(batch, rates, on_unreadable="return")
+    assert (first, last) == (tiny_codec.encode(good[0], 16_000), tiny_codec.encode(good[1], 8_000))
+    assert isinstance(unreadable, AudioError)
+    assert "item 1 of 4" in str(unreadable)
+    assert isinstance(missing, FileNotFoundError)
+    assert len(tiny_codec.encode_batch([b"", b"x"], on_unreadable="return")) == 2
+
+
 def test_tokens_of_another_kind_of_codec_are_refused_without_a_hash(tiny_codec):
     tokens = Tokens(torch.zeros(1, 1, 4, dtype=torch.int64), 1_000, 16_000, codebook_size=1_024)
     with pytest.raises(ValueError, match="another kind"):

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from soundcodec_llmcodec.audio import AudioError, as_clip, mono
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.data import open_dataset
 from soundcodec_llmcodec.llmcodec import LLMCodec
-from soundcodec_llmcodec.sources import Source
 from soundcodec_llmcodec.streaming import StreamError
 from soundcodec_llmcodec.streaming.rates import RateStream
 from soundcodec_llmcodec.token_ids import TokenError, token_text
@@ -132,7 +132,7 @@ def test_real_speech_goes_both_ways_unchanged():
     if not REAL_SPEECH.is_dir():
         pytest.skip("shared/data, with real recordings, is not beside the checkout")
     codec = LLMCodec.from_pretrained()
-    item = next(Source.parse(f"{REAL_SPEECH}:validation").items())
+    item = next(open_dataset(f"{REAL_SPEECH}:validation").rows())
     clip = as_clip(item.audio)
     samples = mono(clip)[: 12 * clip.sampling_rate]
     tokens = encoded(codec, np.array_split(samples, 40), clip.sampling_rate)

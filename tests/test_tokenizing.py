@@ -15,7 +15,7 @@ import torch
 
 from soundcodec_llmcodec import checkpoints, tokenizing
 from soundcodec_llmcodec.__main__ import main
-from soundcodec_llmcodec.sources import DataError
+from soundcodec_llmcodec.data import DataError
 from soundcodec_llmcodec.token_corpus import TokenCorpus, TokenCorpusError, TokenSource
 from soundcodec_llmcodec.tokenizing import Plan, tokenize
 
@@ -43,9 +43,9 @@ def test_tokens_are_those_of_each_clip_alone(sounds, tiny_codec, tmp_path):
     done = tokenize(tiny_codec, Plan(str(sounds), "train", shard_clips=2), tmp_path / "out")
     corpus = TokenCorpus.open(str(tmp_path / "out"))
     found = {clip.clip_id: clip for clip in corpus.clips()}
-    assert list(found) == [f"{i}.wav" for i in range(5)]
+    assert list(found) == [f"{i}" for i in range(5)]
     for name, clip in found.items():
-        alone = tiny_codec.encode(str(sounds / name))
+        alone = tiny_codec.encode(str(sounds / f"{name}.wav"))
         assert clip.codes.tolist() == alone.unit.reshape(-1).tolist()
     assert corpus.source == TokenSource.of(tiny_codec)
     assert (done.clips, done.failed, done.shards, done.found) == (5, 1, 3, 0)
@@ -55,7 +55,7 @@ def test_tokens_are_those_of_each_clip_alone(sounds, tiny_codec, tmp_path):
 def test_what_cannot_be_read_is_listed_with_the_reason(sounds, tiny_codec, tmp_path):
     tokenize(tiny_codec, Plan(str(sounds), "train"), tmp_path / "out")
     rows = (tmp_path / "out" / "failed" / "train-00000-of-00001.jsonl").read_text().splitlines()
-    assert [json.loads(row)["id"] for row in rows] == ["broken.wav"]
+    assert [json.loads(row)["id"] for row in rows] == ["broken"]
     assert json.loads(rows[0])["reason"]
 
 
@@ -122,7 +122,7 @@ def test_plans_that_cannot_be_meant(fields):
 
 def test_nothing_to_read_is_an_error(tiny_codec, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no parquet and no audio files"):
+    with pytest.raises(DataError, match="no parquet files, no sound files"):
         tokenize(tiny_codec, Plan(str(tmp_path / "empty"), "train"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

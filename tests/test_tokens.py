@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import math
 import struct
 import time
 import zlib
+from collections import UserList
 
 import numpy as np
 import pytest
@@ -87,6 +89,58 @@ def test_impossible_tokens_are_refused(changes):
         random_tokens(**changes)
 
 
+def test_lengths_and_rates_may_be_numbers_of_any_type_and_are_kept_as_ints():
+    plain = random_tokens(n_samples=9_000, sampling_rate=16_000)
+    for form in (np.int64, np.float32, float, torch.tensor, lambda value: np.array([value])):
+        clip = random_tokens(
+            n_samples=form(9_000), sampling_rate=form(16_000), hop_length=form(320), codec_sample_rate=form(16_000)
+        )
+        assert clip == plain
+        assert type(clip.n_samples) is type(clip.sampling_rate) is type(clip.hop_length) is int
+        assert loads(dumps(clip)) == plain
+
+
+# -- slices ------------------------------------------------------------------------------------------------------------
+def test_a_slice_holds_its_frames_and_their_samples():
+    clip = random_tokens(frames=100, channels=2, n_samples=100 * 960 - 7, sampling_rate=48_000)
+    part = clip[10:30]
+    assert torch.equal(part.codes, clip.codes[:, :, 10:30])
+    assert (part.n_samples, part.sampling_rate, part.codec_hash) == (20 * 960, 48_000, clip.codec_hash)
+    assert clip[:] == clip
+    assert clip[-1:].n_samples == 960 - 7
+    part.codes[:] = 0
+    assert clip.codes[:, :, 10:30].any()
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 192_000])
+def test_slices_of_a_clip_hold_it_all_but_for_rounding(rate):
+    clip = random_tokens(frames=50, n_samples=50 * 320 * rate // 16_000, sampling_rate=rate)
+    parts = [clip[start : start + 7] for start in range(0, 50, 7)]
+    assert sum(len(part) for part in parts) == 50
+    assert 0 <= clip.n_samples - sum(part.n_samples for part in parts) <= len(parts)
+
+
+def test_what_is_no_run_of_frames_is_refused():
+    clip = random_tokens(frames=50, n_samples=5, sampling_rate=16_000)
+    for bad in (slice(7, 7), slice(60, 70), slice(None, None, 2), slice(3, None)):
+        with pytest.raises(TokenError):
+            clip[bad]
+    for bad in (3, "a", (slice(3), slice(3))):
+        with pytest.raises(TypeError, match="slice"):
+            clip[bad]
+    with pytest.raises(TypeError):
+        iter(clip)
+
+
+def test_what_is_printed_is_one_line_without_the_ids():
+    printed = repr(random_tokens(frames=100, n_samples=32_000, sampling_rate=16_000))
+    assert "\n" not in printed
+    assert "tensor" not in printed
+    for part in ("100 frames", "20480 codes", "716 bit/s", "2.00 s", "llmcodec 0123456789ab"):
+        assert part in printed
+    assert "2 channels of 3 levels of 512" in repr(random_tokens(channels=2, levels=3, size=512))
+
+
 # -- bare ids ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "form",
@@ -103,6 +157,11 @@ def test_impossible_tokens_are_refused(changes):
         "<CODEC_1><CODEC_5><CODEC_511>",
         " <CODEC_1>\n<CODEC_5> <CODEC_511>\n",
         ["<CODEC_1>", "<CODEC_5>", "<CODEC_511>"],
+        torch.tensor([[[1, 5, 511]]]),
+        np.array([[[1, 5, 511]]]),
+        [[[1, 5, 511]]],
+        array.array("i", [1, 5, 511]),
+        UserList([1, 5, 511]),
     ],
     ids=repr,
 )
@@ -112,10 +171,20 @@ def test_every_form_of_the_same_ids(form):
     assert codes.tolist() == [[1, 5, 511]]
 
 
+def test_a_range_is_ids():
+    assert parse_codes(range(3, 9, 2), 512).tolist() == [[3, 5, 7]]
+
+
+def test_several_clips_are_not_one():
+    for several in (torch.zeros(2, 1, 5, dtype=torch.int64), [[1, 2], [3, 4]]):
+        with pytest.raises(TokenError, match="decode_batch"):
+            parse_codes(several, 512)
+
+
 def test_levels_must_match():
     ids = [[1, 2, 3], [4, 5, 6]]
     assert parse_codes(ids, 512, num_quantizers=2).tolist() == ids
-    for bad, levels in ((ids, 1), (np.array(ids).T, 2), ([1, 2], 2), (torch.zeros(1, 1, 5, dtype=torch.int64), 1)):
+    for bad, levels in ((ids, 1), (np.array(ids).T, 2), ([1, 2], 2), (torch.zeros(2, 1, 5, dtype=torch.int64), 1)):
         with pytest.raises(TokenError, match="shape"):
             parse_codes(bad, 512, num_quantizers=levels)
 
@@ -328,6 +397,12 @@ def test_a_header_that_lies_is_refused_before_anything_is_allocated(changes):
         loads(with_header(data, **changes))
 
 
+def test_tokens_save_and_load_themselves(tmp_path):
+    clip = random_tokens()
+    clip.save(tmp_path / "a.llmc")
+    assert Tokens.load(str(tmp_path / "a.llmc")) == clip == load(tmp_path / "a.llmc")
+
+
 def test_foreign_and_newer_files_are_told_apart(tmp_path):
     data = bytearray(dumps(random_tokens()))
     data[8] = 2
@@ -344,3 +419,16 @@ def test_replacing_only_what_the_frames_hold():
     with pytest.raises(TokenError, match="n_samples"):
         dataclasses.replace(clip, codes=clip.codes[:, :, :10])
     assert len(dataclasses.replace(clip, codes=clip.codes[:, :, :10], n_samples=9_600)) == 10
+
+
+def test_more_channels_than_a_sound_file_has_are_neither_written_nor_read(monkeypatch):
+    """A quarter of a megabyte would be 65,535 clips to decode."""
+    many = Tokens(torch.zeros(1_025, 1, 1, dtype=torch.int64), 320, 16_000, 20_480)
+    with pytest.raises(TokenError, match="at most 1024 channels, these are 1025"):
+        dumps(many)
+    monkeypatch.setattr(tokens, "MAX_CHANNELS", 2_000)
+    data = dumps(many)
+    assert loads(data) == many
+    monkeypatch.undo()
+    with pytest.raises(TokenFileError, match="claims 1025 channels; at most 1024"):
+        loads(data)

@@ -102,7 +102,7 @@ def damage_text(seeds: list[Files], random_: random.Random) -> Files:
 
 # -- audio -------------------------------------------------------------------------------------------------------------
 def sounds(folder: Path) -> list[Files]:
-    """A tenth of a second in every format that this libsndfile writes."""
+    """A tenth of a second in every format that this libsndfile writes; some after a tag, after junk, or twice."""
     import soundfile
 
     made = []
@@ -113,7 +113,11 @@ def sounds(folder: Path) -> list[Files]:
             clip = np.random.default_rng(0).uniform(-0.3, 0.3, (2_400, channels)).astype(np.float32)
             file = io.BytesIO()
             soundfile.write(file, clip, 24_000, subtype=subtype, format=container)
-            made.append({f"clip.{ending}": file.getvalue()})
+            data = file.getvalue()
+            made.append({f"clip.{ending}": data})
+            if container in ("WAV", "AIFF", "FLAC", "OGG", "MP3"):
+                tag = b"ID3\3\0\0\0\0\0\x7f" + bytes(127)
+                made += [{f"clip.{ending}": changed} for changed in (tag + data, bytes(99) + data, data + data)]
     return made
 
 

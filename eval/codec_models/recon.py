@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from eval.codec_models import fingerprints
 from eval.codec_models.base import CodecInfo, CodecLoadError, Coded, ReconstructionError
 from eval.codec_models.shaping import to_clip
 from eval.corpora import Clip
+from soundcodec_llmcodec.audio import AudioError, as_clip, mono
+from soundcodec_llmcodec.data import SOUND_ENDINGS, sound_files
 
-ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".opus")
 MAX_DIFFERENCE_S = 0.5  # a file whose duration differs by more is not taken for the clip's
 
 
@@ -31,7 +31,9 @@ class Reconstructions:
         self._folder = folder.resolve()
         self._files = _audio_files(self._folder)
         if not self._files:
-            raise CodecLoadError(f"{folder} holds no reconstructions, no file that ends with {', '.join(ENDINGS)}")
+            raise CodecLoadError(
+                f"{folder} holds no reconstructions, no file that ends with {', '.join(SOUND_ENDINGS)}"
+            )
         digest = fingerprints.of_files(self._folder, (name for names in self._files.values() for name in names))
         self.info = CodecInfo(
             name=label or self._folder.name,
@@ -59,14 +61,16 @@ class Reconstructions:
             if found:
                 return found[0]
         tried = ", ".join(f"{stem}.*" for stem in stems)
-        raise ReconstructionError(f"{self._folder} has no file for the clip; tried {tried} with {', '.join(ENDINGS)}")
+        raise ReconstructionError(
+            f"{self._folder} has no file for the clip; tried {tried} with {', '.join(SOUND_ENDINGS)}"
+        )
 
 
 def _audio_files(folder: Path) -> dict[str, list[str]]:
     """The audio files below a folder: relative paths with '/', by the same without ending; no links out of it."""
     found: dict[str, list[str]] = {}
-    for file in sorted(folder.rglob("*")):
-        if file.suffix.lower() in ENDINGS and file.is_file() and file.resolve().is_relative_to(folder):
+    for file in sound_files(folder):
+        if file.resolve().is_relative_to(folder):
             relative = file.relative_to(folder)
             found.setdefault(relative.with_suffix("").as_posix(), []).append(relative.as_posix())
     return found
@@ -74,13 +78,14 @@ def _audio_files(folder: Path) -> dict[str, list[str]]:
 
 def _read(file: Path, clip: Clip) -> np.ndarray:
     try:
-        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
+        read = as_clip(file)
+    except (AudioError, OSError) as error:
         raise ReconstructionError(f"{file} cannot be read: {error}") from error
-    difference = len(samples) / rate - clip.seconds
+    seconds = read.n_samples / read.sampling_rate
+    difference = seconds - clip.seconds
     if abs(difference) > MAX_DIFFERENCE_S:
         raise ReconstructionError(
-            f"{file} has {len(samples) / rate:.2f} s, the clip {clip.seconds:.2f} s; more than {MAX_DIFFERENCE_S} s "
+            f"{file} has {seconds:.2f} s, the clip {clip.seconds:.2f} s; more than {MAX_DIFFERENCE_S} s "
             "apart, they are not the same clip"
         )
-    return to_clip(samples.mean(axis=1), rate, clip)
+    return to_clip(mono(read), read.sampling_rate, clip)

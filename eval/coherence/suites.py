@@ -11,8 +11,8 @@ from typing import Any
 
 from eval.coherence.parts import in_order
 from eval.coherence.suite import Pair, Recording, Suite, SuiteError
-from eval.corpora.audio_folder import SUFFIXES
 from eval.corpora.base import clip_of
+from soundcodec_llmcodec.data import SOUND_ENDINGS
 
 MINI = "mini"
 HUB_ID = "slprl/SALMon"
@@ -63,7 +63,7 @@ def _samples(folder: Path) -> _Samples:
     found: _Samples = {}
     for path in sorted(folder.iterdir()):
         match = _SAMPLE.fullmatch(path.stem)
-        if match is None or path.suffix.lower() not in SUFFIXES or not path.is_file():
+        if match is None or path.suffix.lower() not in SOUND_ENDINGS or not path.is_file():
             continue
         index, k = (int(number) for number in match.groups())
         twin = found.setdefault(index, {}).setdefault(k, path)
@@ -204,5 +204,4 @@ def _datasets() -> Any:
 
 def _recording(stored: Mapping[str, Any] | None) -> Recording:
     clip = clip_of({"audio": stored}, "", 0)
-    problem = clip.problem if clip.problem or len(clip.samples) else "the sound file holds no samples"
-    return Recording(clip.samples, clip.rate, clip.digest, problem)
+    return Recording(clip.samples, clip.rate, clip.digest, clip.problem)

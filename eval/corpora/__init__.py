@@ -1,14 +1,12 @@
-"""Data sets of clips. A new kind is a file here and a line in `load`."""
+"""Data sets of clips, as soundcodec_llmcodec.data reads them; and the bundled one."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from eval.corpora.audio_folder import audio_folder, sound_files
-from eval.corpora.base import DOMAINS, Clip, Corpus, CorpusError, Split, fingerprint
-from eval.corpora.hub import hub, saved
-from eval.corpora.stored import parquet, parquet_files
+from eval.corpora.base import Clip, Corpus, CorpusError, fingerprint
+from soundcodec_llmcodec.data import Place, Split, open_dataset
+from soundcodec_llmcodec.data.datasets import DOMAINS
 
 __all__ = ["DOMAINS", "MINI", "Clip", "Corpus", "CorpusError", "Split", "fingerprint", "load"]
 
@@ -16,38 +14,16 @@ MINI = "mini"
 MINI_LABEL = "mini (synthetic)"
 MINI_FOLDER = Path(__file__).parents[1] / "mini"
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(?:/[\w.-]+)?")
-
 
 def load(name: str) -> Corpus:
-    """`mini`, a folder (of parquet files, of sound files or from `save_to_disk`), a parquet file, or a hub id.
+    """`mini`, or what `open_dataset` takes: a folder, a parquet file or a hub id, each with or without ":SPLIT".
 
-    A hub id is `owner/name` or `owner/name/configuration`. Raises CorpusError.
+    Raises CorpusError.
     """
-    path = Path(name).expanduser()
-    if name == MINI or (path.is_dir() and path.resolve() == MINI_FOLDER.resolve()):
-        return parquet(parquet_files(MINI_FOLDER), MINI, MINI_LABEL, synthetic=True)
-    if path.is_dir():
-        return _folder(path)
-    if path.suffix == ".parquet" and path.is_file():
-        return parquet([path], str(path), path.name)
-    if _HUB_ID.fullmatch(name):
-        return hub(name)
-    raise CorpusError(
-        f"no data set {name!r}: expected {MINI!r}, a folder or parquet file that exists, or a hub id 'owner/name' "
-        "or 'owner/name/configuration'"
-    )
-
-
-def _folder(folder: Path) -> Corpus:
-    if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
-        return saved(folder)
-    files = parquet_files(folder)
-    if files:
-        return parquet(files, str(folder), folder.resolve().name)
-    sounds = sound_files(folder)
-    if sounds:
-        return audio_folder(folder, sounds)
-    raise CorpusError(
-        f"{folder} holds no parquet files, neither itself nor in data/, no sound files and no saved data set"
-    )
+    place = Place.parse(name)
+    is_mini = name == MINI or (place.path.is_dir() and place.path.resolve() == MINI_FOLDER.resolve())
+    if is_mini and place.split is None:
+        return Corpus(MINI, MINI_LABEL, True, open_dataset(str(MINI_FOLDER)).splits)
+    opened = open_dataset(name, all_splits=True)
+    label = place.path.name if place.path.is_file() else place.title
+    return Corpus(name, label, is_mini, opened.splits, opened.revision)

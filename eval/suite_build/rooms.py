@@ -91,8 +91,8 @@ def simulated(count: int, seed: int) -> list[Room]:
 def read(folder: Path) -> list[Room]:
     """The sound files of a folder as impulse responses, the first channel of each. Raises ValueError for fewer than
     two."""
-    from eval.corpora.audio_folder import sound_files
     from soundcodec_llmcodec import audio
+    from soundcodec_llmcodec.data import sound_files
 
     rooms = []
     for path in sound_files(folder):

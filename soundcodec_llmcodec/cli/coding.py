@@ -12,16 +12,16 @@ from tqdm import tqdm
 
 from soundcodec_llmcodec import tokens
 from soundcodec_llmcodec.audio import check_rate, write_audio
-from soundcodec_llmcodec.audio_files import check_ending
+from soundcodec_llmcodec.audio_writing import check_ending
 from soundcodec_llmcodec.cli.common import (
-    AUDIO_ENDINGS,
     FILE_ERRORS,
     TOKEN_ENDING,
     CommandError,
     load_codec,
     one_line,
 )
-from soundcodec_llmcodec.files import files_below
+from soundcodec_llmcodec.data import SOUND_ENDINGS, sound_files
+from soundcodec_llmcodec.data.tables import visible_files
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.tokens import TokenError
 
@@ -30,7 +30,7 @@ _HASH_SHOWN = 12
 
 def encode(arguments: argparse.Namespace) -> int:
     """`llmcodec encode`: returns the exit status. Raises one of USER_ERRORS before any file is touched."""
-    jobs = _jobs(arguments, AUDIO_ENDINGS, TOKEN_ENDING)
+    jobs = _jobs(arguments, SOUND_ENDINGS, TOKEN_ENDING)
     for _, target in jobs:
         # Tokens under a sound file's name would be found out by whoever plays it. A device or pipe has no ending.
         if target.suffix.lower() != TOKEN_ENDING and (target.is_file() or not target.exists()):
@@ -101,13 +101,22 @@ def _jobs(arguments: argparse.Namespace, endings: Sequence[str], ending: str) ->
             raise CommandError(f"several inputs need a folder for their outputs, and {output} is a file")
         jobs = []
         for source in arguments.inputs:
-            found = [p for p in files_below(source) if p.suffix.lower() in endings] if source.is_dir() else [source]
+            found = _found(source, endings) if source.is_dir() else [source]
             if not found:
                 raise CommandError(f"the folder {source} has no {', '.join(endings)} files")
             base = source if source.is_dir() else source.parent
             jobs += [(path, output / path.relative_to(base).with_suffix(ending)) for path in found]
     _check_jobs(jobs)
     return jobs
+
+
+def _found(folder: Path, endings: Sequence[str]) -> list[Path]:
+    """The files to work on; of sound that cannot be read, those that have no readable twin beside them."""
+    found = visible_files(folder, endings)
+    if TOKEN_ENDING in endings:
+        return found
+    readable = {path.with_suffix("") for path in found}
+    return [path for path in sound_files(folder) if path in found or path.with_suffix("") not in readable]
 
 
 def _check_jobs(jobs: Sequence[tuple[Path, Path]]) -> None:

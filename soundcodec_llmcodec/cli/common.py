@@ -13,7 +13,6 @@ from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.superb.register import SoundCodecMissingError
 from soundcodec_llmcodec.tokens import TokenError, TokenFileError
 
-AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
 TOKEN_ENDING = ".llmc"
 
 

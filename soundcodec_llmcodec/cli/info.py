@@ -10,16 +10,17 @@ from typing import Any
 
 from soundcodec_llmcodec import checkpoints, tokens
 from soundcodec_llmcodec.audio import resampled_length
-from soundcodec_llmcodec.audio_files import opened
-from soundcodec_llmcodec.cli.common import AUDIO_ENDINGS, TOKEN_ENDING, CommandError
+from soundcodec_llmcodec.audio_files import blocks, opened
+from soundcodec_llmcodec.cli.common import TOKEN_ENDING, CommandError
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.data import SOUND_ENDINGS
 from soundcodec_llmcodec.llmcodec import LLMCodec
 
 
 def info(arguments: argparse.Namespace) -> int:
     """`llmcodec info`: describe a token file, a sound file or a checkpoint on stdout."""
     path = Path(arguments.what)
-    if not path.exists() and path.suffix.lower() in (*AUDIO_ENDINGS, TOKEN_ENDING, *checkpoints.WEIGHTS_ENDINGS):
+    if not path.exists() and path.suffix.lower() in (*SOUND_ENDINGS, TOKEN_ENDING, *checkpoints.WEIGHTS_ENDINGS):
         raise CommandError(f"there is no file {path}")
     if path.is_file() and path.suffix.lower() not in checkpoints.WEIGHTS_ENDINGS:
         with path.open("rb") as file:
@@ -61,18 +62,21 @@ def describe_tokens(path: Path) -> dict[str, Any]:
 
 
 def describe_audio(path: Path) -> dict[str, Any]:
-    """What a sound file's header says, and how many frames a codec of the usual rates makes of it."""
+    """What a sound file's header says, and how many frames a codec of the usual rates makes of it.
+
+    A file whose header states no length is read to its end."""
     config = CodecConfig()
     with opened(path) as file:
+        n_samples = sum(map(len, blocks(file))) if file.frames is None else file.frames
         return {
             "kind": "audio",
             "file": os.fspath(path),
             "format": f"{file.format} {file.subtype}",
-            "duration_s": round(file.frames / file.samplerate, 6),
+            "duration_s": round(n_samples / file.samplerate, 6),
             "sampling_rate": file.samplerate,
-            "n_samples": file.frames,
+            "n_samples": n_samples,
             "channels": file.channels,
-            "frames": config.frames(resampled_length(file.frames, file.samplerate, config.sample_rate)),
+            "frames": config.frames(resampled_length(n_samples, file.samplerate, config.sample_rate)),
             "frame_rate": config.frame_rate,
             "file_bytes": path.stat().st_size,
         }

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from soundcodec_llmcodec.audio import Clip, as_clip, write_audio
-from soundcodec_llmcodec.audio_files import check_ending
+from soundcodec_llmcodec.audio_writing import check_ending
 from soundcodec_llmcodec.cli.common import CommandError, load_codec, one_line
 from soundcodec_llmcodec.cli.lm_score import score
 from soundcodec_llmcodec.lm.counted import NGRAM_NAMES, NgramLM

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from soundcodec_llmcodec import tokens as token_files
-from soundcodec_llmcodec.cli.common import AUDIO_ENDINGS, TOKEN_ENDING, CommandError, load_codec
+from soundcodec_llmcodec.cli.common import TOKEN_ENDING, CommandError, load_codec
+from soundcodec_llmcodec.data import SOUND_ENDINGS
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.lm.loading import load_token_lm
 from soundcodec_llmcodec.lm.scores import TokenLM
@@ -64,7 +65,7 @@ def score(arguments: argparse.Namespace) -> int:
 def _inputs(arguments: argparse.Namespace) -> list[_Input]:
     """What is to be scored, in the order given; the codec is loaded where a file needs it."""
     places = [Path(text) for text in arguments.inputs]
-    is_file = [path.suffix.lower() in (*AUDIO_ENDINGS, TOKEN_ENDING) for path in places]
+    is_file = [path.suffix.lower() in (*SOUND_ENDINGS, TOKEN_ENDING) for path in places]
     missing = next((path for path, one in zip(places, is_file, strict=True) if one and not path.is_file()), None)
     if missing is not None:
         raise CommandError(f"there is no file {missing}")

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from soundcodec_llmcodec.cli.common import CommandError, load_codec, one_line
+
+if TYPE_CHECKING:
+    from soundcodec_llmcodec.tokenizing import Plan
 
 
 def tokenize(arguments: argparse.Namespace) -> int:
@@ -17,15 +21,12 @@ def tokenize(arguments: argparse.Namespace) -> int:
         raise CommandError(
             "tokenizing corpora needs the package pyarrow: pip install 'soundcodec-llmcodec[lm]'"
         ) from error
-    from soundcodec_llmcodec.sources import DataError, Source
+    from soundcodec_llmcodec.data import DataError
     from soundcodec_llmcodec.token_corpus import FAILED_FOLDER, TokenCorpusError
-    from soundcodec_llmcodec.tokenizing import Plan
     from soundcodec_llmcodec.tokenizing import tokenize as run
 
     try:
-        split = arguments.split or Source.parse(arguments.dataset).split or "train"
-        sizes = (arguments.shift, arguments.shard_clips)
-        plan = Plan(arguments.dataset, split, *sizes, arguments.domain, _part(arguments.part))
+        plan = _plan(arguments)
         codec = load_codec(arguments.codec, arguments.device)
         if plan.domain not in (None, *codec.config.domains):
             known = ", ".join(codec.config.domains) or "none: its codebook is undivided"
@@ -44,6 +45,19 @@ def tokenize(arguments: argparse.Namespace) -> int:
         place = Path(arguments.out) / FAILED_FOLDER
         print(f"llmcodec: {done.failed} clips could not be read; {place} lists them with the reasons", file=sys.stderr)
     return 1 if done.failed else 0
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    from soundcodec_llmcodec.data import Place
+    from soundcodec_llmcodec.tokenizing import Plan, split_name
+
+    named = split_name(Place.parse(arguments.dataset).split or "train")
+    part = _part(arguments.part)
+    try:
+        sizes = (arguments.shift, arguments.shard_clips)
+        return Plan(arguments.dataset, arguments.split or named, *sizes, arguments.domain, part)
+    except ValueError as error:
+        raise CommandError(one_line(error)) from error
 
 
 def _part(text: str) -> tuple[int, int]:

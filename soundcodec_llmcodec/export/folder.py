@@ -36,6 +36,9 @@ ENCODER_OUTPUTS = (
 )
 DECODER_INPUTS = (("codes", "int64", ("batch", "num_quantizers", "frames")), ("frames", "int64", ("batch",)))
 DECODER_OUTPUTS = (("samples", "float32", ("batch", "frames * hop_length")),)
+# What a decoder with a harmonic source takes and gives beside them.
+HARMONIC_INPUTS = (("frame", "int64", (1,)), ("cycles", "float64", ("batch",)))
+HARMONIC_OUTPUTS = (("cycles_of_frames", "float64", ("batch", "frames")),)
 
 _NOTES = {
     "before_encoding": [
@@ -54,6 +57,15 @@ _NOTES = {
         "an item's own samples are the first frames[item] * hop_length",
         "cut them to the original length at sample_rate, resample to the original rate, cut or fill to its samples",
     ],
+}
+
+
+_HARMONIC_NOTES = {
+    "before_decoding": [
+        *_NOTES["before_decoding"],
+        "frame and cycles say where the harmonic source's pulses are: zeros for a whole clip; for a stretch of one, a "
+        "frame of it and what cycles_of_frames was there when the stretch before it was decoded",
+    ]
 }
 
 
@@ -84,12 +96,22 @@ def describe(codec: LLMCodec, kind: str) -> dict[str, Any]:
         },
         "decoder": {
             "file": f"decoder{ending}",
-            "inputs": _tensors(DECODER_INPUTS, config),
-            "outputs": _tensors(DECODER_OUTPUTS, config),
+            "inputs": _tensors(decoder_inputs(config), config),
+            "outputs": _tensors(decoder_outputs(config), config),
         },
-        "notes": _NOTES,
+        "notes": _NOTES if config.harmonics is None else {**_NOTES, **_HARMONIC_NOTES},
         "made_with": {"torch": torch.__version__},
     }
+
+
+def decoder_inputs(config: CodecConfig) -> tuple[Any, ...]:
+    """What the decoder's graph takes."""
+    return DECODER_INPUTS if config.harmonics is None else (*DECODER_INPUTS, *HARMONIC_INPUTS)
+
+
+def decoder_outputs(config: CodecConfig) -> tuple[Any, ...]:
+    """What the decoder's graph gives."""
+    return DECODER_OUTPUTS if config.harmonics is None else (*DECODER_OUTPUTS, *HARMONIC_OUTPUTS)
 
 
 def check_target(folder: str | os.PathLike[str]) -> Path:

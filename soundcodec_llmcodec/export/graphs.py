@@ -10,7 +10,7 @@ Letters: B batch, S samples, F frames, D features, H heads, E head size, W atten
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.export.attention import attend
+from soundcodec_llmcodec.export.harmonics import HarmonicGraph
 from soundcodec_llmcodec.export.semantic import SemanticGraph
 from soundcodec_llmcodec.export.spectra import MagnitudeFeatures, Spectrum, Waveform, frames_of
 from soundcodec_llmcodec.nn.conformer import Attention, Conformer, ConformerLayer, rotary_tables, rotate
@@ -99,12 +100,15 @@ class DecoderGraph(nn.Module):
         self.conformer = ConformerGraph(model.token2wav.conformer, config)
         self.out = model.token2wav.istft_head.out
         self.waveform = Waveform(model.token2wav.istft_head.istft)
+        source = model.token2wav.harmonics
+        self.harmonics = None if source is None else HarmonicGraph(source, model.token2wav.istft_head.istft.window)
 
-    def forward(self, codes: Tensor, frames: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, frames: Tensor, frame: Tensor | None = None, cycles: Tensor | None = None) -> Any:
         """Codes (B, Q, F) int64 with frames (B,) int64, 1 to F each, to samples (B, G * hop) float32.
 
         G is the longest item's frames. Samples past an item's own frames are zero; codes past them do not count, but
-        must be codes.
+        must be codes. A decoder with a harmonic source takes also a `frame` (1,) int64 and the source's cycles (B,)
+        float64 at its centre (zeros for a whole clip), and gives those at all frames' centres (B, G) float64 too.
         """
         count, filled = sizes(frames, self.config.attention_window or 1)
         places = torch.arange(filled, device=codes.device)
@@ -112,8 +116,13 @@ class DecoderGraph(nn.Module):
         codes = codes.index_select(2, places.clamp(max=codes.shape[2] - 1))
         features = [level.embed(codes[:, index]) for index, level in enumerate(self._levels)]
         x = features[0] if len(features) == 1 else torch.stack(features).sum(0)
-        hops = self.waveform(self.out(self.conformer(x, mask)), mask)
-        return hops.index_select(1, torch.arange(count, device=codes.device)).flatten(1)
+        x = self.conformer(x, mask)
+        kept = torch.arange(count, device=codes.device)
+        if self.harmonics is None:
+            return self.waveform(self.out(x), mask).index_select(1, kept).flatten(1)
+        harmonics, at_centres = self.harmonics(x, mask, frame, cycles)
+        hops = self.waveform(self.out(x), mask, harmonics)
+        return hops.index_select(1, kept).flatten(1), at_centres.index_select(1, kept)
 
     @property
     def _levels(self) -> list[LevelGraph]:

@@ -18,7 +18,8 @@ from soundcodec_llmcodec import coding
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.export import folder as folders
 from soundcodec_llmcodec.export.folder import ExportError
-from soundcodec_llmcodec.export.runners import OnnxRunner, padded
+from soundcodec_llmcodec.export.runners import Anchored, OnnxRunner, padded
+from soundcodec_llmcodec.forking import one_thread_after_forks
 from soundcodec_llmcodec.llmcodec import LLMCodec
 
 
@@ -43,6 +44,7 @@ class OnnxCodec(LLMCodec):
 
         Raises ExportError where the folder is no whole ONNX export, ImportError without the extra `onnx`.
         """
+        one_thread_after_forks()
         described, self.config = folders.read_description(folder, folders.ONNX)
         self.name = str(described.get("codec_name"))
         self.info = dict(described.get("info") or {})
@@ -97,7 +99,7 @@ class OnnxCodec(LLMCodec):
         frames = config.frames(samples.shape[0])
         if frames <= self.chunk_frames:
             return self._encode([samples], domain)[0][0]
-        codes = torch.empty(config.num_quantizers, frames, dtype=torch.int64)
+        codes = torch.empty(config.num_quantizers, frames, dtype=torch.int64, device="cpu")
         chunks = coding.chunks(config, frames, "encode", self.chunk_frames, progress)
         for first, last, low, high in chunks:
             # The graph reflects each chunk at its ends; that reaches less far than the context that is cut off.
@@ -132,11 +134,15 @@ class OnnxCodec(LLMCodec):
         config, hop, frames = self.config, self.config.hop_length, codes.shape[1]
         if frames <= self.chunk_frames:
             return self._decode([codes])[0][:n_samples]
-        samples = torch.empty(frames * hop)
+        samples = torch.empty(frames * hop, dtype=torch.float32, device="cpu")
         chunks = coding.chunks(config, frames, "decode", self.chunk_frames, progress)
+        cycles = None  # of the harmonic source at the next chunk's first frame
         for first, last, low, high in chunks:
-            part = self._decode([codes[:, low:high]])[0]
-            samples[first * hop : last * hop] = part[(first - low) * hop : (last - low) * hop]
+            anchor = None if cycles is None else Anchored(first - low, cycles)
+            made = self._runner.decode_part(codes[None, :, low:high].cpu().numpy(), np.array([high - low]), anchor)
+            part = torch.from_numpy(made.samples[0, (first - low) * hop : (last - low) * hop])
+            samples[first * hop : last * hop] = part
+            cycles = None if made.cycles is None or last == frames else made.cycles[:, last - low]
         return samples[:n_samples]
 
     def decode_codes_batch(

@@ -15,6 +15,9 @@ import torch
 from soundcodec_llmcodec.export import folder as folders
 from soundcodec_llmcodec.export.folder import INSTALL
 
+# Sessions of a process that this one was forked from.
+_OF_PARENTS: list[Any] = []
+
 
 class Encoded(NamedTuple):
     """Codes (B, Q, F) int64, each item's frames (B,) int64, and margins (B, Q, F) float32."""
@@ -22,6 +25,20 @@ class Encoded(NamedTuple):
     codes: np.ndarray
     frames: np.ndarray
     margins: np.ndarray
+
+
+class Anchored(NamedTuple):
+    """The cycles (B,) float64 of a harmonic source at the centre of a frame."""
+
+    frame: int
+    cycles: np.ndarray
+
+
+class Synthesized(NamedTuple):
+    """Samples (B, F * hop) float32, and a harmonic source's cycles at the frames' centres (B, F) float64, if any."""
+
+    samples: np.ndarray
+    cycles: np.ndarray | None = None
 
 
 class Runner(Protocol):
@@ -32,6 +49,9 @@ class Runner(Protocol):
 
     def decode(self, codes: np.ndarray, frames: np.ndarray) -> np.ndarray:
         """Codes (B, Q, F) int64 with frames (B,) int64 to samples (B, F * hop) float32."""
+
+    def decode_part(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
+        """The same of stretches of clips, with what the next stretch needs."""
 
 
 class OnnxRunner:
@@ -46,25 +66,55 @@ class OnnxRunner:
         providers: tuple[str, ...] = ("CPUExecutionProvider",),
     ) -> None:
         """Load two files; `threads` None leaves their number to onnxruntime. Raises ImportError without the extra."""
+        self._given = (os.path.abspath(encoder), os.path.abspath(decoder), threads, providers)
+        self._open()
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """What is pickled: where the graphs are, and how to run them."""
+        return self._given
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._given = state
+        self._open()
+
+    def _open(self) -> None:
         try:
             import onnxruntime
         except ImportError as error:
             raise ImportError(f"running an ONNX export needs the package onnxruntime: {INSTALL}") from error
+        encoder, decoder, threads, providers = self._given
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; its warnings are about the graph's own tidiness
         if threads is not None:
             options.intra_op_num_threads = threads
-        self._encoder = onnxruntime.InferenceSession(os.fspath(encoder), options, providers=list(providers))
-        self._decoder = onnxruntime.InferenceSession(os.fspath(decoder), options, providers=list(providers))
+        self._encoder = onnxruntime.InferenceSession(encoder, options, providers=list(providers))
+        self._decoder = onnxruntime.InferenceSession(decoder, options, providers=list(providers))
+        self._process = os.getpid()
+
+    def _reopen_after_a_fork(self) -> None:
+        """A forked child has none of the sessions' threads, and would wait for them for ever."""
+        if self._process != os.getpid():
+            # Kept: their end would wait for those threads as well.
+            _OF_PARENTS.extend((self._encoder, self._decoder))
+            self._open()
 
     def encode(self, samples: np.ndarray, lengths: np.ndarray, code_range: np.ndarray) -> Encoded:
         """As `Runner` says."""
+        self._reopen_after_a_fork()
         given = {"samples": samples, "lengths": lengths, "code_range": code_range}
         return Encoded(*self._encoder.run([name for name, _, _ in folders.ENCODER_OUTPUTS], given))
 
     def decode(self, codes: np.ndarray, frames: np.ndarray) -> np.ndarray:
         """As `Runner` says."""
-        return self._decoder.run(["samples"], {"codes": codes, "frames": frames})[0]
+        return self.decode_part(codes, frames).samples
+
+    def decode_part(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
+        """As `Runner` says."""
+        self._reopen_after_a_fork()
+        given = {"codes": codes, "frames": frames}
+        if any(taken.name == "cycles" for taken in self._decoder.get_inputs()):
+            given["frame"], given["cycles"] = _anchored(anchor, len(codes))
+        return Synthesized(*self._decoder.run(None, given))
 
 
 class TorchExportRunner:
@@ -73,7 +123,9 @@ class TorchExportRunner:
     def __init__(self, encoder: str | os.PathLike[str], decoder: str | os.PathLike[str]) -> None:
         """Load two `.pt2` files."""
         self._encoder: Any = torch.export.load(Path(encoder)).module()
-        self._decoder: Any = torch.export.load(Path(decoder)).module()
+        program = torch.export.load(Path(decoder))
+        self._anchors = len(program.graph_signature.user_inputs) > len(folders.DECODER_INPUTS)
+        self._decoder: Any = program.module()
 
     def encode(self, samples: np.ndarray, lengths: np.ndarray, code_range: np.ndarray) -> Encoded:
         """As `Runner` says."""
@@ -83,8 +135,19 @@ class TorchExportRunner:
 
     def decode(self, codes: np.ndarray, frames: np.ndarray) -> np.ndarray:
         """As `Runner` says."""
+        return self.decode_part(codes, frames).samples
+
+    def decode_part(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
+        """As `Runner` says."""
+        given = [codes, frames, *(_anchored(anchor, len(codes)) if self._anchors else ())]
         with torch.no_grad():
-            return self._decoder(torch.from_numpy(codes), torch.from_numpy(frames)).numpy()
+            made = self._decoder(*(torch.from_numpy(array) for array in given))
+        return Synthesized(*(tensor.numpy() for tensor in (made if isinstance(made, tuple) else (made,))))
+
+
+def _anchored(anchor: Anchored | None, items: int) -> tuple[np.ndarray, np.ndarray]:
+    frame, cycles = (0, np.zeros(items)) if anchor is None else anchor
+    return np.array([frame], dtype=np.int64), np.asarray(cycles, dtype=np.float64)
 
 
 def padded(items: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

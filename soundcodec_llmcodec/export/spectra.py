@@ -174,11 +174,21 @@ class Waveform(nn.Module):
         self.register_buffer("envelope", squared.reshape(self.spans, self.hop_length))
         self.transform = InverseTransform(istft.n_fft)
 
-    def forward(self, spectrum: Tensor, frame_mask: Tensor) -> Tensor:
-        """(B, F, N + 2) to (B, F, hop); frames outside the mask (B, F) add nothing, samples past the last are 0."""
+    def forward(
+        self, spectrum: Tensor, frame_mask: Tensor, harmonics: tuple[Tensor, Tensor, Tensor] | None = None
+    ) -> Tensor:
+        """(B, F, N + 2) to (B, F, hop); frames outside the mask (B, F) add nothing, samples past the last are 0.
+
+        A harmonic source's share and phasors (real, imaginary), (B, F, N / 2 + 1) each, are as in the head.
+        """
         log_magnitude, phase = spectrum.chunk(2, dim=2)
         magnitude = torch.exp(log_magnitude).clamp(max=MAX_MAGNITUDE)
-        frames = self.transform(magnitude * torch.cos(phase), magnitude * torch.sin(phase)) * self.window
+        real, imaginary = magnitude * torch.cos(phase), magnitude * torch.sin(phase)
+        if harmonics is not None:
+            share, cos, sin = harmonics
+            heard = magnitude * share
+            real, imaginary = real * (1 - share) + heard * cos, imaginary * (1 - share) + heard * sin
+        frames = self.transform(real, imaginary) * self.window
         own = frame_mask[:, :, None].to(frames.dtype)
         frames = nn.functional.pad(frames * own, (0, self.spans * self.hop_length - self.n_fft))
         pieces = frames.split(self.hop_length, dim=2)

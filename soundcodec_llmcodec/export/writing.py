@@ -63,15 +63,20 @@ def programs(model: CodecModel) -> tuple[Any, Any]:
     # Any example does: the programs hold none of its sizes.
     n = 3 * config.hop_length + 1
     clips = (torch.zeros(2, n), torch.tensor([n, 1]), torch.tensor(config.partition(None)))
-    codes = (torch.zeros(2, config.num_quantizers, 4, dtype=torch.int64), torch.tensor([4, 1]))
+    codes: tuple[Any, ...] = (torch.zeros(2, config.num_quantizers, 4, dtype=torch.int64), torch.tensor([4, 1]))
+    free: tuple[Any, ...] = ({0: batch, 2: frames}, {0: batch})
+    if config.harmonics is not None:
+        codes, free = (*codes, torch.tensor([1]), torch.zeros(2, dtype=torch.float64)), (*free, None, {0: batch})
     with torch.no_grad(), _quiet():
         encoder = torch.export.export(
             EncoderGraph(model).eval(), clips, dynamic_shapes=({0: batch, 1: samples}, {0: batch}, None)
         )
-        decoder = torch.export.export(
-            DecoderGraph(model).eval(), codes, dynamic_shapes=({0: batch, 2: frames}, {0: batch})
-        )
+        decoder = torch.export.export(DecoderGraph(model).eval(), codes, dynamic_shapes=free)
     return encoder, decoder
+
+
+def _decoder_ends(config: CodecConfig) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    return folders.decoder_inputs(config), folders.decoder_outputs(config)
 
 
 def _write(codec: LLMCodec, folder: str | os.PathLike[str], kind: str) -> Agreement:
@@ -83,7 +88,7 @@ def _write(codec: LLMCodec, folder: str | os.PathLike[str], kind: str) -> Agreem
         paths = (temporary / f"encoder{folders.ENDINGS[kind]}", temporary / f"decoder{folders.ENDINGS[kind]}")
         if kind == ONNX:
             _save_onnx(encoder, paths[0], folders.ENCODER_INPUTS, folders.ENCODER_OUTPUTS)
-            _save_onnx(decoder, paths[1], folders.DECODER_INPUTS, folders.DECODER_OUTPUTS)
+            _save_onnx(decoder, paths[1], *_decoder_ends(codec.config))
         else:
             with _quiet():
                 for program, path in zip((encoder, decoder), paths, strict=True):

@@ -59,7 +59,7 @@ def read_excerpt(path: str | os.PathLike[str], seconds: float = SECONDS) -> Exce
             read.append(block[: wanted - sum(map(len, read))])
             if sum(map(len, read)) == wanted:
                 break
-        rate, stated = file.samplerate, file.frames
+        rate, stated = file.samplerate, file.frames or 0
     samples = np.ascontiguousarray(np.concatenate(read).T)
     whole = max(stated, samples.shape[1]) if samples.shape[1] == wanted else samples.shape[1]
     return Excerpt(Path(path).name, Clip(samples, rate), whole / rate)

@@ -5,11 +5,14 @@ Letters: B batch, S samples, F frames, D features, Q codebook levels, N n_fft.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.conformer import Conformer
+from soundcodec_llmcodec.nn.harmonics import Anchor, HarmonicSource
 from soundcodec_llmcodec.nn.quantizer import Quantized, ResidualQuantizer
 from soundcodec_llmcodec.nn.semantic import SemanticBranch
 from soundcodec_llmcodec.nn.stft import ISTFTHead, MagnitudeHead, STFTHead
@@ -67,6 +70,15 @@ class Tokenizer(nn.Module):
             return self.vq(features.float(), start, end, want_margins)
 
 
+class Decoded(NamedTuple):
+    """Samples (B, F * hop) float32; where there is a harmonic source, its pulses' cycles at the frames' centres (B, F)
+    float64 and its pitch's logits (B, F, V)."""
+
+    samples: Tensor
+    cycles: Tensor | None = None
+    pitch_logits: Tensor | None = None
+
+
 class TokenToWave(nn.Module):
     """Code features to samples."""
 
@@ -74,10 +86,20 @@ class TokenToWave(nn.Module):
         super().__init__()
         self.conformer = Conformer(config, config.decoder_layers)
         self.istft_head = ISTFTHead(config.hidden_size, config.n_fft, config.hop_length)
+        self.harmonics = None if config.harmonics is None else HarmonicSource(config.harmonics, config)
 
-    def forward(self, features: Tensor, frame_mask: Tensor | None = None) -> Tensor:
-        """(B, F, D) to (B, F * hop) float32 samples."""
-        return self.istft_head(self.conformer(features, frame_mask), frame_mask)
+    def forward(self, features: Tensor, frame_mask: Tensor | None = None, anchor: Anchor | None = None) -> Decoded:
+        """(B, F, D) to `Decoded`. The anchor says where the harmonic source's pulses are, in a stretch of a clip."""
+        return self.synthesize(self.conformer(features, frame_mask), frame_mask, anchor)
+
+    def synthesize(self, features: Tensor, frame_mask: Tensor | None = None, anchor: Anchor | None = None) -> Decoded:
+        """The conformer's features (B, F, D) to `Decoded`."""
+        if self.harmonics is None:
+            return Decoded(self.istft_head(features, frame_mask))
+        # In float32 whatever the conformer ran in, as the head.
+        with torch.autocast(features.device.type, enabled=False):
+            found = self.harmonics(features.float(), self.istft_head.istft.window, frame_mask, anchor)
+        return Decoded(self.istft_head(features, frame_mask, found), found.cycles, found.logits)
 
 
 class CodecModel(nn.Module):
@@ -95,9 +117,19 @@ class CodecModel(nn.Module):
 
     def decode(self, codes: Tensor, frame_mask: Tensor | None = None) -> Tensor:
         """Codes (B, Q, F) to samples (B, F * hop)."""
-        return self.token2wav(self.tokenizer.vq.embed(codes), frame_mask)
+        return self.decode_part(codes, frame_mask).samples
+
+    def decode_part(self, codes: Tensor, frame_mask: Tensor | None = None, anchor: Anchor | None = None) -> Decoded:
+        """Codes (B, Q, F) of a stretch of a clip to `Decoded`."""
+        decoded: Decoded = self.token2wav(self.tokenizer.vq.embed(codes), frame_mask, anchor)
+        return decoded
 
     def forward(self, padded: Tensor, frame_mask: Tensor | None = None) -> tuple[Tensor, Quantized]:
         """There and back: padded samples to (samples (B, F * hop), `Quantized`)."""
+        decoded, quantized = self.reconstruct(padded, frame_mask)
+        return decoded.samples, quantized
+
+    def reconstruct(self, padded: Tensor, frame_mask: Tensor | None = None) -> tuple[Decoded, Quantized]:
+        """There and back, with what the decoder found on the way."""
         quantized = self.tokenizer(padded, frame_mask, 0, self.config.codebook_size)
         return self.token2wav(quantized.features, frame_mask), quantized

@@ -7,6 +7,8 @@ code.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -64,3 +66,18 @@ def _with(model: CodecModel, old: nn.Module, new: nn.Module) -> CodecModel:
     made = replaced(model)
     assert isinstance(made, CodecModel)
     return made
+
+
+@contextmanager
+def float32_on_the_cpu() -> Iterator[None]:
+    """New parameters are float32 and on the CPU, whatever the caller's defaults and modes."""
+    before = torch.get_default_dtype()
+    # A process's threads share the default type: it is touched only where it is another.
+    if before != torch.float32:
+        torch.set_default_dtype(torch.float32)
+    try:
+        with torch.device("cpu"), torch.inference_mode(False):
+            yield
+    finally:
+        if before != torch.float32:
+            torch.set_default_dtype(before)

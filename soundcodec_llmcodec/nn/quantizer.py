@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.nn.compiled import plain_part
 from soundcodec_llmcodec.nn.linear import linear
 
 # Similarities at a time: what stays in a core's cache, or what fills another device.
@@ -136,7 +137,7 @@ class ResidualQuantizer(nn.Module):
     @property
     def levels(self) -> list[FactorizedQuantizer]:
         """The levels in order."""
-        return [level for level in self.quantizers if isinstance(level, FactorizedQuantizer)]
+        return [plain_part(level) for level in self.quantizers]
 
     def forward(self, features: Tensor, start: int, end: int, want_margins: bool = False) -> Quantized:
         """Features (B, F, D) to `Quantized`; levels in order, losses summed over them."""

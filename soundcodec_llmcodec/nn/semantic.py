@@ -93,7 +93,7 @@ class SemanticEncoder(nn.Module):
         # The middle of mel frame 0, which the first codec frame's convolutions reach: two hops before the frame's own.
         self.first = codec.n_fft // 2 - 2 * _HOP - _WINDOW // 2
         self.register_buffer("filters", mel_filters(codec.sample_rate, _WINDOW, config.mels), persistent=False)
-        self.register_buffer("window", torch.hann_window(_WINDOW, device="cpu"), persistent=False)
+        self.register_buffer("window", torch.hann_window(_WINDOW, dtype=torch.float32, device="cpu"), persistent=False)
         table = position_table(config.block_frames + 2 * config.context_frames, config.width)
         self.register_buffer("positions", table, persistent=False)
         self.conv1 = nn.Conv1d(config.mels, config.width, 3)

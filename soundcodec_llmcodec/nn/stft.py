@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from soundcodec_llmcodec.config import CodecConfig, MagnitudeConfig
+from soundcodec_llmcodec.nn.harmonics import Harmonics
 from soundcodec_llmcodec.nn.linear import linear
 from soundcodec_llmcodec.nn.mel import mel_filters
 
@@ -27,7 +28,7 @@ class STFT(nn.Module):
         super().__init__()
         self.n_fft = n_fft
         self.hop_length = hop_length
-        self.register_buffer("window", torch.hann_window(n_fft))
+        self.register_buffer("window", torch.hann_window(n_fft, dtype=torch.float32))
 
     def forward(self, samples: Tensor) -> Tensor:
         """(B, (F - 1) * hop + N) float32 samples to (B, F, N + 2): log(|X| + 1e-5), then phase in radians."""
@@ -74,8 +75,12 @@ class MagnitudeHead(nn.Module):
         self.register_buffer(
             "filters", mel_filters(config.sample_rate, magnitudes.window, magnitudes.bands), persistent=False
         )
-        self.register_buffer("window", torch.hann_window(magnitudes.window, device="cpu"), persistent=False)
-        self.register_buffer("long_window", torch.hann_window(config.n_fft, device="cpu"), persistent=False)
+        self.register_buffer(
+            "window", torch.hann_window(magnitudes.window, dtype=torch.float32, device="cpu"), persistent=False
+        )
+        self.register_buffer(
+            "long_window", torch.hann_window(config.n_fft, dtype=torch.float32, device="cpu"), persistent=False
+        )
         self.inp = nn.Linear(self.per_frame * magnitudes.bands + magnitudes.low_bins, config.hidden_size)
 
     def forward(self, padded: Tensor) -> Tensor:
@@ -109,7 +114,7 @@ class ISTFT(nn.Module):
         super().__init__()
         self.n_fft = n_fft
         self.hop_length = hop_length
-        self.register_buffer("window", torch.hann_window(n_fft))
+        self.register_buffer("window", torch.hann_window(n_fft, dtype=torch.float32))
 
     def forward(self, spectrum: Tensor, frame_mask: Tensor | None = None) -> Tensor:
         """(B, F, N / 2 + 1) complex to (B, F * hop) float32.
@@ -149,13 +154,17 @@ class ISTFTHead(nn.Module):
         self.out = nn.Linear(dim, n_fft + 2)
         self.istft = ISTFT(n_fft, hop_length)
 
-    def forward(self, features: Tensor, frame_mask: Tensor | None = None) -> Tensor:
-        """(B, F, D) to (B, F * hop) float32 samples; magnitudes are clipped at 100."""
+    def forward(self, features: Tensor, frame_mask: Tensor | None = None, harmonics: Harmonics | None = None) -> Tensor:
+        """(B, F, D) to (B, F * hop) float32 samples; magnitudes are clipped at 100. A harmonic source takes its share
+        of each magnitude."""
         with torch.autocast(features.device.type, enabled=False):
             # In float32 whatever the conformer ran in: a phase in bfloat16 is off by up to 0.01 radians.
             log_magnitude, phase = linear(features.float(), self.out.weight, self.out.bias).chunk(2, dim=2)
             magnitude = torch.exp(log_magnitude).clamp(max=MAX_MAGNITUDE)
-            return self.istft(torch.polar(magnitude, phase), frame_mask)
+            if harmonics is None:
+                return self.istft(torch.polar(magnitude, phase), frame_mask)
+            own = torch.polar(magnitude * (1 - harmonics.share), phase)
+            return self.istft(own + magnitude * harmonics.share * harmonics.phasors, frame_mask)
 
 
 def _magnitudes(samples: Tensor, window: Tensor, hop: int) -> Tensor:

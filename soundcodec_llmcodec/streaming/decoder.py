@@ -6,6 +6,7 @@ Letters: Q codebook levels, F frames, S samples.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -139,7 +140,7 @@ class StreamDecoder(Stream):
         if isinstance(data, Integral) and not isinstance(data, bool):
             data = [int(data)]
         if not isinstance(data, (torch.Tensor, np.ndarray)):
-            return (self._none() if isinstance(data, (list, tuple)) and not data else self._parsed(data)), ""
+            return (self._none() if isinstance(data, Sequence) and not data else self._parsed(data)), ""
         if data.ndim == 0:
             data = data.reshape(1)
         return (self._none() if 0 in data.shape else self._parsed(data)), ""
@@ -148,4 +149,4 @@ class StreamDecoder(Stream):
         return parse_codes(tokens, self.model.config.codebook_size, self.model.config.num_quantizers)
 
     def _none(self) -> Tensor:
-        return torch.zeros(self.model.config.num_quantizers, 0, dtype=torch.int64)
+        return torch.zeros(self.model.config.num_quantizers, 0, dtype=torch.int64, device="cpu")

@@ -102,7 +102,7 @@ class StreamEncoder(Stream):
         self._encoded = 0
         self._rates = RateStream(self.sampling_rate, config.sample_rate)
         # Samples from the beginning of frame `_first` of the clip on; frames before `_next` are in the conformer.
-        self._samples = torch.zeros(0)
+        self._samples = torch.zeros(0, dtype=torch.float32, device="cpu")
         self._first = 0
         self._next = 0
         self._conformer = ConformerStream(self.model.tokenizer.conformer)
@@ -147,7 +147,7 @@ class StreamEncoder(Stream):
         self._samples = self._samples[(first - self._first) * config.hop_length :].clone()
         self._first = first
         if not features.shape[1]:
-            return torch.zeros(config.num_quantizers, 0, dtype=torch.int64)
+            return torch.zeros(config.num_quantizers, 0, dtype=torch.int64, device="cpu")
         codes = tokenizer.vq(features.float(), *self._partition).codes[0].cpu()
         self._encoded += codes.shape[1]
         return codes
@@ -165,6 +165,6 @@ class StreamEncoder(Stream):
         return ready + semantic
 
     def _unit(self, parts: list[Tensor]) -> Tensor:
-        none = torch.zeros(self.model.config.num_quantizers, 0, dtype=torch.int64)
+        none = torch.zeros(self.model.config.num_quantizers, 0, dtype=torch.int64, device="cpu")
         codes = torch.cat([none, *parts], dim=1)
         return codes[0] if len(codes) == 1 else codes

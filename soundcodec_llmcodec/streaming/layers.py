@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.nn.compiled import plain_part
 from soundcodec_llmcodec.nn.conformer import (
     Attention,
     Conformer,
@@ -131,7 +132,7 @@ class ConformerStream:
     """A conformer: the layers one after the other, and the last layer norm."""
 
     def __init__(self, conformer: Conformer) -> None:
-        self.layers = [LayerStream(layer) for layer in conformer.layers if isinstance(layer, ConformerLayer)]
+        self.layers = [LayerStream(plain_part(layer)) for layer in conformer.layers]
         self.layer_norm = conformer.layer_norm
 
     def push(self, x: Tensor, last: bool = False) -> Tensor:

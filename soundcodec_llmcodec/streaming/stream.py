@@ -71,6 +71,21 @@ class Stream(ABC):
         self._state = _FLUSHED
         return ended
 
+    def __repr__(self) -> str:
+        stream: Any = self
+        return (
+            f"{type(self).__name__}({self._state}, {stream.sampling_rate} Hz, {stream.chunk_frames} frames a run, "
+            f"{stream.lookahead_frames} ahead{'' if getattr(self, 'exact', True) else ', approximate'}, "
+            f"{self.pending_frames} waiting)"
+        )
+
+    def __reduce__(self) -> Any:
+        """A stream stays where it is: its resampler's memory can neither be copied nor sent."""
+        raise TypeError(
+            "a stream can neither be pickled nor copied; give the codec to the worker and open the stream there, with "
+            "stream_decoder() or stream_encoder()"
+        )
+
     def __enter__(self: _Self) -> _Self:
         if self._state == _CLOSED:
             raise StreamError("the stream is closed; make another")

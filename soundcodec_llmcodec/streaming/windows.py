@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from soundcodec_llmcodec.nn.harmonics import Anchor
 from soundcodec_llmcodec.nn.model import CodecModel
 
 
@@ -23,16 +24,17 @@ class WindowDecoder:
         self.chunk_frames = chunk_frames
         self.lookahead = lookahead
         self.history = history
-        self.codes = torch.zeros(model.config.num_quantizers, 0, dtype=torch.int64)
+        self.codes = torch.zeros(model.config.num_quantizers, 0, dtype=torch.int64, device="cpu")
         self.past = 0
         self.before: Tensor | None = None  # the seam's next frame, as the window before had it
+        self.cycles: Tensor | None = None  # of the harmonic source at the seam's next frame
         hop = model.config.hop_length
-        self.rise = (torch.arange(hop) + 0.5) / hop
+        self.rise = (torch.arange(hop, dtype=torch.float32, device="cpu") + 0.5) / hop
 
     def push(self, codes: Tensor, last: bool) -> Tensor:
         """Codes (Q, F) to the samples that are ready."""
         self.codes = torch.cat((self.codes, codes), dim=1)
-        parts = [torch.zeros(0)]
+        parts = [torch.zeros(0, dtype=torch.float32, device="cpu")]
         while self.codes.shape[1] - self.past >= self.chunk_frames + self.lookahead:
             parts.append(self._step(self.chunk_frames, self.chunk_frames + self.lookahead))
         if last and self.codes.shape[1] > self.past:
@@ -43,7 +45,11 @@ class WindowDecoder:
     def _step(self, ready: int, seen: int) -> Tensor:
         hop = self.model.config.hop_length
         window = self.codes[None, :, : self.past + seen].to(next(self.model.parameters()).device)
-        samples = self.model.decode(window)[0, self.past * hop :].cpu()
+        anchor = None if self.cycles is None else Anchor(self.past, self.cycles)
+        decoded = self.model.decode_part(window, None, anchor)
+        samples = decoded.samples[0, self.past * hop :].cpu()
+        if decoded.cycles is not None and seen > ready:
+            self.cycles = decoded.cycles[:, self.past + ready]
         given = samples[: ready * hop].clone()
         if self.before is not None:
             given[:hop] = self.before + self.rise * (given[:hop] - self.before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import os
 import uuid
 from collections.abc import Mapping, Sequence
@@ -62,6 +63,22 @@ class Codec:
         self.sampling_rate = self.codec.config.sample_rate
         self.setting = self.name
 
+    def __repr__(self) -> str:
+        domain = "" if self.domain is None else f", domain {self.domain!r}"
+        return f"Codec({self.setting!r}, {self.codec!r}{domain})"
+
+    def to(self, device: str) -> Codec:
+        """Move the model to a device, in place, and return the codec. Raises as `LLMCodec.to`."""
+        self.codec.to(device)
+        self.device = str(self.codec.device)
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To be pickled and copied: classes of `codec_class` have no module where a name would find them."""
+        cls = type(self)
+        made_here = cls is not Codec and cls is codec_class(cls.name)
+        return (_without_loading, (cls.name if made_here else cls,), vars(self).copy())
+
     def is_1d(self) -> bool:
         """Whether a unit is (F,), which is so for codecs with one level."""
         return self.codec.config.num_quantizers == 1
@@ -103,11 +120,12 @@ class Codec:
         return self.codec.decode_batch([self._at_own_rate(item) for item in stuff])
 
     def batch_synth(self, data_list: Sequence[Mapping[str, Any]], local_save: bool = True) -> list[dict[str, Any]]:
-        """`synth` of each."""
+        """`synth` of each. Files of items with one id are told apart: <id>.wav, <id>#1.wav."""
         tokens = self._encode_batch(data_list)
         decoded = self.codec.decode_batch(tokens)
         rows = zip(data_list, tokens, decoded, strict=True)
-        return [self._result(data, item, samples, local_save) for data, item, samples in rows]
+        taken: set[Path] = set()
+        return [self._result(data, item, samples, local_save, taken) for data, item, samples in rows]
 
     def _encode_batch(self, data_list: Sequence[Mapping[str, Any]]) -> list[Tokens]:
         return self.codec.encode_batch([_item(data) for data in data_list], domain=self.domain)
@@ -120,19 +138,30 @@ class Codec:
         length = resampled_length(stuff.n_samples, stuff.sampling_rate, self.sampling_rate)
         return dataclasses.replace(stuff, n_samples=length, sampling_rate=self.sampling_rate)
 
-    def _result(self, data: Mapping[str, Any], tokens: Tokens, samples: np.ndarray, local_save: bool) -> dict[str, Any]:
+    def _result(
+        self,
+        data: Mapping[str, Any],
+        tokens: Tokens,
+        samples: np.ndarray,
+        local_save: bool,
+        taken: set[Path] | None = None,
+    ) -> dict[str, Any]:
         rate = tokens.sampling_rate
         audio: dict[str, Any] = {"array": samples, "sampling_rate": rate}
         if local_save:
-            path = self._saved_path(data.get("id"))
+            path = self._saved_path(data.get("id"), set() if taken is None else taken)
             # Floats, so that scores of the file and of the array are equal.
             write_audio(path, samples, rate, subtype="FLOAT")
             audio = {"path": str(path), "sampling_rate": rate}
         return {**data, "unit": tokens.unit, "audio": audio}
 
-    def _saved_path(self, item_id: Any) -> Path:
+    def _saved_path(self, item_id: Any, taken: set[Path]) -> Path:
+        """The file of an item, added to those of the items before it, none of which it is."""
         folder = Path(f"reconstructed_{self.setting}")
-        path = folder / f"{uuid.uuid4() if item_id is None else item_id}.wav"
+        stem = str(uuid.uuid4() if item_id is None else item_id)
+        names = itertools.chain((stem,), (f"{stem}#{number}" for number in itertools.count(1)))
+        path = next(path for name in names if (path := folder / f"{name}.wav").resolve() not in taken)
+        taken.add(path.resolve())
         if folder.resolve() not in path.resolve().parents:
             raise AudioError(f"the item's id {item_id!r} names a file outside of {folder}")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,6 +172,12 @@ class Codec:
 def codec_class(name: str) -> type[Codec]:
     """The class `Codec` for one of checkpoints.NAMES: without arguments, it loads that codec."""
     return type("Codec", (Codec,), {"name": name, "__module__": __name__, "__doc__": Codec.__doc__})
+
+
+def _without_loading(which: str | type[Codec]) -> Codec:
+    """A codec of that name or class before anything is in it."""
+    cls = codec_class(which) if isinstance(which, str) else which
+    return cls.__new__(cls)
 
 
 def _item(data: Any) -> Mapping[str, Any]:

@@ -12,9 +12,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 
+from soundcodec_llmcodec.by_value import PickledByValue
+
 
 @dataclass(frozen=True)
-class ExtractedUnit:
+class ExtractedUnit(PickledByValue):
     """One item's tokens: `unit` int64 (F,), or (Q, F) for several levels; `stuff_for_synth` is for `decode_unit`."""
 
     unit: torch.Tensor
@@ -26,7 +28,7 @@ class ExtractedUnit:
 
 
 @dataclass(frozen=True)
-class BatchExtractedUnit:
+class BatchExtractedUnit(PickledByValue):
     """The tokens of `batch_size` items, in order; each as in ExtractedUnit."""
 
     units: list[torch.Tensor]

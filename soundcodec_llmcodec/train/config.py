@@ -292,6 +292,8 @@ def _check(config: TrainConfig) -> None:
         raise TrainConfigError("with trains: decoder tokens stay as they are: set revival.every=0, which moves codes")
     if unknown:
         raise TrainConfigError(f"unknown losses {unknown}; the losses are {', '.join(LOSSES)}")
+    if config.uses("pitch") and config.codec_config.harmonics is None:
+        raise TrainConfigError('the loss "pitch" is the harmonic source\'s: give codec.harmonics, or losses.pitch=0')
     config.balance.check(config.losses)
     if not any(config.uses(name) for name in config.losses):
         raise TrainConfigError(f"no loss counts: give losses, such as losses.mel=15; there are {', '.join(LOSSES)}")

@@ -21,21 +21,21 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from soundcodec_llmcodec.audio import AudioError, as_clip, mono, resample
+from soundcodec_llmcodec.audio import AudioError, mono, resample
+from soundcodec_llmcodec.data import DataError, Place, Row, open_dataset
 from soundcodec_llmcodec.files import files_below
-from soundcodec_llmcodec.sources import DataError, Item, Source
 
 FULL_SCALE = 32_767.0
 DECODE_BLOCK = 512
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 
 
 @dataclass(frozen=True)
 class Corpus:
     """Clips end to end in one int16 array; clip i is samples[offsets[i]:offsets[i + 1]], mono at `sample_rate`.
 
-    `texts` are what is said in them, None where that is not known. `fingerprint` is of the ids, lengths and samples,
-    and so the same wherever the data lie.
+    `texts` are what is said in them, None where that is not known. `fingerprint` is of the rows' origins, texts,
+    lengths and samples, and so the same wherever the data lie.
     """
 
     samples: np.ndarray
@@ -198,7 +198,7 @@ def _decode(sources: Sequence[str], sample_rate: int, data_file: Path, progress:
     offsets = [0]
     digest = hashlib.sha256()
     partial = data_file.with_suffix(f".{os.getpid()}.part")
-    items = (item for text in sources for item in Source.parse(text).items())
+    items = (row for opened in [open_dataset(text) for text in sources] for row in opened.rows())
     with partial.open("wb") as out, ThreadPool() as pool:
         bar = tqdm(desc="decode", unit="clip", mininterval=2, disable=not progress)
         # A block at a time: a pool's map takes in all it is given before the first result.
@@ -210,7 +210,7 @@ def _decode(sources: Sequence[str], sample_rate: int, data_file: Path, progress:
                     bad.append(f"{item.clip_id}: {error}")
                     continue
                 out.write(samples.tobytes())
-                digest.update(f"{item.clip_id}\0{len(samples)}\0{item.text}\0".encode())
+                digest.update(f"{item.origin}\0{len(samples)}\0{item.text}\0".encode())
                 digest.update(samples.tobytes())
                 ids.append(item.clip_id)
                 texts.append(item.text)
@@ -223,10 +223,10 @@ def _decode(sources: Sequence[str], sample_rate: int, data_file: Path, progress:
     return {"ids": ids, "texts": texts, "offsets": offsets, "bad": bad, "fingerprint": digest.hexdigest()}
 
 
-def _decode_one(item: Item, sample_rate: int) -> tuple[np.ndarray | None, str]:
+def _decode_one(item: Row, sample_rate: int) -> tuple[np.ndarray | None, str]:
     """(int16 samples, "") or (None, why not)."""
     try:
-        clip = as_clip(item.audio)
+        clip = item.clip()
         samples = resample(mono(clip), clip.sampling_rate, sample_rate)
     except (AudioError, OSError) as error:
         return None, str(error)
@@ -235,8 +235,7 @@ def _decode_one(item: Item, sample_rate: int) -> tuple[np.ndarray | None, str]:
 
 def _fingerprint(text: str) -> list:
     """The source's text, and for local data its files' names, sizes and times."""
-    source = Source.parse(text)
-    place = Path(source.place)
+    place = Place.parse(text).path
     files = files_below(place) if place.is_dir() else [place]
     stats = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in files if p.exists()]
     return [text, stats]

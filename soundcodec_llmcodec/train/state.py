@@ -6,6 +6,7 @@ Batches and augmentation follow from (seed, step), so no sampler or random state
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -91,12 +92,7 @@ class TrainState:
             if model.tokenizer.semantic is not None:
                 load_teacher(model.tokenizer.semantic.encoder)
         else:
-            loaded = checkpoints.load(config.init)
-            if loaded.config != codec:
-                same = [name for name in PRESETS if CodecConfig.preset(name) == loaded.config]
-                hint = f": it is {same[0]!r}, so set codec={same[0]}" if same else ""
-                raise TrainConfigError(f"{config.init} is another codec than the config's {config.codec!r}{hint}")
-            model = loaded.model.requires_grad_(True)
+            model = _model_of(config.init, codec, f"the config's {config.codec!r}").requires_grad_(True)
         model = model.to(device)
         if model.tokenizer.semantic is not None:
             model.tokenizer.semantic.encoder.requires_grad_(False)
@@ -268,6 +264,20 @@ class TrainState:
         for name, part in self.others.items():
             yield name, part.module
             yield f"{name}_optimizer", part.optimizer
+
+
+def _model_of(init: str, codec: CodecConfig, wanted: str) -> CodecModel:
+    """The codec that a checkpoint holds; a harmonic source that it does not have begins silent."""
+    loaded = checkpoints.load(init)
+    if loaded.config == codec:
+        return loaded.model
+    if loaded.config == dataclasses.replace(codec, harmonics=None):
+        model = CodecModel(codec)
+        model.load_state_dict(model.state_dict() | loaded.model.state_dict())
+        return model
+    same = [name for name in PRESETS if CodecConfig.preset(name) == loaded.config]
+    hint = f": it is {same[0]!r}, so set codec={same[0]}" if same else ""
+    raise TrainConfigError(f"{init} is another codec than {wanted}{hint}")
 
 
 def bundled_parts(init: str | None) -> Mapping[str, Any] | None:

@@ -28,6 +28,7 @@ from soundcodec_llmcodec.train.loss_names import ADVERSARIAL, LANGUAGE, ON_WAVE
 from soundcodec_llmcodec.train.noise import masked_noise
 from soundcodec_llmcodec.train.objectives import Asked, FrozenLM
 from soundcodec_llmcodec.train.optimizers import clip_groups
+from soundcodec_llmcodec.train.pitch_loss import PitchLoss
 from soundcodec_llmcodec.train.reconstruction import ReconstructionLosses
 from soundcodec_llmcodec.train.revival import revive
 from soundcodec_llmcodec.train.state import TrainState
@@ -56,13 +57,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Tools:
-    """What a step uses and does not change: the reconstruction losses, the frozen LLM and the frozen teacher, the other
-    processes."""
+    """What a step uses and does not change: the reconstruction losses, the frozen LLM and the frozen teacher, the pitch
+    of what is to be heard, the other processes."""
 
     losses: ReconstructionLosses
     world: World
     lm: FrozenLM | None = None
     teacher: TeacherLoss | None = None
+    pitch: PitchLoss | None = None
 
 
 @dataclass(frozen=True)
@@ -182,13 +184,16 @@ def _backward(
     """Add a piece's share of the gradients to what trains; returns its losses by name, and its codes."""
     config, device = state.config, part.target.device
     with autocast(config, device), torch.set_grad_enabled(state.codec_learns):
-        estimate, quantized = state.model(part.padded)
+        decoded, quantized = state.model.reconstruct(part.padded)
+    estimate = decoded.samples
     # Equal in all pieces and processes, so that their mean is still that of one batch.
     scales = tools.losses.drawn(config.scales_share, generator_of(config.seed, state.step, 5))
     values = tools.losses(part.target, estimate, scales)
     if tools.teacher is not None and weights.get("teacher", 0.0) > 0:
         with autocast(config, device):
             values["teacher"] = tools.teacher(part.target, estimate)
+    if tools.pitch is not None and decoded.pitch_logits is not None and weights.get("pitch", 0.0) > 0:
+        values["pitch"] = tools.pitch(part.target, decoded.pitch_logits)
     values["commitment"], values["codebook"] = quantized.commitment_loss, quantized.codebook_loss
     judges = state.others.get("discriminators")
     if judges is not None and state.step >= config.discriminators_begin:

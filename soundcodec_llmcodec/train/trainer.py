@@ -23,6 +23,7 @@ from soundcodec_llmcodec.train.distributed import World
 from soundcodec_llmcodec.train.errors import TrainingError
 from soundcodec_llmcodec.train.monitor import Monitor
 from soundcodec_llmcodec.train.objectives import FrozenLM, Start
+from soundcodec_llmcodec.train.pitch_loss import PitchLoss
 from soundcodec_llmcodec.train.reconstruction import ReconstructionLosses
 from soundcodec_llmcodec.train.state import TrainState, checkpoints_in, prune
 from soundcodec_llmcodec.train.steps import Batch, StepResult, Tools, train_step
@@ -75,7 +76,9 @@ class Trainer:
             self.facts["teacher"] = teacher_hash(branch.encoder.state_dict())
         losses = ReconstructionLosses(self.codec.sample_rate, config.losses).to(self.device)
         teacher = TeacherLoss(config.teacher, self.codec).to(self.device) if config.uses("teacher") else None
-        self.tools = Tools(losses, self.world, None if lm is None else lm[0], teacher)
+        harmonics = self.codec.harmonics if config.uses("pitch") else None
+        pitch = None if harmonics is None else PitchLoss(harmonics, self.codec).to(self.device)
+        self.tools = Tools(losses, self.world, None if lm is None else lm[0], teacher, pitch)
         if config.compile:
             # Layer by layer: all layers share one program, which is made in a fraction of a whole conformer's time.
             for conformer in (self.state.model.tokenizer.conformer, self.state.model.token2wav.conformer):

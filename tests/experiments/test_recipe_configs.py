@@ -37,6 +37,8 @@ def test_every_row_can_be_run(path):
 def test_rows_change_one_thing_each():
     assert differences(read("from_midpoint"), read("loudness")) == {"losses.stft", "losses.loudness"}
     assert differences(read("loudness"), read("teacher")) == {"losses.teacher"}
+    assert differences(read("from_kept"), read("stft")) == {"losses.stft"}
+    assert differences(read("stft"), read("harmonics")) == {"losses.pitch", "codec"}
     for row in ("no_semantic", "phase"):
         assert differences(read("base"), read(row)) == {"codec"}
 

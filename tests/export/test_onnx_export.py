@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import multiprocessing
+import pickle
 import re
 import shutil
 
@@ -40,13 +43,13 @@ def exported(tmp_path_factory, tiny_codec):
     return base / "onnx"
 
 
-@pytest.fixture(scope="module", params=[*CODECS, "semantic"])
+@pytest.fixture(scope="module", params=[*CODECS, "semantic", "harmonic"])
 def pair(request, tmp_path_factory):
     """A codec and its export as a codec."""
     if request.param == "bounded":
         return request.getfixturevalue("tiny_codec"), OnnxCodec(request.getfixturevalue("exported"), threads=1)
-    if request.param == "semantic":
-        codec = request.getfixturevalue("semantic_codec")
+    if request.param in ("semantic", "harmonic"):
+        codec = request.getfixturevalue(f"{request.param}_codec")
     else:
         codec = LLMCodec.random(CodecConfig.from_dict({**TINY, **CODECS[request.param]}), seed=1)
     folder = tmp_path_factory.mktemp("exports") / request.param
@@ -79,6 +82,31 @@ def test_a_batch_of_unequal_lengths_gives_each_what_it_has_alone(pair, noise):
     )
     for audio, codes in zip(onnx.decode_codes_batch(expected), expected, strict=True):
         torch.testing.assert_close(audio, codec.decode_codes(codes), atol=1e-4, rtol=0)
+
+
+def test_an_exported_codec_travels_to_workers_forked_ones_too(exported, noise):
+    """onnxruntime's sessions cannot be pickled, and a forked child that used its parent's would wait for ever."""
+    codec, clip = OnnxCodec(exported, threads=2), noise(12_345)
+    tokens = codec.encode(clip, 16_000)
+    for again in (pickle.loads(pickle.dumps(codec)), copy.deepcopy(codec)):
+        assert again.encode(clip, 16_000) == tokens
+    forked = multiprocessing.get_context("fork").Pool(1, initializer=_hold, initargs=(codec,))
+    with forked as pool:
+        assert pool.apply_async(_encoded, (clip,)).get(120) == tokens
+    assert codec.encode(clip, 16_000) == tokens
+    assert (codec.sample_rate, codec.frame_rate) == (16_000, 50.0)
+    assert repr(codec).startswith("OnnxCodec('random-0', 16000 Hz")
+
+
+_HELD: list[OnnxCodec] = []
+
+
+def _hold(codec: OnnxCodec) -> None:
+    _HELD.append(codec)
+
+
+def _encoded(clip: torch.Tensor):
+    return _HELD[0].encode(clip, 16_000)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7])

@@ -218,6 +218,16 @@ def test_saving_stays_in_its_folder(codec, tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["reconstructed_llmcodec"]
 
 
+def test_items_of_one_id_have_files_of_their_own(codec, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    same = [{**item(n, 8_000), "id": name} for n, name in ((700, "s"), (900, "s"), (800, "s#1"), (650, "./s"))]
+    results = codec.batch_synth(same)
+    lengths = [soundfile.info(result["audio"]["path"]).frames for result in results]
+    assert lengths == [700, 900, 800, 650]
+    assert [Path(result["audio"]["path"]).stem for result in results] == ["s", "s#1", "s#1#1", "s#2"]
+    assert codec.synth(same[1])["audio"]["path"] == results[0]["audio"]["path"]  # a second run is the same file
+
+
 def test_the_domain_is_kept_to(codec):
     restricted = Codec(codec=codec.codec)
     restricted.domain = "other"

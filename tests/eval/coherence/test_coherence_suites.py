@@ -97,7 +97,7 @@ def test_unreadable_and_empty_files_are_problems_of_their_pairs(folder):
     first, second = suites.load(str(folder)).pairs(PART)
     assert first.positive.problem is None
     assert first.negative.problem.startswith("unreadable audio")
-    assert second.positive.problem == "the sound file holds no samples"
+    assert second.positive.problem == "unreadable audio: it has no samples"
 
 
 def test_a_sample_without_its_other_is_refused_by_name(folder):

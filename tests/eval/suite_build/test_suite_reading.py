@@ -59,7 +59,7 @@ def test_what_cannot_be_read_is_an_error_that_names_it(tmp_path):
     with pytest.raises(CorpusError, match="no data set"):
         reading.speech("nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CorpusError, match="no parquet files and no sound files"):
+    with pytest.raises(CorpusError, match="no parquet files, no sound files"):
         reading.speech(str(tmp_path / "empty"))
     pq.write_table(pa.table({"text": ["hello"]}), tmp_path / "t.parquet")
     with pytest.raises(CorpusError, match="no column 'audio'"):
