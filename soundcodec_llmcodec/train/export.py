@@ -188,8 +188,9 @@ def _whole_folder(folder: Path, is_earlier: Callable[[Path], bool]) -> Iterator[
     """
     folder = Path(os.path.realpath(folder))
     if folder.exists() and not _replaceable(folder, is_earlier):
-        raise ExportError(f"{folder} is there already and is no earlier export of this kind, or holds more than one; "
-            "name a new folder"
+        raise ExportError(
+            f"{folder} is there already and is no earlier export of this kind, or holds more than that: name a new one"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     before = folder.with_name(f".{folder.name}.{os.getpid()}.before")
