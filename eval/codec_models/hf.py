@@ -129,14 +129,20 @@ def _model(source: str, revision: str | None, device: str) -> Any:
     from safetensors import SafetensorError
 
     try:
-        config = AutoConfig.from_pretrained(where, revision=revision)
+        config = AutoConfig.from_pretrained(where, revision=revision, trust_remote_code=False)
         if config.model_type not in FAMILIES:
             raise CodecLoadError(
                 f"hf:{source} is a model of the type {config.model_type!r}; codecs are: {', '.join(FAMILIES)}"
             )
         # Safetensors only: nothing here reads a pickle.
         model, report = AutoModel.from_pretrained(
-            where, config=config, revision=revision, use_safetensors=True, dtype="float32", output_loading_info=True
+            where,
+            config=config,
+            revision=revision,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype="float32",
+            output_loading_info=True,
         )
     except CodecLoadError:
         raise

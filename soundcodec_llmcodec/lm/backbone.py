@@ -174,7 +174,7 @@ def _from_folder(name: str, source: Path | str, dtype: torch.dtype, local: bool)
 
     with no_bars(), _named_errors(name, "" if local else " A hub id needs the network or a filled cache."):
         model = read_model(source, dtype, use_safetensors=True, local_files_only=local)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source, local_files_only=local)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=local)
     return model, tokenizer
 
 

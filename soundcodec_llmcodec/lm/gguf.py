@@ -96,9 +96,10 @@ def _convert(file: Path, folder: Path) -> None:
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     with torch.device("meta"):
-        plain = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        plain = transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=False, dtype=torch.float32)
     plain.load_state_dict(read.state_dict(), assign=True)
     plain.tie_weights()
     with no_bars():
         plain.save_pretrained(folder)
-    transformers.AutoTokenizer.from_pretrained(file.parent, **place).save_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, trust_remote_code=False, **place)
+    tokenizer.save_pretrained(folder)

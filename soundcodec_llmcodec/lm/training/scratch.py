@@ -60,7 +60,7 @@ def _transformer(config: ScratchConfig, rows: int, layout: Layout) -> Any:
         eos_token_id=layout.eos_id,
         pad_token_id=None,
     )
-    return transformers.AutoModelForCausalLM.from_config(made, attn_implementation="sdpa")
+    return transformers.AutoModelForCausalLM.from_config(made, trust_remote_code=False, attn_implementation="sdpa")
 
 
 def _with_dropout(lm: Any, share: float) -> Any:
