@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.files import read_json
 from soundcodec_llmcodec.teachers import teacher_hash, teacher_of
 from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfig, TrainConfigError
 from soundcodec_llmcodec.train.data import Corpus, Cropping, change_speed, crops, open_corpus, speed_of
@@ -25,7 +26,8 @@ from soundcodec_llmcodec.train.monitor import Monitor
 from soundcodec_llmcodec.train.objectives import FrozenLM, Start
 from soundcodec_llmcodec.train.pitch_loss import PitchLoss
 from soundcodec_llmcodec.train.reconstruction import ReconstructionLosses
-from soundcodec_llmcodec.train.state import TrainState, checkpoints_in, prune
+from soundcodec_llmcodec.train.resuming import changes, write_config
+from soundcodec_llmcodec.train.state import FACTS, TrainState, checkpoints_in, prune
 from soundcodec_llmcodec.train.steps import Batch, StepResult, Tools, train_step
 from soundcodec_llmcodec.train.stopping import Stopping
 from soundcodec_llmcodec.train.teacher_loss import TeacherLoss
@@ -33,7 +35,8 @@ from soundcodec_llmcodec.train.validation import Validation, validate
 
 
 class Trainer:
-    """A run in a folder: `log.jsonl`, `metrics.csv`, `checkpoints/step-N`, `cache/`, and `nonfinite/` where it broke.
+    """A run in a folder: `config.yaml`, `log.jsonl`, `metrics.csv`, `checkpoints/step-N`, `cache/`, and `nonfinite/`
+    where it broke.
 
     `skip_nonfinite` steps whose loss is not finite are passed over, and counted, before the run stops.
     """
@@ -88,9 +91,11 @@ class Trainer:
         self._saved: int | None = None
         folder.mkdir(parents=True, exist_ok=True)
         saved = checkpoints_in(self.checkpoints)
+        self._changes: dict[str, str] = {}
         if saved:
             self.state.load(saved[-1], self.facts)
             self._saved = self.state.step
+            self._changes = changes(read_json(saved[-1] / FACTS)["config"], config)
         if not self.world.agrees(self.state.step):
             raise TrainConfigError(
                 f"the processes would go on from different steps, this one from {self.state.step}: all of them have to "
@@ -119,6 +124,10 @@ class Trainer:
         if self.tools.teacher is not None:
             facts["teacher_behind"] = self.tools.teacher.teacher_hash
         self.monitor.event("start", self.state.step, **facts)
+        if self._changes:
+            self.monitor.event("changed", self.state.step, **self._changes)
+        if self.world.is_main:
+            write_config(self.folder, self.config)
         with Stopping() as stopping:
             self._loop(stopping, math.inf if max_seconds is None else max_seconds)
         if self._saved != self.state.step:
