@@ -20,8 +20,6 @@ from soundcodec_llmcodec.token_corpus import TokenCorpusError, TokenSource
 FORMAT = "llmcodec-token-lm"
 FORMAT_VERSION = 1
 FILE = "token_lm.json"
-UNFINISHED = "token_lm.unfinished"
-_WOULD_BE_LOST = ("config.json", "*.safetensors", "tokenizer*.json")
 NEURAL, NGRAM = "neural", "ngram"
 KINDS = (NEURAL, NGRAM)
 _FIELDS = {"format", "version", "kind", "name", "codec", "model"}
@@ -42,18 +40,11 @@ class Description:
 
 
 def begin(folder: str | Path, kind: str) -> Path:
-    """Make the folder, which describes no model until `finish`. Raises TokenLMError where it holds another kind's, or
-    a model that is none of ours."""
+    """Make the folder, which describes no model until `finish`. Raises TokenLMError where it holds another kind's."""
     folder = Path(folder)
     if (folder / FILE).is_file() and (held := describe(folder)).kind != kind:
         raise TokenLMError(f"{folder} holds {held.name}, a {held.kind} model, and would lose it; take another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / FILE).is_file() and not (folder / UNFINISHED).is_file():
-        foreign = sorted(path.name for pattern in _WOULD_BE_LOST for path in folder.glob(pattern))
-        if foreign:
-            raise TokenLMError(f"{folder} holds {foreign[0]}, which is no token language model's; take another folder")
-    # A save that is killed leaves a folder that the next one may write to.
-    (folder / UNFINISHED).write_text("a language model was being written here; write it again\n", encoding="utf-8")
     (folder / FILE).unlink(missing_ok=True)
     return folder
 
@@ -70,7 +61,6 @@ def finish(folder: Path, described: Description) -> None:
     }
     with written_whole(folder / FILE) as path:
         path.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / UNFINISHED).unlink(missing_ok=True)
 
 
 def describe(folder: str | Path) -> Description:
