@@ -22,13 +22,14 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from soundcodec_llmcodec.config import CodecConfig, ConfigError
+from soundcodec_llmcodec.config import CodecConfig, ConfigError, SemanticConfig
 from soundcodec_llmcodec.files import read_json
 from soundcodec_llmcodec.nn.compiled import plain_state
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.teachers import PREFIX as TEACHER
 from soundcodec_llmcodec.teachers import left_out_tensors, teacher_hash
 from soundcodec_llmcodec.weights_files import CheckpointError, read_tensors
+from soundcodec_llmcodec.weights_int8 import packed, unpacked
 
 FORMAT = "llmcodec-checkpoint"
 FORMAT_VERSION = 1
@@ -116,9 +117,19 @@ def load(
     described = _of_these_weights(described, metadata, config_path or weights_path)
     config, info = _config_of(described, config_path or weights_path)
     if config.semantic is not None and not any(name.startswith(TEACHER) for name in tensors):
-        tensors |= left_out_tensors(config.semantic, described.get(_TEACHER_FIELD), str(weights_path))
+        tensors |= _left_out(config.semantic, described.get(_TEACHER_FIELD), str(weights_path))
     model = build(config, tensors, str(weights_path)).to(device)
     return Checkpoint(config, model, _name_of(text, path), info)
+
+
+def _left_out(config: SemanticConfig, wanted_hash: str | None, where: str) -> dict[str, Tensor]:
+    """The frozen encoder that a checkpoint leaves out: the bundled codec's if that is the one, else its package's."""
+    bundled = BUNDLED / WEIGHTS_FILE
+    if bundled.is_file():
+        held = {name: tensor.float() for name, tensor in read_tensors(bundled)[0].items() if name.startswith(TEACHER)}
+        if teacher_hash({name.removeprefix(TEACHER): tensor for name, tensor in held.items()}) == wanted_hash:
+            return held
+    return left_out_tensors(config, wanted_hash, where)
 
 
 def usable_device(name: str | torch.device) -> torch.device:
@@ -142,20 +153,21 @@ def save(
 ) -> Path:
     """Write `config.json` and `model.safetensors` (floats as `dtype`) into a folder, whole or not at all.
 
+    torch.int8 stores matrices at 8 bits (`weights_int8`) and other floats in float16, in half of float16's file.
+
     Without `teacher` a semantic branch's frozen encoder is left out, and named by its hash: who reads the checkpoint
-    needs the teacher's package.
+    needs the teacher's package, unless the bundled codec holds the same one.
 
     A checkpoint that is there is replaced in one step, when the weights take their place: whoever reads before, or
     after a save that was killed before, has the old one. Raises OSError where it cannot be written.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
-        for name, tensor in plain_state(model).items()
-    }
+    tensors = _stored(plain_state(model), dtype)
     # As they are read back: in float32.
-    read_back = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    read_back = {
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in unpacked(tensors).items()
+    }
     hashed = _tensors_hash(config, read_back)
     described = {
         "format": FORMAT,
@@ -183,6 +195,16 @@ def save(
             (Path(scratch) / name).chmod(0o644)
             os.replace(Path(scratch) / name, folder / name)
     return folder
+
+
+def _stored(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Tensors as a file of that type holds them."""
+    if dtype == torch.int8:
+        return packed({name: tensor.detach().cpu() for name, tensor in tensors.items()})
+    return {
+        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
+        for name, tensor in tensors.items()
+    }
 
 
 def weights_hash(config: CodecConfig, model: CodecModel) -> str:

@@ -14,6 +14,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from soundcodec_llmcodec.weights_int8 import unpacked
+
 # How often reading begins again where somebody replaces the file meanwhile.
 _ATTEMPTS = 100
 # What torch.load and safetensors raise for files that are damaged, each at another place.
@@ -40,7 +42,7 @@ class CheckpointError(ValueError):
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
-    """Tensors by name, and the file's metadata. Raises CheckpointError, naming the file, for anything else in it."""
+    """Tensors by name (those stored at 8 bits as float32), and the file's metadata. Raises CheckpointError, naming the file, for anything else in it."""
     if not path.is_file():
         raise CheckpointError(f"there is no weights file {path}")
     try:
@@ -65,9 +67,9 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]
         before = path.stat()
         # safetensors opens the file by its name twice, for the header and for the tensors.
         with safe_open(path, framework="pt") as file:
-            found = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
         if _version(before) == _version(path.stat()):
-            return found
+            return unpacked(tensors), metadata
     raise OSError(f"it was replaced {_ATTEMPTS} times while it was read")
 
 

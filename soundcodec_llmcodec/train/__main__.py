@@ -108,9 +108,11 @@ def _export(argv: Sequence[str]) -> int:
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["codec"], help="what to write (default: codec)")
     parser.add_argument("--out", type=Path, help="below which folder (default: RUN/exports)")
-    parser.add_argument("--float32", action="store_true", help="the codec's weights as they are, not halved")
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument("--float32", action="store_true", help="the codec's weights as they are, not halved")
+    precision.add_argument("--int8", action="store_true", help="the codec's matrices at 8 bits, a quarter of float32")
     arguments = parser.parse_args(argv)
-    dtype = torch.float32 if arguments.float32 else torch.float16
+    dtype = torch.float32 if arguments.float32 else torch.int8 if arguments.int8 else torch.float16
     for path in export_run(arguments.run, tuple(arguments.kinds), arguments.out or arguments.run / "exports", dtype):
         print(path)
     return 0
