@@ -42,7 +42,10 @@ class CheckpointError(ValueError):
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
-    """Tensors by name (those stored at 8 bits as float32), and the file's metadata. Raises CheckpointError, naming the file, for anything else in it."""
+    """Tensors by name (those stored at 8 bits as float32), and the file's metadata.
+
+    Raises CheckpointError, naming the file, for anything else in it.
+    """
     if not path.is_file():
         raise CheckpointError(f"there is no weights file {path}")
     try:

@@ -1,7 +1,7 @@
 """Weights at 8 bits: matrices as int8 with a scale for every 64 numbers of a row, which reading multiplies out again.
 
 A file holds `NAME` as int8 of the tensor's own shape, and `NAME.int8_scale` as float16 (rows, groups): what 127 stands
-for. What is rounded is the codec: whoever reads the file has the same float32 weights, the same tokens and the same hash.
+for. What is rounded is the codec: whoever reads the file has the same float32 weights, tokens and hash.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MOST = 127
 
 
 def packed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors as a file of 8 bits holds them: matrices with rows of at least 64 numbers as int8, other floats as float16."""
+    """Tensors as a file of 8 bits holds them: rows of at least 64 numbers as int8, other floats as float16."""
     made: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if not tensor.is_floating_point():
