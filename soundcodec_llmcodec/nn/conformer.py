@@ -150,7 +150,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, F, D) to (B, F, D)."""
-        raised = linear(x, self.up_proj.weight, self.up_proj.bias, gelu=True)
+        raised = linear(x, self.up_proj.weight, self.up_proj.bias, gelu="tanh")
         return linear(raised, self.down_proj.weight, self.down_proj.bias)
 
 

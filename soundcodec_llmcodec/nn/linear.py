@@ -9,7 +9,7 @@ Letters: N inputs, M outputs.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -17,8 +17,10 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, gelu: bool = False) -> Tensor:
-    """x (..., N) by weight (M, N), plus bias (M,), and then the tanh-GELU where wanted: (..., M).
+def linear(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, *, gelu: Literal["none", "tanh"] | None = None
+) -> Tensor:
+    """x (..., N) by weight (M, N), plus bias (M,), and then the GELU of that approximation where wanted: (..., M).
 
     x takes the type of a bfloat16 weight. By oneDNN for inference in float32 or bfloat16 on a CPU, by PyTorch's own
     `linear` everywhere else: with gradients, under autocast, on other devices, and where a graph is recorded.
@@ -27,8 +29,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, gelu: bool 
         x = x.to(torch.bfloat16)
     if not _by_onednn(x, weight):
         product = functional.linear(x, weight, bias)
-        return functional.gelu(product, approximate="tanh") if gelu else product
-    after: tuple[str, list[float], str] = ("gelu", [], "tanh") if gelu else ("none", [], "")
+        return product if gelu is None else functional.gelu(product, approximate=gelu)
+    after: tuple[str, list[float], str] = ("none", [], "") if gelu is None else ("gelu", [], gelu)
     rows = x.reshape(-1, x.shape[-1]).contiguous()
     if rows.shape[0] == 1:
         # A single row would be a product of matrix and vector, which adds up in another order.

@@ -75,7 +75,7 @@ class SemanticLayer(nn.Module):
     def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
         """(B, F, W) to (B, F, W)."""
         x = x + self.attention(self.attention_norm(x), keys)
-        raised = functional.gelu(linear(self.ffn_norm(x), self.up.weight, self.up.bias))
+        raised = linear(self.ffn_norm(x), self.up.weight, self.up.bias, gelu="none")
         return x + linear(raised, self.down.weight, self.down.bias)
 
 
@@ -122,9 +122,9 @@ class SemanticEncoder(nn.Module):
         """(B, (F - 1) * hop + N) samples to (B, F, W), frame by frame: what happens before frames are mixed."""
         mels = self._mels(padded)
         first = _windows(mels, 3, 1).flatten(2)
-        x = functional.gelu(linear(first, self.conv1.weight.transpose(1, 2).flatten(1), self.conv1.bias))
+        x = linear(first, self.conv1.weight.transpose(1, 2).flatten(1), self.conv1.bias, gelu="none")
         second = _windows(x, 3, 2).flatten(2)
-        return functional.gelu(linear(second, self.conv2.weight.transpose(1, 2).flatten(1), self.conv2.bias))
+        return linear(second, self.conv2.weight.transpose(1, 2).flatten(1), self.conv2.bias, gelu="none")
 
     def block(self, begun: Tensor, offset: int) -> Tensor:
         """Frames (F, W) of a block and its context, `offset` frames from the block's start, to states (F, L * W)."""
