@@ -166,8 +166,9 @@ def _ours(text: str, spec: str) -> ModelSpec | None:
         return None
     if not path.exists():
         raise UnknownModelError(
-            f"there is no checkpoint at {spec!r}: expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE} (or a published "
-            f"codec's .pt), or a {' or '.join(WEIGHTS_ENDINGS)} file. A hub repository of transformers is hf:{spec}; one of "
+            f"there is no checkpoint at {spec!r}: expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, or with a "
+            f"published codec's .pt, or a {' or '.join(WEIGHTS_ENDINGS)} file. A hub repository of transformers is "
+            f"hf:{spec}; one of "
             "soundcodec_llmcodec is a --checkpoint for llmcodec"
         )
     whole = path.resolve()

@@ -1,4 +1,4 @@
-"""The commands of `llmcodec lm`: train, count, score and continue."""
+"""The commands of `llmcodec lm`: train, count, score, continue and tokenizer."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from soundcodec_llmcodec.audio import Clip, as_clip, write_audio
 from soundcodec_llmcodec.audio_writing import check_ending
 from soundcodec_llmcodec.cli.common import CommandError, load_codec, one_line
 from soundcodec_llmcodec.cli.lm_score import score
+from soundcodec_llmcodec.lm import folder as folders
 from soundcodec_llmcodec.lm.counted import NGRAM_NAMES, NgramLM
 from soundcodec_llmcodec.lm.loading import BUNDLED_NAME, DTYPES, load_token_lm
 from soundcodec_llmcodec.lm.ngrams import MAX_ORDER
@@ -29,7 +30,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser().parse_args(list(argv[:1]) if argv[:1] == ["train"] else list(argv))
     if arguments.command == "train":
         return _train(argv[1:])
-    return {"count": _count, "score": score, "continue": _continue}[arguments.command](arguments)
+    commands = {"count": _count, "score": score, "continue": _continue, "tokenizer": _tokenizer}
+    return commands[arguments.command](arguments)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,6 +50,13 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_score(commands)
     _add_continue(commands)
+    tokenizer = commands.add_parser(
+        "tokenizer",
+        help="give a model's folder a tokenizer",
+        description="Write tokenizer.json and tokenizer_config.json into the folder of a model over codes alone that "
+        "was saved without them. What is saved now has them.",
+    )
+    tokenizer.add_argument("folder", metavar="FOLDER", type=Path, help="a folder that lm train has written")
     return top
 
 
@@ -110,6 +119,7 @@ def _train(argv: Sequence[str]) -> int:
 
 
 def _count(arguments: argparse.Namespace) -> int:
+    folders.check_target(arguments.output, folders.NGRAM)
     corpora = [TokenCorpus.open(place) for place in arguments.tokens]
     source = corpora[0].source
     for corpus in corpora[1:]:
@@ -124,6 +134,14 @@ def _count(arguments: argparse.Namespace) -> int:
     seen = [len(np.flatnonzero(lm.ngrams.unigrams)), *(len(events.keys) for events in lm.ngrams.longer)]
     kinds = ", ".join(f"{n:,} {name}s" for name, n in zip(NGRAM_NAMES, seen, strict=False))
     print(f"{arguments.output}: {lm.name} of {sum(map(len, clips)):,} tokens in {len(clips):,} clips: {kinds}")
+    return 0
+
+
+def _tokenizer(arguments: argparse.Namespace) -> int:
+    from soundcodec_llmcodec.lm.codes_tokenizer import add_tokenizer
+
+    spec = add_tokenizer(arguments.folder)
+    print(f"{arguments.folder}: <CODEC_0> to <CODEC_{spec.codebook_size - 1}> are the ids from {spec.first_id} on")
     return 0
 
 
