@@ -160,6 +160,20 @@ def published_weights(folder: Path) -> Path | None:
     return next(iter([*named, *others]), None)
 
 
+def codec_beside(place: str | Path) -> Path | None:
+    """The codec's `.pt` by its published name in a language model's folder or hub repository, None where there is none.
+
+    Raises CheckpointError where the hub repository cannot be had.
+    """
+    folder = Path(place).expanduser()
+    if folder.is_dir():
+        return next((folder / name for name in PUBLISHED_FILES if (folder / name).is_file()), None)
+    if not is_hub_id(str(place)):
+        return None
+    tried = (download_if_there(str(place), name, None, False) for name in PUBLISHED_FILES)
+    return next((path for path in tried if path is not None), None)
+
+
 def _of_folder(folder: Path) -> CheckpointFiles:
     config_path, weights_path = folder / CONFIG_FILE, folder / WEIGHTS_FILE
     described = read_described(config_path) if config_path.is_file() else None
@@ -212,5 +226,5 @@ def _not_had(repo: str, file: str, error: Exception) -> CheckpointError:
     why = str(error).rstrip(".")
     return CheckpointError(
         f"there is no folder or file {repo!r} here, and {file} of a hub repository of that name could not be had: "
-        f"{why}. Check the name and the network, or download it and pass the folder or file as the checkpoint"
+        f"{why}. Check the name and the network, or download it and pass the folder or file"
     )

@@ -22,7 +22,8 @@ from soundcodec_llmcodec.lm.ngrams import MAX_ORDER
 from soundcodec_llmcodec.lm.scores import CodecMismatchError
 from soundcodec_llmcodec.token_corpus import TokenCorpus, TokenSource
 
-_LM_HELP = "bundled (default), uniform, or a folder that lm train or lm count has written"
+_TEXT_LM = "a folder or hub id of a model with <CODEC_i> tokens"
+_LM_HELP = f"bundled (default), uniform, a folder that lm train or lm count has written, or {_TEXT_LM}"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -83,7 +84,9 @@ def _add_continue(commands: Any) -> None:
     )
     go_on.add_argument("prompt", metavar="PROMPT", type=Path, help="a sound file")
     go_on.add_argument("-o", "--output", required=True, type=Path, help="the sound file of the prompt and what follows")
-    go_on.add_argument("--lm", default=BUNDLED_NAME, metavar="LM", help="bundled (default), or a folder of lm train")
+    go_on.add_argument(
+        "--lm", default=BUNDLED_NAME, metavar="LM", help=f"bundled (default), a folder of lm train, or {_TEXT_LM}"
+    )
     go_on.add_argument("--seconds", type=float, default=4.0, help="how much follows, at most (default: 4)")
     go_on.add_argument("--prompt-seconds", type=float, metavar="S", help="take the first S seconds of the prompt alone")
     go_on.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest each time (default: 1)")

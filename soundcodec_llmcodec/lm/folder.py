@@ -53,6 +53,11 @@ class Description:
     source: TokenSource
     model: Mapping[str, Any]
 
+    @property
+    def codec_hash(self) -> str:
+        """That of the codec whose tokens it was trained on."""
+        return self.source.codec_hash
+
 
 @dataclass(frozen=True)
 class NeuralDescription:
