@@ -78,8 +78,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--models",
         nargs="+",
         metavar="MODEL",
-        help="uniform, unigram, bigram, trigram, bundled, or a token LM's folder (default: the first four, and bundled "
-        "where it is of this codec)",
+        help="uniform, unigram, bigram, trigram, bundled, a token LM's folder, or a folder or hub id of a model with "
+        "<CODEC_i> tokens (default: the first four, and bundled where it is of this codec)",
     )
     what.add_argument("--limit", type=positive, help="clips to predict; the table is then marked as not for reporting")
     how = parser.add_argument_group("how it runs, and what it leaves")

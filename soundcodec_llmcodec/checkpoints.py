@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,8 +21,21 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from soundcodec_llmcodec.config import CodecConfig, ConfigError, SemanticConfig
-from soundcodec_llmcodec.files import read_json
+from soundcodec_llmcodec.checkpoint_files import (
+    CONFIG_FILE,
+    FORMAT,
+    FORMAT_VERSION,
+    PUBLISHED,
+    WEIGHTS_FILE,
+    CheckpointFiles,
+    config_of,
+    download,
+    hub_files,
+    is_hub_id,
+    local_files,
+    read_described,
+)
+from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
 from soundcodec_llmcodec.nn.compiled import plain_state
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.teachers import PREFIX as TEACHER
@@ -31,13 +43,8 @@ from soundcodec_llmcodec.teachers import left_out_tensors, teacher_hash
 from soundcodec_llmcodec.weights_files import CheckpointError, read_tensors
 from soundcodec_llmcodec.weights_int8 import packed, unpacked
 
-FORMAT = "llmcodec-checkpoint"
-FORMAT_VERSION = 1
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
 CHECKPOINT_VARIABLE = "LLMCODEC_CHECKPOINT"
 DEFAULT_NAME = "llmcodec"
-WEIGHTS_ENDINGS = (".safetensors", ".pt")
 # In config.json; and the metadata of the weights, which hold all of config.json.
 _HASH_FIELD, _CONFIG_FIELD = "weights_hash", "config"
 _TEACHER_FIELD = "teacher_hash"  # in config.json, where the weights leave the teacher out
@@ -47,17 +54,6 @@ BASE_NAME = "llmcodec_base"
 # Checkpoints that come with the package: the default one, and the one trained alike but without any objective for
 # language models, to compare it with.
 BUNDLED_NAMES = (DEFAULT_NAME, BASE_NAME)
-
-# Hub repositories whose weights are a published `.pt` and hold no config.json: name -> (repository, file).
-PUBLISHED = {
-    "llmcodec_published": ("voidful/llm-codec", "llm-codec.pt"),
-    "llmcodec_abl_ftp": ("voidful/llm-codec-abl-ftp", "llm-codec.pt"),
-    "llmcodec_abl_sa": ("voidful/llm-codec-abl-sa", "llm-codec.pt"),
-    "llmcodec_abl_k1": ("voidful/llmcodec-abl-k1", "llm-codec.pt"),
-    "llmcodec_abl_k3": ("voidful/llmcodec-abl-k3", "llm-codec.pt"),
-    "llmcodec_abl_k10": ("voidful/llmcodec-abl-k10", "llm-codec.pt"),
-    "auv": ("SWivid/AUV", "auv.pt"),
-}
 NAMES = (*BUNDLED_NAMES, *(name for name in PUBLISHED if name != "auv"))
 
 
@@ -89,37 +85,44 @@ def load(
 ) -> Checkpoint:
     """Load a checkpoint from a name, a folder, a `.safetensors` or `.pt` file, or a hub id (`owner/name`).
 
+    A folder or repository that holds a language model is read for the published codec's `.pt` in it; a `.pt` may be a
+    training checkpoint of the published code, whose codec is under the key "auv".
+
     Raises CheckpointError when nothing is found, when keys or shapes differ from what the config describes, or when
     the device cannot be used.
     """
     text = os.fspath(source)
     device = usable_device(device)
-    config_path: Path | None
     path = Path(text).expanduser()
+    files = _files_of(text, path, revision, local_files_only)
+    where = files.config_path or files.weights_path
+    tensors, metadata = read_tensors(files.weights_path)
+    # The config was read first: who saves puts it down last, so that a new config is never read with old weights.
+    described = _of_these_weights(files.described, metadata, where)
+    config, info = config_of(described, where)
+    if config.semantic is not None and not any(name.startswith(TEACHER) for name in tensors):
+        tensors |= _left_out(config.semantic, described.get(_TEACHER_FIELD), str(files.weights_path))
+    model = build(config, tensors, str(files.weights_path)).to(device)
+    return Checkpoint(config, model, _name_of(text, path), info)
+
+
+def _files_of(text: str, path: Path, revision: str | None, local_files_only: bool) -> CheckpointFiles:
+    """Where the checkpoint lies that `load` is asked for. Raises CheckpointError where it is nowhere."""
     if text in BUNDLED_NAMES:
         config_path, weights_path = ASSETS / text / CONFIG_FILE, ASSETS / text / WEIGHTS_FILE
         if not config_path.is_file():
             raise CheckpointError(
                 f"{text!r} comes with the package, but this install has no {config_path}: install it anew"
             )
-    elif path.exists():
-        config_path, weights_path = _local_files(path)
-    elif text in PUBLISHED:
-        config_path, weights_path = None, _download(*PUBLISHED[text], revision, local_files_only)
-    elif re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", text) and not text.endswith(WEIGHTS_ENDINGS):
-        config_path, weights_path = _hub_files(text, revision, local_files_only)
-    else:
-        names = ", ".join((*BUNDLED_NAMES, *PUBLISHED))
-        raise CheckpointError(f"nothing is at {text!r}: expected a folder, a file, a hub id 'owner/name' or {names}")
-    # The config first: who saves puts it down last, so that a new config is never read with old weights.
-    described = None if config_path is None else _read_described(config_path)
-    tensors, metadata = read_tensors(weights_path)
-    described = _of_these_weights(described, metadata, config_path or weights_path)
-    config, info = _config_of(described, config_path or weights_path)
-    if config.semantic is not None and not any(name.startswith(TEACHER) for name in tensors):
-        tensors |= _left_out(config.semantic, described.get(_TEACHER_FIELD), str(weights_path))
-    model = build(config, tensors, str(weights_path)).to(device)
-    return Checkpoint(config, model, _name_of(text, path), info)
+        return CheckpointFiles(weights_path, config_path, read_described(config_path))
+    if path.exists():
+        return local_files(path)
+    if text in PUBLISHED:
+        return CheckpointFiles(download(*PUBLISHED[text], revision, local_files_only))
+    if is_hub_id(text):
+        return hub_files(text, revision, local_files_only)
+    names = ", ".join((*BUNDLED_NAMES, *PUBLISHED))
+    raise CheckpointError(f"nothing is at {text!r}: expected a folder, a file, a hub id 'owner/name' or {names}")
 
 
 def _left_out(config: SemanticConfig, wanted_hash: str | None, where: str) -> dict[str, Tensor]:
@@ -258,45 +261,6 @@ def build(config: CodecConfig, tensors: Mapping[str, Tensor], where: str) -> Cod
     return model.eval().requires_grad_(False)
 
 
-def _local_files(path: Path) -> tuple[Path | None, Path]:
-    if path.is_dir():
-        missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE) if not (path / name).is_file()]
-        if missing:
-            raise CheckpointError(f"the folder {path} is no checkpoint: it has no {' and no '.join(missing)}")
-        return path / CONFIG_FILE, path / WEIGHTS_FILE
-    beside = path.parent / CONFIG_FILE
-    return (beside if beside.is_file() else None), path
-
-
-def _hub_files(repo: str, revision: str | None, local_files_only: bool) -> tuple[Path | None, Path]:
-    for known_repo, file in PUBLISHED.values():
-        if repo == known_repo:
-            return None, _download(repo, file, revision, local_files_only)
-    config = _download(repo, CONFIG_FILE, revision, local_files_only)
-    return config, _download(repo, WEIGHTS_FILE, revision, local_files_only)
-
-
-def _download(repo: str, file: str, revision: str | None, local_files_only: bool) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(hf_hub_download(repo, file, revision=revision, local_files_only=local_files_only))
-    except (EntryNotFoundError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        why = str(error).rstrip(".")
-        raise CheckpointError(
-            f"there is no folder or file {repo!r} here, and {file} of a hub repository of that name could not be had: "
-            f"{why}. Check the name and the network, or download it and pass the folder or file as the checkpoint"
-        ) from error
-
-
-def _read_described(path: Path) -> Any:
-    try:
-        return read_json(path)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
-
-
 def _of_these_weights(described: Any, metadata: Mapping[str, str], where: Path) -> Any:
     """What describes a checkpoint, by its `config.json` and its weights' metadata."""
     if described is not None and _CONFIG_FIELD in metadata:
@@ -310,21 +274,6 @@ def _of_these_weights(described: Any, metadata: Mapping[str, str], where: Path) 
             # A save is between its two steps, or was killed there: the weights are the new ones, with their config.
             return held
     return described
-
-
-def _config_of(described: Any, where: Path) -> tuple[CodecConfig, dict[str, Any]]:
-    """The config and information that a description holds; None is the published codec's."""
-    if described is None:
-        return CodecConfig.preset("published"), {}
-    if not isinstance(described, dict) or described.get("format") != FORMAT:
-        raise CheckpointError(f'{where} is no codec checkpoint: expected "format": "{FORMAT}"')
-    if described.get("format_version") != FORMAT_VERSION:
-        found = described.get("format_version")
-        raise CheckpointError(f"{where} has format version {found!r}; this release reads version {FORMAT_VERSION}")
-    try:
-        return CodecConfig.from_dict(described["codec"]), dict(described.get("info", {}))
-    except (ConfigError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"{where} does not describe a codec: {error}") from error
 
 
 def _name_of(text: str, path: Path) -> str:

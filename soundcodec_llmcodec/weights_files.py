@@ -16,6 +16,8 @@ from torch import Tensor
 
 from soundcodec_llmcodec.weights_int8 import unpacked
 
+# Where the published training code keeps the codec in its checkpoints, beside optimizers and the language model's rows.
+TRAINED_CODEC = "auv"
 # How often reading begins again where somebody replaces the file meanwhile.
 _ATTEMPTS = 100
 # What torch.load and safetensors raise for files that are damaged, each at another place.
@@ -53,15 +55,27 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
             return _read_safetensors(path)
         if not zipfile.is_zipfile(path):
             raise CheckpointError(f"{path} holds no weights: expected a .safetensors file, or a .pt of torch.save")
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        # Mapped: of a training checkpoint the codec is a small part, and the rest is never read.
+        held = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except CheckpointError:
         raise
     except _UNREADABLE as error:
         raise CheckpointError(f"{path} cannot be read as weights: {error!r:.300}") from error
+    tensors = held[TRAINED_CODEC] if isinstance(held, dict) and isinstance(held.get(TRAINED_CODEC), dict) else held
     named = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)
     if not named or not all(_is_plain(tensor) for tensor in tensors.values()):
-        raise CheckpointError(f"{path} is no plain state dict of tensors, as llm-codec.pt is")
-    return tensors, {}
+        raise CheckpointError(
+            f"{path} is no plain state dict of tensors, as llm-codec.pt is, and no training checkpoint that has one "
+            f"under {TRAINED_CODEC!r}: {_kind_of(held)}"
+        )
+    return {name: tensor.clone() for name, tensor in tensors.items()}, {}
+
+
+def _kind_of(held: Any) -> str:
+    if not isinstance(held, dict):
+        return f"it holds a {type(held).__name__}"
+    names = [repr(name)[:40] for name in held]
+    return f"its keys are {', '.join(names[:4])}" + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:

@@ -150,7 +150,7 @@ def _within(number: str, allowed: range, name: str, unit: str) -> int:
 
 def _ours(text: str, spec: str) -> ModelSpec | None:
     """A codec of soundcodec_llmcodec's registry, or a checkpoint in a folder or file."""
-    from soundcodec_llmcodec.checkpoints import CONFIG_FILE, WEIGHTS_ENDINGS, WEIGHTS_FILE
+    from soundcodec_llmcodec.checkpoint_files import CONFIG_FILE, WEIGHTS_ENDINGS, WEIGHTS_FILE
     from soundcodec_llmcodec.codec import list_codec
 
     if "?" in spec and not Path(spec).exists():
@@ -166,8 +166,9 @@ def _ours(text: str, spec: str) -> ModelSpec | None:
         return None
     if not path.exists():
         raise UnknownModelError(
-            f"there is no checkpoint at {spec!r}: expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, or a "
-            f"{' or '.join(WEIGHTS_ENDINGS)} file. A hub repository of transformers is hf:{spec}; one of "
+            f"there is no checkpoint at {spec!r}: expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, or with a "
+            f"published codec's .pt, or a {' or '.join(WEIGHTS_ENDINGS)} file. A hub repository of transformers is "
+            f"hf:{spec}; one of "
             "soundcodec_llmcodec is a --checkpoint for llmcodec"
         )
     whole = path.resolve()

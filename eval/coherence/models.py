@@ -22,8 +22,8 @@ BUNDLED, UNIFORM = "bundled", "uniform"
 DEFAULT_CODEC = "llmcodec"
 FORMS = {
     "CODEC": "a codec of soundcodec_llmcodec by name, a checkpoint's folder or file, or a hub id owner/name",
-    "LM": "bundled (for llmcodec, and its default), uniform (every token equally likely), or a token LM's folder, "
-    "which `llmcodec lm train` and `llmcodec lm count` make",
+    "LM": "bundled (for llmcodec, and its default), uniform (every token equally likely), a token LM's folder, "
+    "which `llmcodec lm train` and `llmcodec lm count` make, or a folder or hub id of a model with <CODEC_i> tokens",
 }
 
 # A label holds no '@', so that the '=' in llmcodec@runs/rate=0.1 belongs to the folder.
@@ -222,6 +222,10 @@ def _checked_lm(lm: str) -> str:
         return lm
     path = Path(lm).expanduser()
     if not path.is_dir():
+        from soundcodec_llmcodec.lm.loading import is_hub_lm
+
+        if is_hub_lm(lm):
+            return lm
         near = difflib.get_close_matches(lm, (BUNDLED, UNIFORM), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UnknownModelError(f"there is no language model {lm!r}: no such folder.{hint} {_forms()}")

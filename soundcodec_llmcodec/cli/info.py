@@ -11,6 +11,7 @@ from typing import Any
 from soundcodec_llmcodec import checkpoints, tokens
 from soundcodec_llmcodec.audio import resampled_length
 from soundcodec_llmcodec.audio_files import blocks, opened
+from soundcodec_llmcodec.checkpoint_files import WEIGHTS_ENDINGS
 from soundcodec_llmcodec.cli.common import TOKEN_ENDING, CommandError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.data import SOUND_ENDINGS
@@ -20,9 +21,9 @@ from soundcodec_llmcodec.llmcodec import LLMCodec
 def info(arguments: argparse.Namespace) -> int:
     """`llmcodec info`: describe a token file, a sound file or a checkpoint on stdout."""
     path = Path(arguments.what)
-    if not path.exists() and path.suffix.lower() in (*SOUND_ENDINGS, TOKEN_ENDING, *checkpoints.WEIGHTS_ENDINGS):
+    if not path.exists() and path.suffix.lower() in (*SOUND_ENDINGS, TOKEN_ENDING, *WEIGHTS_ENDINGS):
         raise CommandError(f"there is no file {path}")
-    if path.is_file() and path.suffix.lower() not in checkpoints.WEIGHTS_ENDINGS:
+    if path.is_file() and path.suffix.lower() not in WEIGHTS_ENDINGS:
         with path.open("rb") as file:
             is_tokens = file.read(len(tokens.MAGIC)) == tokens.MAGIC
         described = describe_tokens(path) if is_tokens or path.suffix.lower() == TOKEN_ENDING else describe_audio(path)

@@ -1,4 +1,4 @@
-"""The commands of `llmcodec lm`: train, count, score and continue."""
+"""The commands of `llmcodec lm`: train, count, score, continue and tokenizer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from soundcodec_llmcodec.audio import Clip, as_clip, write_audio
 from soundcodec_llmcodec.audio_writing import check_ending
 from soundcodec_llmcodec.cli.common import CommandError, load_codec, one_line
 from soundcodec_llmcodec.cli.lm_score import score
+from soundcodec_llmcodec.lm import folder as folders
 from soundcodec_llmcodec.lm.counted import NGRAM_NAMES, NgramLM
 from soundcodec_llmcodec.lm.loading import BUNDLED_NAME, DTYPES, load_token_lm
 from soundcodec_llmcodec.lm.ngrams import MAX_ORDER
 from soundcodec_llmcodec.lm.scores import CodecMismatchError
 from soundcodec_llmcodec.token_corpus import TokenCorpus, TokenSource
 
-_LM_HELP = "bundled (default), uniform, or a folder that lm train or lm count has written"
+_TEXT_LM = "a folder or hub id of a model with <CODEC_i> tokens"
+_LM_HELP = f"bundled (default), uniform, a folder that lm train or lm count has written, or {_TEXT_LM}"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -29,7 +31,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser().parse_args(list(argv[:1]) if argv[:1] == ["train"] else list(argv))
     if arguments.command == "train":
         return _train(argv[1:])
-    return {"count": _count, "score": score, "continue": _continue}[arguments.command](arguments)
+    commands = {"count": _count, "score": score, "continue": _continue, "tokenizer": _tokenizer}
+    return commands[arguments.command](arguments)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,6 +51,13 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_score(commands)
     _add_continue(commands)
+    tokenizer = commands.add_parser(
+        "tokenizer",
+        help="give a model's folder a tokenizer",
+        description="Write tokenizer.json and tokenizer_config.json into the folder of a model over codes alone that "
+        "was saved without them. What is saved now has them.",
+    )
+    tokenizer.add_argument("folder", metavar="FOLDER", type=Path, help="a folder that lm train has written")
     return top
 
 
@@ -74,7 +84,9 @@ def _add_continue(commands: Any) -> None:
     )
     go_on.add_argument("prompt", metavar="PROMPT", type=Path, help="a sound file")
     go_on.add_argument("-o", "--output", required=True, type=Path, help="the sound file of the prompt and what follows")
-    go_on.add_argument("--lm", default=BUNDLED_NAME, metavar="LM", help="bundled (default), or a folder of lm train")
+    go_on.add_argument(
+        "--lm", default=BUNDLED_NAME, metavar="LM", help=f"bundled (default), a folder of lm train, or {_TEXT_LM}"
+    )
     go_on.add_argument("--seconds", type=float, default=4.0, help="how much follows, at most (default: 4)")
     go_on.add_argument("--prompt-seconds", type=float, metavar="S", help="take the first S seconds of the prompt alone")
     go_on.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest each time (default: 1)")
@@ -110,6 +122,7 @@ def _train(argv: Sequence[str]) -> int:
 
 
 def _count(arguments: argparse.Namespace) -> int:
+    folders.check_target(arguments.output, folders.NGRAM)
     corpora = [TokenCorpus.open(place) for place in arguments.tokens]
     source = corpora[0].source
     for corpus in corpora[1:]:
@@ -124,6 +137,14 @@ def _count(arguments: argparse.Namespace) -> int:
     seen = [len(np.flatnonzero(lm.ngrams.unigrams)), *(len(events.keys) for events in lm.ngrams.longer)]
     kinds = ", ".join(f"{n:,} {name}s" for name, n in zip(NGRAM_NAMES, seen, strict=False))
     print(f"{arguments.output}: {lm.name} of {sum(map(len, clips)):,} tokens in {len(clips):,} clips: {kinds}")
+    return 0
+
+
+def _tokenizer(arguments: argparse.Namespace) -> int:
+    from soundcodec_llmcodec.lm.codes_tokenizer import add_tokenizer
+
+    spec = add_tokenizer(arguments.folder)
+    print(f"{arguments.folder}: <CODEC_0> to <CODEC_{spec.codebook_size - 1}> are the ids from {spec.first_id} on")
     return 0
 
 

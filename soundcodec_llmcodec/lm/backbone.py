@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -148,33 +148,47 @@ def load_backbone(
     return Backbone(model, tokenizer, name, weights_hash(model), gradient_checkpointing)
 
 
-def load_causal_lm(name: str, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
-    """(model, tokenizer) by the names that `load_backbone` takes, on the CPU, as transformers gives them."""
+def load_causal_lm(
+    name: str, dtype: torch.dtype = torch.float32, check: Callable[[Any, Any], None] | None = None
+) -> tuple[Any, Any]:
+    """(model, tokenizer) by the names that `load_backbone` takes, on the CPU, as transformers gives them.
+
+    `check` gets the tokenizer and the config before any weights are read or downloaded, and may raise.
+    """
     lm_package("transformers", "reading a language model")
     path = _gguf_of_package() if name == SMOLLM2 else Path(name).expanduser()
     if path.is_dir() and not (path / "config.json").exists():
         path = _gguf_in(path)
     if path.is_dir():
-        return _from_folder(name, path, dtype, local=True)
+        return _from_folder(name, path, dtype, check, local=True)
     if path.is_file() and path.suffix == ".gguf":
         with contextlib.ExitStack() as stack:
             with _named_errors(name):
                 folder = stack.enter_context(as_folder(path))
-            return _from_folder(name, folder, dtype, local=True)
+            return _from_folder(name, folder, dtype, check, local=True)
     if path.exists():
         raise BackboneError(f"expected a folder or a .gguf file at {name!r}, got {path.name!r}")
     if path.suffix == ".gguf" or not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", name):
         raise BackboneError(f"nothing is at {name!r}: expected {SMOLLM2!r}, a folder, a .gguf file or a hub id")
-    return _from_folder(name, name, dtype, local=False)
+    return _from_folder(name, name, dtype, check, local=False)
 
 
-def _from_folder(name: str, source: Path | str, dtype: torch.dtype, local: bool) -> tuple[Any, Any]:
+def _from_folder(
+    name: str, source: Path | str, dtype: torch.dtype, check: Callable[[Any, Any], None] | None, *, local: bool
+) -> tuple[Any, Any]:
     """Model and tokenizer of a folder, or of a hub id."""
     import transformers
 
-    with no_bars(), _named_errors(name, "" if local else " A hub id needs the network or a filled cache."):
-        model = read_model(source, dtype, use_safetensors=True, local_files_only=local)
+    hint = "" if local else " A hub id needs the network or a filled cache."
+    config = None
+    with no_bars(), _named_errors(name, hint):
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=local)
+        if check is not None:
+            config = transformers.AutoConfig.from_pretrained(source, trust_remote_code=False, local_files_only=local)
+    if check is not None:
+        check(tokenizer, config)
+    with no_bars(), _named_errors(name, hint):
+        model = read_model(source, dtype, use_safetensors=True, local_files_only=local)
     return model, tokenizer
 
 

@@ -16,7 +16,6 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.lm import folder as folders
 from soundcodec_llmcodec.lm.folder import NGRAM, Description, TokenLMError
 from soundcodec_llmcodec.lm.ngrams import MAX_ORDER, MAX_VOCABULARY, Events, Ngrams
@@ -129,15 +128,16 @@ class NgramLM:
         return [TokenScores(part, part) for part in parts]
 
     def save(self, folder: str | Path) -> None:
-        """Write `ngrams.safetensors` and `token_lm.json`."""
-        folder = folders.begin(folder, NGRAM)
-        with written_whole(folder / COUNTS_FILE) as path:
+        """Write `ngrams.safetensors` and `token_lm.json`, whole or not at all.
+
+        Raises TokenLMError where the folder holds a model of another kind, or somebody else's.
+        """
+        described = Description(NGRAM, self.name, self.source, {"order": self.ngrams.order})
+        with folders.written(folder, described) as scratch:
             try:
-                save_file(_arrays(self.ngrams), path)
+                save_file(_arrays(self.ngrams), scratch / COUNTS_FILE)
             except SafetensorError as error:
-                raise OSError(f"cannot write {folder / COUNTS_FILE}: {error}") from error
-        (folder / COUNTS_FILE).chmod(0o644)
-        folders.finish(folder, Description(NGRAM, self.name, self.source, {"order": self.ngrams.order}))
+                raise OSError(f"cannot write {Path(folder) / COUNTS_FILE}: {error}") from error
 
     @classmethod
     def load(cls, folder: str | Path) -> NgramLM:

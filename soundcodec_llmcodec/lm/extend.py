@@ -45,23 +45,33 @@ class ExtendedLM:
         (folder / SPEC_FILE).write_text(json.dumps(self.spec.to_dict()) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: str | Path, dtype: torch.dtype = torch.float32) -> ExtendedLM:
-        """What `save` wrote, or any extended LM in a folder.
+    def load(
+        cls, place: str | Path, dtype: torch.dtype = torch.float32, codebook_size: int | None = None
+    ) -> ExtendedLM:
+        """What `save` wrote, or any extended LM in a folder or hub repository.
 
-        Raises ValueError where the tokenizer has no codes, where they stand elsewhere than `codec_tokens.json` says, or
-        where the model has no rows for them.
+        Raises ValueError where the tokenizer has no codes, or others than `codebook_size` of them; where they stand
+        elsewhere than `codec_tokens.json` says; or where the model has no rows for them. All of that is looked at
+        before the weights are read.
         """
-        model, tokenizer = load_causal_lm(str(folder), dtype)
-        spec = token_spec(tokenizer)
-        file = Path(folder) / SPEC_FILE
-        if file.exists():
-            written = TokenSpec.from_dict(json.loads(file.read_text(encoding="utf-8")))
-            if written != spec:
-                raise ValueError(f"{file} says {written}, but the tokenizer beside it has {spec}")
-        rows = input_embedding(model).num_embeddings
-        if rows < spec.end_id:
-            raise ValueError(f"the model in {folder} has {rows} rows, but the codes end at {spec.end_id}")
-        return cls(model, tokenizer, spec)
+        found: list[TokenSpec] = []
+
+        def check(tokenizer: Any, config: Any) -> None:
+            spec = token_spec(tokenizer)
+            if codebook_size is not None and spec.codebook_size != codebook_size:
+                raise ValueError(f"{place} has {spec.codebook_size} <CODEC_i> tokens, but the codec {codebook_size}")
+            file = Path(place) / SPEC_FILE
+            if file.exists():
+                written = TokenSpec.from_dict(json.loads(file.read_text(encoding="utf-8")))
+                if written != spec:
+                    raise ValueError(f"{file} says {written}, but the tokenizer beside it has {spec}")
+            rows = config.get_text_config().vocab_size
+            if rows < spec.end_id:
+                raise ValueError(f"the model in {place} has {rows} rows, but the codes end at {spec.end_id}")
+            found.append(spec)
+
+        model, tokenizer = load_causal_lm(str(place), dtype, check)
+        return cls(model, tokenizer, found[0])
 
 
 def extend_lm(model: Any, tokenizer: Any, codebook_size: int, *, seed: int = 0, in_place: bool = False) -> ExtendedLM:

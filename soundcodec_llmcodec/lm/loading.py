@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from soundcodec_llmcodec.checkpoint_files import is_hub_id
 from soundcodec_llmcodec.checkpoints import usable_device
 from soundcodec_llmcodec.lm import folder as folders
 from soundcodec_llmcodec.lm.counted import NGRAM_NAMES, UNIFORM, NgramLM, UniformLM
 from soundcodec_llmcodec.lm.folder import NGRAM, TokenLMError
+from soundcodec_llmcodec.lm.hub import downloaded_lm
 from soundcodec_llmcodec.lm.scores import TokenLM, check_codec
 from soundcodec_llmcodec.token_corpus import TokenSource
 
@@ -19,10 +21,12 @@ DTYPES = ("float32", "bfloat16")
 def load_token_lm(
     spec: str | Path, source: TokenSource | None = None, device: str = "cpu", dtype: str = "float32"
 ) -> TokenLM:
-    """A language model over tokens: "bundled", "uniform" (which needs `source`), or a folder with `token_lm.json`.
+    """A language model over tokens: "bundled", "uniform" (which needs `source`), a folder, or a hub id `owner/name`.
 
-    With `source`, the codec whose tokens are to be scored, a model of another codec is refused. `device` and `dtype`
-    are those of a neural model's weights. Raises TokenLMError where there is nothing to read, CodecMismatchError for
+    A folder or repository has a `token_lm.json`, or is a transformers model whose tokenizer has `<CODEC_i>`, as the
+    published one and those that codec training exports (`load_text_lm`). With `source`, the codec whose tokens are to
+    be scored, a model of another codec is refused, before its weights are read. `device` and `dtype` are those of a
+    neural model's weights. Raises TokenLMError where there is nothing to read, CodecMismatchError for
     another codec's model, ImportError where a package is missing.
     """
     if dtype not in DTYPES:
@@ -31,22 +35,38 @@ def load_token_lm(
         if source is None:
             raise TokenLMError("the uniform model needs to know whose tokens; say which codec")
         return UniformLM(source.vocabulary_size)
-    folder = BUNDLED if str(spec) == BUNDLED_NAME else Path(spec).expanduser()
-    if not folder.is_dir():
+    place = BUNDLED if str(spec) == BUNDLED_NAME else Path(spec).expanduser()
+    if not place.is_dir() and not is_hub_lm(str(spec)):
         raise TokenLMError(_nothing(str(spec)))
-    lm: TokenLM
-    if folders.describe(folder).kind == NGRAM:
-        lm = NgramLM.load(folder)
-    else:
-        # Only now: n-grams need no transformers.
-        import torch
+    folder = place if place.is_dir() else downloaded_lm(str(spec), source)
+    if folder is not None and ((folder / folders.FILE).is_file() or not (folder / "config.json").is_file()):
+        return _described_lm(folder, source, device, dtype)
+    # Only now: n-grams need no transformers.
+    import torch
 
-        from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
+    from soundcodec_llmcodec.lm.text_lms import load_text_lm
 
-        lm = NeuralTokenLM.load(folder, device=usable_device(device), dtype=getattr(torch, dtype))
+    return load_text_lm(str(spec if folder is None else folder), source, usable_device(device), getattr(torch, dtype))
+
+
+def is_hub_lm(spec: str) -> bool:
+    """Whether a text means a language model on the hub: `owner/name`, and no folder `owner` is here, where it would
+    rather be a folder whose name was mistyped."""
+    return is_hub_id(spec) and not Path(spec).parent.is_dir()
+
+
+def _described_lm(folder: Path, source: TokenSource | None, device: str, dtype: str) -> TokenLM:
+    """The model in a folder with a token_lm.json."""
+    described = folders.describe(folder)
     if source is not None:
-        check_codec(lm, source.codec_hash, source.codec_name)
-    return lm
+        check_codec(described, source.codec_hash, source.codec_name)
+    if described.kind == NGRAM:
+        return NgramLM.load(folder)
+    import torch
+
+    from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
+
+    return NeuralTokenLM.load(folder, device=usable_device(device), dtype=getattr(torch, dtype))
 
 
 def _nothing(spec: str) -> str:
@@ -54,4 +74,10 @@ def _nothing(spec: str) -> str:
         return "this installation has no bundled language model; name a folder that llmcodec lm train has written"
     if spec in NGRAM_NAMES:
         return f"a {spec} model is counted: llmcodec lm count TOKENS --order {NGRAM_NAMES.index(spec) + 1} -o FOLDER"
-    return f"nothing is at {spec!r}: expected {BUNDLED_NAME!r}, {UNIFORM!r} or a folder of llmcodec lm train or count"
+    if is_hub_id(spec):
+        near = Path(spec).parent
+        return f"there is no folder {spec!r}, and it is not looked for on the hub because a folder {near} is here"
+    return (
+        f"nothing is at {spec!r}: expected {BUNDLED_NAME!r}, {UNIFORM!r}, a folder of llmcodec lm train or count, or a "
+        "model whose tokenizer has <CODEC_i>, in a folder or by its hub id 'owner/name'"
+    )

@@ -81,7 +81,19 @@ def check_clips(clips: Sequence[np.ndarray], vocabulary_size: int) -> None:
             raise ValueError(f"clip {index} holds the token {wrong}, which is not in [0, {vocabulary_size})")
 
 
-def check_codec(lm: TokenLM, codec_hash: str, codec_name: str) -> None:
+class TrainedOn(Protocol):
+    """What `check_codec` looks at: a language model, or what describes one."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+
+    @property
+    def codec_hash(self) -> str | None:
+        """That of the codec whose tokens it was trained on, None for any codec."""
+
+
+def check_codec(lm: TrainedOn, codec_hash: str, codec_name: str) -> None:
     """Raise CodecMismatchError where the model was trained on the tokens of another codec."""
     if lm.codec_hash is not None and lm.codec_hash != codec_hash:
         raise CodecMismatchError(

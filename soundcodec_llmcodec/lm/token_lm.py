@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
+import shutil
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from soundcodec_llmcodec.lm import folder as folders
+from soundcodec_llmcodec.lm.codes_tokenizer import write_tokenizer
 from soundcodec_llmcodec.lm.folder import NEURAL, Description, TokenLMError
 from soundcodec_llmcodec.lm.likelihood import TokenHead
 from soundcodec_llmcodec.lm.packages import lm_package, no_bars
@@ -33,8 +35,8 @@ class NeuralTokenLM:
     """A causal LM of transformers with where the codes stand in its vocabulary and whose tokens they are.
 
     `bos_id` begins a clip, None where the model has no such token; `eos_id` ends one. The model is neither copied nor
-    changed, and its weights must stay as they are. It is run in eval mode without gradients. What else the folder
-    should have, such as a tokenizer, is `tokenizer`, which only `save` looks at.
+    changed, and its weights must stay as they are. It is run in eval mode without gradients. `tokenizer` is what `save`
+    writes beside the model; without one, it writes a tokenizer of the codes alone.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class NeuralTokenLM:
         self.eos_id = eos_id
         self.name = name
         self.tokenizer = tokenizer
+        self._read_from: Path | None = None
 
     # -- what every language model over tokens has -----------------------------------------------------------------
     @property
@@ -129,19 +132,30 @@ class NeuralTokenLM:
         return ([] if self.bos_id is None else [self.bos_id]) + self.spec.ids(clip).tolist()
 
     def save(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
-        """Write an ordinary transformers folder and `token_lm.json`; floats as `dtype`, where it is given."""
-        folder = folders.begin(folder, NEURAL)
-        model = self.model
-        if dtype is not None and dtype != model.dtype:
-            model = copy.deepcopy(model).to(dtype)
-        with no_bars():
-            model.save_pretrained(folder)
-        for file in folder.glob("*.safetensors"):
-            file.chmod(0o644)  # safetensors writes for the owner alone
+        """Write an ordinary transformers folder, tokenizer included, and `token_lm.json`, whole or not at all.
+
+        Floats are written as `dtype`, where it is given. Raises TokenLMError where the folder holds a model of another
+        kind, or somebody else's.
+        """
+        placed = {"spec": self.spec.to_dict(), "bos_id": self.bos_id, "eos_id": self.eos_id}
+        with folders.written(folder, Description(NEURAL, self.name, self.source, placed)) as scratch:
+            model = self.model
+            if dtype is not None and dtype != model.dtype:
+                model = copy.deepcopy(model).to(dtype)
+            with no_bars():
+                model.save_pretrained(scratch)
+            self._save_tokenizer(scratch)
+
+    def _save_tokenizer(self, folder: Path) -> None:
+        """Its own tokenizer, else the one in the folder that it was read from, else one of the codes alone."""
         if self.tokenizer is not None:
             self.tokenizer.save_pretrained(folder)
-        placed = {"spec": self.spec.to_dict(), "bos_id": self.bos_id, "eos_id": self.eos_id}
-        folders.finish(folder, Description(NEURAL, self.name, self.source, placed))
+            return
+        kept = [] if self._read_from is None else folders.tokenizer_files(self._read_from)
+        for path in kept:
+            shutil.copyfile(path, folder / path.name)
+        if not kept:
+            write_tokenizer(folder, self.spec, self.bos_id, self.eos_id, self.max_positions)
 
     @classmethod
     def load(
@@ -154,21 +168,20 @@ class NeuralTokenLM:
         lm_package("transformers", "reading a language model")
         from soundcodec_llmcodec.lm.reading import read_model
 
-        described = folders.describe(folder)
-        expected = {"spec", "bos_id", "eos_id"}
-        if described.kind != NEURAL or set(described.model) != expected:
-            raise TokenLMError(f"expected a neural model with {sorted(expected)} in {folder}, found {described}")
+        described = folders.read_neural(folder)
         try:
             with no_bars():
                 model = read_model(Path(folder), dtype, use_safetensors=True, local_files_only=True)
-            return cls(
+            lm = cls(
                 model.requires_grad_(False).eval().to(device),
-                TokenSpec.from_dict(described.model["spec"]),
+                described.spec,
                 described.source,
-                bos_id=described.model["bos_id"],
-                eos_id=described.model["eos_id"],
+                bos_id=described.bos_id,
+                eos_id=described.eos_id,
                 name=described.name,
             )
+            lm._read_from = Path(folder)
+            return lm
         except (OSError, ValueError, SafetensorError) as error:
             raise TokenLMError(f"cannot read the language model {folder}: {' '.join(str(error).split())}") from error
 

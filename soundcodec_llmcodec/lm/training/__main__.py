@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from soundcodec_llmcodec.checkpoints import usable_device
+from soundcodec_llmcodec.lm.folder import NEURAL, check_target
 from soundcodec_llmcodec.lm.training.config import load_config
 from soundcodec_llmcodec.lm.training.export import WHICH, export_run
 from soundcodec_llmcodec.lm.training.loop import LMTrainer
@@ -48,9 +49,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train, validate and export. Raises TrainConfigError, TokenCorpusError, TrainingError and the like."""
+    """Train, validate and export. Raises TrainConfigError, TokenCorpusError, TrainingError and the like; and
+    TokenLMError, before anything trains, where the export would overwrite what is no model of ours."""
     arguments = parser().parse_args(sys.argv[1:] if argv is None else list(argv))
     target = arguments.export or arguments.out / "export"
+    check_target(target, NEURAL)
     if not arguments.export_only:
         overrides: dict[str, Any] = {}
         for text in arguments.set:
