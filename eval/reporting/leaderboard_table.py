@@ -197,8 +197,8 @@ def _metric(
 
 def _published(row: Figures, split: str, metrics: Figures) -> Row:
     values = row["splits"][split]
-    name = tag("span", breakable(row["name"]), class_="name")
-    note = tag("span", "published, not measured here", class_="about")
+    name = tag("span", breakable(row.get("label") or row["name"]), class_="name")
+    note = tag("span", "; ".join(["published, not measured here", *filter(None, [row.get("note")])]), class_="about")
     rate = row.get("token_rate")
     cells = [
         Cell(tag("div", name, note), row["name"].casefold(), row.get("source"), "model"),
