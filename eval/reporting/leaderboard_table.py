@@ -13,8 +13,8 @@ BOUND, ORIGINALS = "bound", "originals"
 SHORT_HASH = 8
 
 Figures = dict[str, Any]
-# One codec under two names, in any order, on a machine that does other things too: times differed by up to 20%,
-# memory by up to 25%.
+# One codec under three names, in two orders, on a machine that does other things too: times differed by up to 25%,
+# memory by up to 20%.
 COST_NOISE = 0.3
 COSTS: tuple[tuple[str, Column], ...] = (
     ("encode_rtf", Column("enc. RTF", "encoding: seconds of work per second of audio, on the machine of this run")),
