@@ -14,22 +14,36 @@ MARK = "published, not measured here"
 
 
 def rows() -> list[dict[str, Any]]:
-    """A row for each codec: name, kbps, token_rate, splits {split: {metric: value}} and source.
+    """A row for each codec that upstream lists: name, label, kbps, token_rate, note, splits {split: {metric: value}}
+    and source.
 
-    Missing values are left out. The metrics are Codec-SUPERB's own ("superb:mel", ...).
+    `label` is the name that cannot be taken for one of ours; `note` says what is wrong with a row's numbers, or why it
+    has none; None where all is well. Missing values are left out; a rate that is not known is None. The metrics are
+    Codec-SUPERB's own ("superb:mel", ...).
     """
     document = json.loads(FILE.read_text(encoding="utf-8"))
+    source = f"{document['source']}; {document['repository']}/tree/{document['commit'][:10]}. {document['rates']}"
     made = []
     for row in document["rows"]:
         splits = {
             split: {
-                f"{PREFIX}{name}": value for name, value in zip(names, row[split], strict=True) if value is not None
+                f"{PREFIX}{name}": value
+                for name, value in zip(names, row.get(split) or [None] * len(names), strict=True)
+                if value is not None
             }
             for split, names in document["columns"].items()
         }
-        told = {key: row[key] for key in ("name", "kbps", "token_rate")}
-        made.append({**told, "splits": splits, "source": f"{document['source']}. {document['rates']}"})
+        note = row.get("note")
+        shown = {"label": label(row["name"], note), "note": note}
+        rates = {key: row[key] for key in ("kbps", "token_rate")}
+        made.append({"name": row["name"], **shown, **rates, "splits": splits, "source": source})
     return made
+
+
+def label(name: str, note: str | None = None) -> str:
+    """A published codec's name as tables, pages and plots have it: "dac_16k (published)"; the first word or two of a
+    note stand with it: "sqcodec_16k_3kbps (published, broken)"."""
+    return f"{name} (published, {note.split(':')[0]})" if note else f"{name} (published)"
 
 
 def markdown(split: str) -> str | None:
@@ -41,13 +55,18 @@ def markdown(split: str) -> str | None:
     frame = pd.DataFrame(
         [
             {
-                "model": row["name"],
+                "published model": row["label"],
                 "kbit/s": "-" if row["kbps"] is None else f"{row['kbps']:.3f}",
-                "tokens/s": f"{row['token_rate']:g}",
+                "tokens/s": "-" if row["token_rate"] is None else f"{row['token_rate']:g}",
                 **{name: f"{values[name]:.3f}" if name in values else "-" for name in names},
             }
             for row, values in found
         ]
     )
     table = frame.to_markdown(index=False, disable_numparse=True, colalign=["left"] + ["right"] * (frame.shape[1] - 1))
-    return "\n".join([f"### {split}: {MARK}", "", table, f"- {found[0][0]['source']}"])
+    by_note: dict[str, list[str]] = {}
+    for row, _ in found:
+        if row["note"]:
+            by_note.setdefault(row["note"], []).append(row["name"])
+    notes = [f"- {note} ({', '.join(of)})" for note, of in by_note.items()]
+    return "\n".join([f"### {split}: {MARK}", "", table, *notes, f"- {found[0][0]['source']}"])

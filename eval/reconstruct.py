@@ -1,22 +1,16 @@
-"""One batch through one codec: times, memory, and a reconstruction or a reason for every clip."""
+"""One batch through one codec: times, and a reconstruction or a reason for every clip."""
 
 from __future__ import annotations
 
 import math
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from eval.codec_models import FOREIGN_ERRORS, CodecModel, ReconstructionError
 from eval.corpora import Clip
-
-MIB = 2**20
-_STATUS = Path("/proc/self/status")
-_CLEAR = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
@@ -31,12 +25,11 @@ class Reconstruction:
 @dataclass(frozen=True)
 class BatchOutcome:
     """A Reconstruction or the reason of its failure for each clip; seconds of the successful ones' encoding and
-    decoding; the most memory that a call took beyond what was taken before it (MiB), where it can be measured."""
+    decoding."""
 
     outcomes: list[Reconstruction | str]
     encode_s: float
     decode_s: float
-    peak_mib: float | None
 
 
 def reconstruct_each(model: CodecModel, clips: Sequence[Clip]) -> BatchOutcome:
@@ -45,19 +38,16 @@ def reconstruct_each(model: CodecModel, clips: Sequence[Clip]) -> BatchOutcome:
         return _reconstruct(model, clips)
     except FOREIGN_ERRORS as error:
         if len(clips) == 1:
-            return BatchOutcome([_described(error)], 0.0, 0.0, None)
+            return BatchOutcome([_described(error)], 0.0, 0.0)
     singles = [reconstruct_each(model, [clip]) for clip in clips]
-    peaks = [single.peak_mib for single in singles if single.peak_mib is not None]
     return BatchOutcome(
         [single.outcomes[0] for single in singles],
         math.fsum(single.encode_s for single in singles),
         math.fsum(single.decode_s for single in singles),
-        max(peaks, default=None),
     )
 
 
 def _reconstruct(model: CodecModel, clips: Sequence[Clip]) -> BatchOutcome:
-    peak = _PeakMemory(model.info.device) if model.info.timed and model.info.in_process else None
     start = time.perf_counter()
     coded = model.encode(clips)
     _wait_for(model.info.device)
@@ -74,9 +64,7 @@ def _reconstruct(model: CodecModel, clips: Sequence[Clip]) -> BatchOutcome:
         for samples, item, clip in zip(decoded, coded, clips, strict=True)
     ]
     timed = model.info.timed
-    return BatchOutcome(
-        outcomes, middle - start if timed else 0.0, end - middle if timed else 0.0, peak.mib() if peak else None
-    )
+    return BatchOutcome(outcomes, middle - start if timed else 0.0, end - middle if timed else 0.0)
 
 
 def _checked(samples: np.ndarray, clip: Clip) -> np.ndarray:
@@ -96,37 +84,3 @@ def _wait_for(device: str) -> None:
         import torch
 
         torch.cuda.synchronize(device)
-
-
-class _PeakMemory:
-    """The most memory taken since this was made, beyond what was taken then; None where the system does not tell."""
-
-    def __init__(self, device: str) -> None:
-        self._read = _cuda(device) if device.startswith("cuda") else _resident()
-
-    def mib(self) -> float | None:
-        return None if self._read is None else max(self._read(), 0) / MIB
-
-
-def _cuda(device: str) -> Callable[[], int]:
-    import torch
-
-    before = torch.cuda.memory_allocated(device)
-    torch.cuda.reset_peak_memory_stats(device)
-    return lambda: torch.cuda.max_memory_allocated(device) - before
-
-
-def _resident() -> Callable[[], int] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        _CLEAR.write_text("5")  # starts the kernel's high-water mark anew
-        before = _status("VmRSS")
-    except OSError:
-        return None
-    return lambda: _status("VmHWM") - before
-
-
-def _status(key: str) -> int:
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{key}:"))
-    return int(line.split()[1]) * 1024

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from eval import corpora
+from eval import corpora, memory
 from eval.cache import Cache, Cached
 from eval.codec_models import CodecInfo, CodecModel
 from eval.corpora import Clip, Corpus
@@ -82,6 +82,7 @@ def run(
     with tqdm(total=plan.total, unit="clip", desc="clips", disable=not progress, leave=False) as bar:
         bar.update(len(done))
         warm = False
+        weighed = {batch.split for batch in batches}
         for split in plan.splits:
             clips = enumerate(plan.corpus.clips(split, plan.limit))
             for window in _windows(clips, plan.batch_size * BUCKETS):
@@ -89,9 +90,11 @@ def run(
                 new = [(index, clip) for index, clip in window if not _is_done(clip, index, done)]
                 for part in _by_length(new, plan.batch_size):
                     if not warm:
-                        _warm_up(plan.models)
+                        _warm_up(plan.models, [clip for _, clip in part if clip.problem is None])
                         warm = True
-                    batch = _Round(plan, scorer, cache, samples).run(split, part)
+                    a_round = _Round(plan, scorer, cache, samples, split not in weighed, len(batches))
+                    weighed.add(split)
+                    batch = a_round.run(split, part)
                     if journal:
                         journal.add(batch)
                     batches.append(batch)
@@ -108,12 +111,14 @@ def run(
 
 @dataclass(frozen=True)
 class _Round:
-    """One batch through all codecs."""
+    """One batch through all codecs; `weighs` says whether memory is measured on it, `number` who begins."""
 
     plan: Plan
     scorer: Scorer
     cache: Cache | None
     samples: Samples | None
+    weighs: bool
+    number: int
 
     def run(self, split: str, part: Sequence[tuple[int, Clip]]) -> Batch:
         """Reconstruct and score the clips, given with their places in the split."""
@@ -122,9 +127,13 @@ class _Round:
         usage = {model.info.name: Usage() for model in models}
         known = {model.info.name: self._cached(model, readable) for model in models}
         made: dict[str, dict[str, Reconstruction | str]] = {}
-        for model in models:
+        # Another one begins each time: what ran before a codec is the same for all of them over a run.
+        first = self.number % len(models)
+        for model in (*models[first:], *models[:first]):
             name = model.info.name
             todo = [clip for _, clip in readable if clip.clip_id not in known[name]]
+            if self.weighs and todo:
+                usage[name].peak_mib = _peak_mib(model, todo)
             made[name] = _reconstructed(model, todo, usage[name])
             for outcome in known[name].values():
                 usage[name].codes.update(outcome.codes)
@@ -218,10 +227,22 @@ def _reconstructed(model: CodecModel, clips: Sequence[Clip], usage: Usage) -> di
     by_id = {clip.clip_id: result for clip, result in zip(clips, outcome.outcomes, strict=True)}
     good = [(clip, result) for clip in clips if isinstance(result := by_id[clip.clip_id], Reconstruction)]
     timed_s = sum(clip.seconds for clip, _ in good) if model.info.timed else 0.0
-    usage.add(Usage(outcome.encode_s, outcome.decode_s, timed_s, outcome.peak_mib))
+    usage.add(Usage(outcome.encode_s, outcome.decode_s, timed_s))
     for _, result in good:
         usage.codes.update(_codes(result, model.info))
     return by_id
+
+
+def _peak_mib(model: CodecModel, clips: Sequence[Clip]) -> float | None:
+    """The memory (MiB) that a batch takes beyond the loaded model, in a pass of its own; None where it is another
+    process's, or where nothing is coded."""
+    if not (model.info.timed and model.info.in_process):
+        return None
+    return memory.peak_mib(model.info.device, lambda: reconstruct_each(model, _nameless(clips)))
+
+
+def _nameless(clips: Sequence[Clip]) -> list[Clip]:
+    return [dataclasses.replace(clip, clip_id="warm-up") for clip in clips]
 
 
 def _codes(result: Reconstruction, info: CodecInfo) -> Any:
@@ -259,13 +280,12 @@ def _is_done(clip: Clip, index: int, done: Mapping[tuple[str, str], tuple[str, i
     return before is not None
 
 
-def _warm_up(models: Sequence[CodecModel]) -> None:
-    """A second of noise: the first call of a model pays for things that later ones do not."""
-    noise = 0.1 * np.random.default_rng(0).standard_normal(rate := 16_000)
-    clip = Clip("warm-up", "-", "-", noise.astype(np.float32), rate, "")
+def _warm_up(models: Sequence[CodecModel], clips: Sequence[Clip]) -> None:
+    """The first batch once for nothing: a first call pays for things that later ones, and other models, do not."""
+    memory.settle()
     for model in models:
-        if model.info.timed:
-            reconstruct_each(model, [clip])
+        if model.info.timed and clips:
+            reconstruct_each(model, _nameless(clips))
 
 
 def _windows(clips: Iterable[tuple[int, Clip]], size: int) -> Iterator[list[tuple[int, Clip]]]:

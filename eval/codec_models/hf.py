@@ -18,7 +18,7 @@ from eval.codec_models.base import (
     ReconstructionError,
     UnknownModelError,
 )
-from eval.codec_models.hf_families import FAMILIES, Family
+from eval.codec_models.hf_families import FAMILIES, LEFT_OUT, Family
 from eval.codec_models.shaping import to_clip, to_rate
 from eval.corpora import Clip
 
@@ -33,6 +33,7 @@ EXAMPLES = (
     "hf-audio/xcodec-hubert-librispeech",
     "HKUSTAudio/xcodec2-hf",
     "neuphonic/neucodec",
+    "swiss-ai/wavtokenizer-large-unify-40token",
 )
 
 
@@ -131,8 +132,10 @@ def _model(source: str, revision: str | None, device: str) -> Any:
     try:
         config = AutoConfig.from_pretrained(where, revision=revision, trust_remote_code=False)
         if config.model_type not in FAMILIES:
+            why = LEFT_OUT.get(config.model_type)
+            reason = f": {why}. Code elsewhere and compare the audio by recon:FOLDER" if why else ""
             raise CodecLoadError(
-                f"hf:{source} is a model of the type {config.model_type!r}; codecs are: {', '.join(FAMILIES)}"
+                f"hf:{source} is a model of the type {config.model_type!r}{reason}; codecs are: {', '.join(FAMILIES)}"
             )
         # Safetensors only: nothing here reads a pickle.
         model, report = AutoModel.from_pretrained(

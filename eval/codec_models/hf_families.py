@@ -240,6 +240,18 @@ class Fsq(Family):
         return self.model.decode(payload).audio_values.reshape(-1)
 
 
+class WavTokenizer(Family):
+    """WavTokenizer: one level; the model itself fills the last frame. Loudness stays as it is, as published: its
+    extractor's `normalize_audio` belongs to one language model, not to the codec."""
+
+    def encode(self, samples: np.ndarray) -> Encoded:
+        codes = self.model.encode(self.tensor(samples)).audio_codes
+        return Encoded(codes[0], codes)
+
+    def decode(self, payload: Any) -> Any:
+        return self.model.decode(payload).audio_values.reshape(-1)
+
+
 FAMILIES: dict[str, type[Family]] = {
     "encodec": Encodec,
     "dac": Dac,
@@ -247,4 +259,16 @@ FAMILIES: dict[str, type[Family]] = {
     "xcodec": Xcodec,
     "xcodec2": Fsq,
     "neucodec": Fsq,
+    "wavtokenizer": WavTokenizer,
+}
+_CONTINUOUS = "its latents are continuous: there are no codes, and so no bit rate"
+_NO_CODEC = "it is a language model over a codec's frames, no codec"
+# What else of transformers codes sound, and why it is none of FAMILIES.
+LEFT_OUT: dict[str, str] = {
+    "vibevoice_acoustic_tokenizer": _CONTINUOUS,
+    "pocket_tts_audio_tokenizer": _CONTINUOUS,
+    "vibevoice": _NO_CODEC,
+    "pocket_tts": _NO_CODEC,
+    "higgs_audio_v2": f"{_NO_CODEC}; its codec is a repository of its own (bosonai/higgs-audio-v2-tokenizer)",
+    "higgs_audio_v2_tokenizer": "transformers runs it with torchaudio, which nothing here needs",
 }

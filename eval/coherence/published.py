@@ -38,7 +38,7 @@ def markdown() -> str:
     parts: list[str] = json.loads(FILE.read_text(encoding="utf-8"))["columns"]
     cells = [
         {
-            "model": row["name"],
+            "published model": f"{row['name']} (published)",
             **{title(part): f"{row['values'][part]:.1f}" if part in row["values"] else "-" for part in parts},
         }
         for row in found

@@ -13,6 +13,7 @@ from eval.coherence.parts import in_order
 from eval.coherence.suite import Pair, Recording, Suite, SuiteError
 from eval.corpora.base import clip_of
 from soundcodec_llmcodec.data import SOUND_ENDINGS
+from soundcodec_llmcodec.data.hub import without_code
 
 MINI = "mini"
 HUB_ID = "slprl/SALMon"
@@ -145,8 +146,8 @@ def hub(name: str, label: str) -> Suite:
     """
     datasets = _datasets()
     try:
-        parts = in_order(set(datasets.get_dataset_config_names(name)))
-        infos = {part: datasets.load_dataset_builder(name, part) for part in parts}
+        parts = in_order(set(datasets.get_dataset_config_names(name, **without_code(datasets))))
+        infos = {part: datasets.load_dataset_builder(name, part, **without_code(datasets)) for part in parts}
     except (OSError, ValueError) as error:  # a ConnectionError is an OSError
         raise SuiteError(f"the suite {name!r} is neither a folder here nor to be had from the hub: {error}") from error
     loaded: dict[str, Any] = {}
@@ -167,7 +168,7 @@ def hub(name: str, label: str) -> Suite:
 def _rows(name: str, part: str) -> Any:
     datasets = _datasets()
     try:
-        splits = datasets.load_dataset(name, part)
+        splits = datasets.load_dataset(name, part, **without_code(datasets))
     except (OSError, ValueError) as error:
         raise SuiteError(f"cannot read the part {part} of {name!r}: {error}") from error
     if len(splits) != 1:

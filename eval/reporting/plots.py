@@ -109,8 +109,8 @@ def _published(results: Figures, split: str, metric: str) -> list[Point]:
     points = []
     for row in results.get("published") or ():
         value = row["splits"].get(split, {}).get(metric)
-        if value is not None and row.get("kbps"):
-            points.append(Point(row["name"], row["kbps"], value, value, value, "point published"))
+        if value is not None and row.get("kbps") and not row.get("note"):
+            points.append(Point(row.get("label") or row["name"], row["kbps"], value, value, value, "point published"))
     return points
 
 

@@ -164,12 +164,16 @@ def paired(one: Measured, base: Measured, name: str, times: np.ndarray) -> np.nd
 
 
 def interval(values: np.ndarray) -> Interval:
-    """The first value, with the 2.5th and 97.5th percentile of the others; NaN where more than 2.5% of these are."""
+    """The first value, with the 2.5th and 97.5th percentile of the others; NaN where more than 2.5% of these are.
+
+    An interval reaches as far as its value: where a curve ends, resamples lie on one side of it.
+    """
     rest = values[1:][~np.isnan(values[1:])]
     if np.isnan(values[0]) or len(rest) < 0.975 * len(values[1:]):
         return Interval(math.nan, math.nan, math.nan)
     low, high = np.percentile(rest, (2.5, 97.5))
-    return Interval(float(values[0]), float(low), float(high))
+    value = float(values[0])
+    return Interval(value, min(float(low), value), max(float(high), value))
 
 
 CAPPED = "wer, each clip at most 1"

@@ -69,7 +69,7 @@ def _add_score(commands: Any) -> None:
         "of all other tokens left out) and over all that a model knows. The column prefix says whether a token begins "
         "each clip (bos), or its first token is not scored (none).",
     )
-    score.add_argument("inputs", metavar="INPUT", nargs="+", help="token corpora DIR[:SPLIT], .llmc or sound files")
+    score.add_argument("inputs", metavar="INPUT", nargs="*", help="token corpora DIR[:SPLIT], .llmc or sound files")
     score.add_argument("--lm", nargs="+", default=[BUNDLED_NAME], metavar="LM", help=_LM_HELP)
     score.add_argument("--batch-tokens", type=int, default=4096, metavar="N", help="tokens a batch (default: 4096)")
     score.add_argument("--json", action="store_true", help="one JSON list")
@@ -87,13 +87,15 @@ def _add_continue(commands: Any) -> None:
     go_on.add_argument(
         "--lm", default=BUNDLED_NAME, metavar="LM", help=f"bundled (default), a folder of lm train, or {_TEXT_LM}"
     )
-    go_on.add_argument("--seconds", type=float, default=4.0, help="how much follows, at most (default: 4)")
+    go_on.add_argument("--seconds", type=float, default=4.0, help="how much follows (default: 4)")
     go_on.add_argument("--prompt-seconds", type=float, metavar="S", help="take the first S seconds of the prompt alone")
     go_on.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest each time (default: 1)")
     go_on.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest")
     go_on.add_argument("--top-p", type=float, metavar="P", help="draw from the likeliest that together have this share")
     go_on.add_argument("--seed", type=int, default=0, help="another seed gives another continuation (default: 0)")
-    go_on.add_argument("--no-end", action="store_true", help="the model cannot end the clip before the time is up")
+    ending = go_on.add_mutually_exclusive_group()
+    ending.add_argument("--may-end", action="store_true", help="the model may end the clip before the time is up")
+    ending.add_argument("--no-end", action="store_true", help="it may not (which is so without it, too)")
     go_on.add_argument("--continuation-only", action="store_true", help="write what follows without the prompt")
     _add_models(go_on, "")
 
@@ -177,12 +179,12 @@ def _continue(arguments: argparse.Namespace) -> int:
         top_k=arguments.top_k,
         top_p=arguments.top_p,
         seed=arguments.seed,
-        may_end=not arguments.no_end,
+        may_end=arguments.may_end,
     )
     if not len(made.tokens):
         raise CommandError(
             f"{lm.name} takes the recording for a finished one and adds nothing; take a shorter prompt "
-            "(--prompt-seconds), another --seed, or --no-end"
+            "(--prompt-seconds), another --seed, or leave --may-end out"
         )
     audio = made.audio[made.prompt_samples :] if arguments.continuation_only else made.audio
     write_audio(arguments.output, audio, made.rate)

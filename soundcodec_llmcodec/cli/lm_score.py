@@ -46,6 +46,10 @@ class _Input:
 
 def score(arguments: argparse.Namespace) -> int:
     """Print what each input costs under each model. Returns the exit status."""
+    if not arguments.inputs:
+        raise CommandError(
+            "nothing to score: give INPUT, before --lm, which takes every word after it for a language model"
+        )
     if arguments.batch_tokens < 1:
         raise CommandError(f"expected --batch-tokens of 1 or more, got {arguments.batch_tokens}")
     models: dict[tuple[str, str], TokenLM] = {}

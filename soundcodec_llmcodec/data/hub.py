@@ -69,12 +69,18 @@ def hub_splits(name: str, split: str | None) -> tuple[Splits, str]:
     datasets = _library(name)
     owner, title, *configuration = name.split("/")
     try:
-        loaded = datasets.load_dataset(f"{owner}/{title}", *configuration, split=split)
+        loaded = datasets.load_dataset(f"{owner}/{title}", *configuration, split=split, **without_code(datasets))
     except (OSError, ValueError) as error:  # a ConnectionError is an OSError
         raise DataError(
             f"the data set {name!r} is neither a folder here nor to be had from the hub: {error}"
         ) from error
     return _splits(loaded, name, split or "all", Path())
+
+
+def without_code(datasets: Any) -> dict[str, bool]:
+    """The word that a repository's own script is not run: below 4, an environment variable says it may be; from 4 on
+    there are no scripts, and the option is an error."""
+    return {"trust_remote_code": False} if int(datasets.__version__.split(".")[0]) < 4 else {}
 
 
 def _splits(loaded: Any, where: str, only: str, root: Path) -> tuple[Splits, str]:

@@ -71,13 +71,14 @@ def continue_audio(
     top_k: int | None = None,
     top_p: float | None = None,
     seed: int = 0,
-    may_end: bool = True,
+    may_end: bool = False,
 ) -> Continuation:
-    """A recording, in any form that `LLMCodec.encode` takes, and up to `seconds` more of it at its own rate.
+    """A recording, in any form that `LLMCodec.encode` takes, and `seconds` more of it at its own rate.
 
-    Without `may_end` the model cannot end the clip before that. A last frame that the prompt does not fill is left out,
-    unless it is the only one: the silence in it would end what is to go on. Raises CodecMismatchError for another
-    codec's model and ValueError for a prompt and a continuation that are together longer than the model reads.
+    With `may_end` the model may end the clip before that: those trained on short clips do so after many a prompt. A
+    last frame that the prompt does not fill is left out, unless it is the only one: the silence in it would end what is
+    to go on. Raises CodecMismatchError for another codec's model and ValueError for a prompt and a continuation that
+    are together longer than the model reads.
     """
     sampling = Sampling(temperature, top_k, top_p, seed)
     source = TokenSource.of(codec)

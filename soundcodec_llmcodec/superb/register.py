@@ -5,6 +5,9 @@ module of that name, whose `Codec` is ours, where Python's import looks first. T
 took `load_codec` before; it hides upstream's own `llmcodec`, which needs the package auv and a download, and leaves
 every other codec alone. `list_codec` lists files, so it is wrapped to name ours too. Nothing on the disk is changed,
 and `unregister` puts everything back.
+
+A result under the name `llmcodec` would stand in the place of upstream's own in its leaderboard. So the default codec
+is registered as `soundcodec_llmcodec` too, the name for whatever is to stand beside upstream's results.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ from soundcodec_llmcodec.superb.adapter import codec_class
 
 PACKAGE = "SoundCodec.codec"
 _STATE = "_llmcodec_registration"
+OWN_PREFIX = "soundcodec_"  # what makes a name of ours that upstream has a name of our own
+OWN_NAME = f"{OWN_PREFIX}{checkpoints.DEFAULT_NAME}"
+NAMES = (*checkpoints.NAMES, OWN_NAME)
 
 
 class SoundCodecMissingError(ImportError):
@@ -64,7 +70,7 @@ def register() -> Registration:
     if state is not None:
         return state.registration
     upstream = set(package.list_codec())
-    names = checkpoints.NAMES
+    names = NAMES
     registration = Registration(
         package=PACKAGE,
         location=str(package.__file__),
@@ -120,7 +126,7 @@ def _module(name: str, full_name: str) -> ModuleType:
     module = ModuleType(full_name, f"The codec {name} of soundcodec_llmcodec, registered in {PACKAGE}.")
     module.__spec__ = ModuleSpec(full_name, loader=None, origin=__name__)
     module.__package__ = PACKAGE
-    vars(module)["Codec"] = codec_class(name)
+    vars(module)["Codec"] = codec_class(checkpoints.DEFAULT_NAME if name == OWN_NAME else name)
     return module
 
 

@@ -68,9 +68,7 @@ def open_corpus(sources: Sequence[str], sample_rate: int, cache: Path, progress:
 
     Raises DataError when nothing can be read.
     """
-    told = [CACHE_VERSION, sample_rate, *(_fingerprint(text) for text in sources)]
-    key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
-    data_file, index_file = cache / f"{key}.int16", cache / f"{key}.json"
+    data_file, index_file = _cache_files(sources, sample_rate, cache)
     if not index_file.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         index = _decode(sources, sample_rate, data_file, progress)
@@ -87,6 +85,15 @@ def open_corpus(sources: Sequence[str], sample_rate: int, cache: Path, progress:
         sample_rate,
         index["fingerprint"],
     )
+
+
+def check_sources(groups: Sequence[Sequence[str]], sample_rate: int, cache: Path) -> None:
+    """Look at the sources that are not in `cache` yet, without decoding a clip, so that a last one that is not there
+    is known before the first is decoded. Raises DataError."""
+    for sources in groups:
+        if not _cache_files(sources, sample_rate, cache)[1].is_file():
+            for text in sources:
+                open_dataset(text)
 
 
 @dataclass(frozen=True)
@@ -189,6 +196,13 @@ def _with_reflections(wave: np.ndarray, length: int, shift: int) -> np.ndarray:
     rest = length - len(wave)
     left = min(max(rest // 2 + shift, 0), rest)
     return np.pad(wave, (left, rest - left), mode="reflect")
+
+
+def _cache_files(sources: Sequence[str], sample_rate: int, cache: Path) -> tuple[Path, Path]:
+    """The samples and the index of the sources in the cache."""
+    told = [CACHE_VERSION, sample_rate, *(_fingerprint(text) for text in sources)]
+    key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    return cache / f"{key}.int16", cache / f"{key}.json"
 
 
 def _decode(sources: Sequence[str], sample_rate: int, data_file: Path, progress: bool) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Monitor:
         self._board: Any = None
         if enabled:
             # First what can fail for want of a package: nothing is cut then.
-            board = _summary_writer() if tensorboard else None
+            board = summary_writer() if tensorboard else None
             self._records = Records(self.folder, step)
             if board is not None:
                 self._board = board(str(self.folder / TENSORBOARD), purge_step=step + 1)
@@ -218,7 +218,7 @@ def _wave(name: str, samples: ArrayLike | Tensor) -> np.ndarray:
     return wave
 
 
-def _summary_writer() -> Any:
+def summary_writer() -> Any:
     """TensorBoard's writer; a package of its own."""
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -33,6 +33,11 @@ def export_run(run: Path, kinds: tuple[str, ...], out: Path, dtype: torch.dtype 
     Raises TrainConfigError where there is no checkpoint, or nothing of a kind.
     """
     state = load_state(run)
+    if "lm" in kinds and state.language is None:
+        has = " ".join(kind for kind in KINDS if kind != "lm")
+        raise TrainConfigError(
+            f"this run trained no language part, so there is no language model to export; it has --kinds {has}"
+        )
     made = []
     for kind in kinds:
         if kind == "codec":

@@ -38,6 +38,7 @@ from soundcodec_llmcodec.train.flattening import flatten, unflatten
 from soundcodec_llmcodec.train.objectives import LanguageObjectives, Start
 from soundcodec_llmcodec.train.optimizers import Part, bridge_of_codec, optimizer_of
 from soundcodec_llmcodec.train.prior import CausalPrior
+from soundcodec_llmcodec.train.resuming import check_same
 from soundcodec_llmcodec.train.revival import CodeUsage
 from soundcodec_llmcodec.train.schedules import in_steps
 
@@ -229,17 +230,10 @@ class TrainState:
         plain = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         if plain.get("version") != STATE_VERSION:
             raise TrainConfigError(f"{folder} has state version {plain.get('version')!r}, expected {STATE_VERSION}")
-        now = json.loads(json.dumps({**self.config.to_dict(), **(facts or {})}))
+        facts = facts or {}
         # What was written before a key came to be has the key's default.
-        before = {**json.loads(json.dumps(make_config(plain["config"]).to_dict())), **plain["facts"]}
-        was, new = {}, {}
-        for key in (*FIXED, *(facts or {})):
-            was[key], new[key] = _at(before, key), _at(now, key)
-        changed = [f"{key} was {was[key]!r}, now {new[key]!r}" for key in new if was[key] != new[key]]
-        if changed:
-            raise TrainConfigError(
-                f"{folder} is of another run: {'; '.join(changed)}. Use the same values, or another --out"
-            )
+        before = {**make_config(plain["config"]).to_dict(), **plain["facts"]}
+        check_same(folder, before, {**self.config.to_dict(), **facts}, (*FIXED, *facts))
         tensors = load_file(folder / TENSORS)
         for name, part in self.parts():
             if name not in plain:
@@ -301,12 +295,9 @@ def _take_over(module: nn.Module, saved: Mapping[str, Tensor], what: str) -> Non
         ) from error
 
 
-def _at(values: Mapping[str, Any], path: str) -> Any:
-    """What a dotted key names in nested values; None where it is not there."""
-    found: Any = values
-    for key in path.split("."):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
+def saved_config(folder: Path) -> TrainConfig:
+    """The config that a checkpoint was saved under; keys that came to be since then have their defaults."""
+    return make_config(json.loads((folder / FACTS).read_text(encoding="utf-8"))["config"])
 
 
 def checkpoints_in(folder: Path) -> list[Path]:

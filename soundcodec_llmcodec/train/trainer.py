@@ -16,18 +16,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.files import read_json
 from soundcodec_llmcodec.teachers import teacher_hash, teacher_of
 from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfig, TrainConfigError
-from soundcodec_llmcodec.train.data import Corpus, Cropping, change_speed, crops, open_corpus, speed_of
+from soundcodec_llmcodec.train.data import Corpus, Cropping, change_speed, check_sources, crops, open_corpus, speed_of
 from soundcodec_llmcodec.train.distributed import World
 from soundcodec_llmcodec.train.errors import TrainingError
-from soundcodec_llmcodec.train.monitor import Monitor
+from soundcodec_llmcodec.train.frozen_lm import loaded_lm
+from soundcodec_llmcodec.train.monitor import Monitor, summary_writer
 from soundcodec_llmcodec.train.objectives import FrozenLM, Start
 from soundcodec_llmcodec.train.pitch_loss import PitchLoss
 from soundcodec_llmcodec.train.reconstruction import ReconstructionLosses
-from soundcodec_llmcodec.train.resuming import changes, write_config
-from soundcodec_llmcodec.train.state import FACTS, TrainState, checkpoints_in, prune
+from soundcodec_llmcodec.train.resuming import changes, check_same, write_config
+from soundcodec_llmcodec.train.state import FIXED, TrainState, checkpoints_in, prune, saved_config
 from soundcodec_llmcodec.train.steps import Batch, StepResult, Tools, train_step
 from soundcodec_llmcodec.train.stopping import Stopping
 from soundcodec_llmcodec.train.teacher_loss import TeacherLoss
@@ -65,15 +65,16 @@ class Trainer:
             )
         self.codec: CodecConfig = config.codec_config
         self.progress = progress and self.world.is_main
-        self._check_teachers()
         frames = max(1, round(config.segment_s * self.codec.frame_rate))
         self.segment = frames * self.codec.hop_length
-        self.corpus, self.held_out = self._corpora(cache or folder / "cache")
-        self._check_texts()
+        cache = cache or folder / "cache"
+        self._changes = self._check_before_decoding(cache)
         if config.uses(*LANGUAGE) and lm is None:
-            lm = _loaded_lm(config, str(self.device))
-        self.facts: dict[str, Any] = {"data": self.corpus.fingerprint, "language_model": None if lm is None else lm[2]}
+            lm = loaded_lm(config, str(self.device))
         self.state = TrainState.create(config, self.device, None if lm is None else lm[1])
+        self.corpus, self.held_out = self._corpora(cache)
+        self._check_texts()
+        self.facts: dict[str, Any] = {"data": self.corpus.fingerprint, "language_model": None if lm is None else lm[2]}
         branch = self.state.model.tokenizer.semantic
         if branch is not None:
             self.facts["teacher"] = teacher_hash(branch.encoder.state_dict())
@@ -91,11 +92,9 @@ class Trainer:
         self._saved: int | None = None
         folder.mkdir(parents=True, exist_ok=True)
         saved = checkpoints_in(self.checkpoints)
-        self._changes: dict[str, str] = {}
         if saved:
             self.state.load(saved[-1], self.facts)
             self._saved = self.state.step
-            self._changes = changes(read_json(saved[-1] / FACTS)["config"], config)
         if not self.world.agrees(self.state.step):
             raise TrainConfigError(
                 f"the processes would go on from different steps, this one from {self.state.step}: all of them have to "
@@ -230,12 +229,22 @@ class Trainer:
             self.world.wait()
         return corpus, held_out
 
-    def _check_teachers(self) -> None:
-        """Raise TeacherError where a teacher cannot be had: before hours of audio are decoded."""
+    def _check_before_decoding(self, cache: Path) -> dict[str, str]:
+        """What a resume changes; raises before hours of audio are decoded: TeacherError, ImportError for packages,
+        TrainConfigError for another run's folder, and DataError for places, the held-out ones too."""
+        if self.config.tensorboard:
+            summary_writer()
         if self.codec.semantic is not None and self.config.init is None:
             teacher_of(self.codec.semantic)
         if self.config.uses("teacher"):
             teacher_of(self.config.teacher)
+        check_sources((self.config.data, self.config.validation), self.codec.sample_rate, cache)
+        saved = checkpoints_in(self.checkpoints)
+        if not saved:
+            return {}
+        before = saved_config(saved[-1])
+        check_same(saved[-1], before.to_dict(), self.config.to_dict(), FIXED)
+        return changes(before, self.config)
 
     def _check_texts(self) -> None:
         """Raise TrainConfigError where alignment is asked for and no crop could ever hold the words of a clip."""
@@ -305,19 +314,3 @@ class Trainer:
             f"what it saw is in {where}, and nothing was updated. Lower the learning rate or the loss's weight and "
             f"resume, or pass over such steps: --skip-nonfinite N (passed over so far: {self.state.skipped})"
         )
-
-
-def _loaded_lm(config: TrainConfig, device: str) -> tuple[FrozenLM, Start, str]:
-    from soundcodec_llmcodec.lm.backbone import load_backbone
-    from soundcodec_llmcodec.lm.extend import initial_audio_embeddings, initial_audio_head
-
-    language = config.language
-    lm = load_backbone(
-        language.model, device=device, dtype=language.precision, gradient_checkpointing=language.gradient_checkpointing
-    )
-    size = config.codec_config.codebook_size
-    rows = initial_audio_embeddings(lm.model, size, config.seed)
-    head = initial_audio_head(lm.model, size, config.seed)
-    # Rows that spread as words do make random logits of several nats; nearer to their mean, heads begin with a guess.
-    head = torch.lerp(head.mean(dim=0, keepdim=True), head, config.language.head_spread)
-    return lm, Start(rows, head, lm.n_layers), lm.weights_hash

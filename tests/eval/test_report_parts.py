@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eval.reporting import figures, labels, plots
+from eval.reporting import figures, labels, leaderboard_table, plots
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-0.66, 9.4), (4.2, 4.3), (-40.0, 12.0), (1e-5, 3e-5)])
@@ -39,3 +39,16 @@ def test_numbers_are_written_for_reading():
     assert figures.half({"mean": 12.0, "low": 11.0, "high": 13.5}) == "±1.25"
     assert figures.p_value(0.0004) == "< 0.001"
     assert figures.signed(1.0) == "+1.000"
+
+
+@pytest.mark.parametrize(("others", "marked"), [((40.0, 52.1), True), ((40.0, 51.9), False), ((40.0, 40.0), False)])
+def test_a_cost_is_best_beyond_noise_only(others, marked):
+    """Measured again, one codec's memory or time is another by a quarter; its mean mel is not."""
+    models = [
+        {"splits": {"S": {"metrics": {"mel": {"mean": mel}}, "peak_memory_mib": cost, "encode_rtf": None}}}
+        for mel, cost in zip((1.0, 1.01), others, strict=True)
+    ]
+    best = leaderboard_table._best(models, "S", {"mel": {"direction": "lower"}})
+    assert best["mel"] == 1.0
+    assert best.get("peak_memory_mib") == (40.0 if marked else None)
+    assert "encode_rtf" not in best

@@ -113,7 +113,7 @@ def test_a_failed_write_leaves_the_old_results(tmp_path, monkeypatch, capsys):
         raise OSError("disk full")
 
     # Not so for what asks the system how much memory is taken.
-    monkeypatch.setattr("eval.reconstruct._resident", lambda: None)
+    monkeypatch.setattr("eval.memory._glibc", lambda: None)
     monkeypatch.setattr(Path, "write_text", half)
     assert superb_tiny.main([*arguments, "--resume"]) == 2
     assert "disk full" in capsys.readouterr().err

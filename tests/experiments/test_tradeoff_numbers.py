@@ -291,3 +291,12 @@ def test_experiments_with_other_language_models_do_not_stand_together(tmp_path):
     longer = Experiment(experiment("base").rows, {}, {"steps": 2}, label="long")
     with pytest.raises(ExperimentError, match="the long experiment's fresh language models are others"):
         write_report(experiment("base"), tmp_path / "short", tmp_path, [(longer, tmp_path / "long")])
+
+
+def test_an_interval_holds_its_value():
+    """At the end of a curve all resamples may lie on one side of what all clips give."""
+    one_sided = interval(np.array([5.0, *np.linspace(6, 9, 1_000)]))
+    assert (one_sided.low, one_sided.value) == (5.0, 5.0)
+    assert one_sided.high > 8.9
+    inside = interval(np.array([5.0, *np.linspace(4, 6, 1_001)]))
+    assert (inside.low, inside.high) == pytest.approx((4.05, 5.95))

@@ -102,6 +102,12 @@ def test_the_table_has_a_row_an_input(corpus, tmp_path, capsys):
     assert len({len(line) for line in lines}) == 1
 
 
+def test_inputs_behind_the_models_are_asked_for(corpus):
+    """`--lm X INPUT` took INPUT for a model and blamed the lack of another."""
+    with pytest.raises(CommandError, match="before --lm, which takes every word"):
+        command.main(["score", "--lm", "uniform", f"{corpus}:validation"])
+
+
 def test_sound_and_token_files_have_the_codecs_tokens(tiny_codec, codec_folder, tmp_path, noise, capsys):
     soundfile.write(tmp_path / "a.wav", noise(8_000).numpy(), 16_000)
     tokens = tiny_codec.encode(str(tmp_path / "a.wav"))
@@ -121,7 +127,7 @@ def test_sound_and_token_files_have_the_codecs_tokens(tiny_codec, codec_folder, 
 def test_continue_writes_the_prompt_and_what_follows(tiny_codec, codec_folder, tmp_path, noise, capsys):
     soundfile.write(tmp_path / "a.wav", np.stack([noise(8_000, 1).numpy(), noise(8_000, 2).numpy()], axis=1), 16_000)
     make_lm(source=TokenSource.of(tiny_codec)).save(tmp_path / "lm")
-    base = ["continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm"), "--no-end"]
+    base = ["continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm")]
     assert command.main([*base, "-o", str(tmp_path / "b.wav"), "--seconds", "0.5"]) == 0
     assert "0.50 s, then 0.50 s (25 tokens; the time was up)" in capsys.readouterr().out
     whole, rate = soundfile.read(tmp_path / "b.wav")
@@ -132,6 +138,23 @@ def test_continue_writes_the_prompt_and_what_follows(tiny_codec, codec_folder, t
     short = [*base, "-o", str(tmp_path / "d.wav"), "--seconds", "0.2", "--prompt-seconds", "0.11", "--seed", "5"]
     assert command.main(short) == 0
     assert "0.10 s, then 0.20 s" in capsys.readouterr().out
+
+
+def test_a_recording_goes_on_for_the_time_asked(tiny_codec, codec_folder, tmp_path, noise, capsys):
+    """By a model for which the end is as likely as anything: it ends nothing unless it may."""
+    soundfile.write(tmp_path / "a.wav", noise(8_000).numpy(), 16_000)
+    lm = make_lm("qwen3_untied", source=TokenSource.of(tiny_codec))
+    with torch.no_grad():
+        lm.model.model.norm.weight.zero_()
+        lm.model.lm_head.weight.zero_()
+    lm.save(tmp_path / "lm")
+    base = ["continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm")]
+    base += ["-o", str(tmp_path / "b.wav"), "--seconds", "0.4", "--temperature", "0"]
+    assert command.main(base) == 0
+    assert "0.50 s, then 0.40 s (20 tokens; the time was up)" in capsys.readouterr().out
+    assert command.main([*base, "--no-end"]) == 0  # as before
+    with pytest.raises(SystemExit):
+        command.main([*base, "--no-end", "--may-end"])
 
 
 def test_continue_refuses_what_cannot_go_on(tiny_codec, codec_folder, tmp_path, noise):
@@ -155,6 +178,7 @@ def test_a_clip_that_ends_at_once_is_no_empty_file(tiny_codec, codec_folder, tmp
         lm.model.lm_head.weight.zero_()
     lm.save(tmp_path / "lm")
     base = ["continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm")]
+    base.append("--may-end")
     # All logits are 0, and the first of the allowed rows is the end.
     for only in ([], ["--continuation-only"]):
         with pytest.raises(CommandError, match="adds nothing; take a shorter prompt"):

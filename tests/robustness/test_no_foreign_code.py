@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from eval.codec_models.base import CodecLoadError
 from eval.codec_models.hf import _model
+from soundcodec_llmcodec.data import hub
+from soundcodec_llmcodec.data.rows import DataError
 from soundcodec_llmcodec.lm.backbone import BackboneError, load_causal_lm
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +47,31 @@ def test_a_language_model_with_code_of_its_own_is_refused(foreign, tmp_path):
     with pytest.raises(BackboneError, match="foreign"):
         load_causal_lm(str(foreign))
     assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize(("version", "said"), [("3.0.0", False), ("3.6.1", False), ("4.0.0", None), ("5.2.0", None)])
+def test_a_data_sets_script_is_not_run(version, said, monkeypatch):
+    """datasets below 4 runs scripts where HF_DATASETS_TRUST_REMOTE_CODE says so; later ones refuse the option."""
+    asked = []
+
+    def load_dataset(*_, **options):
+        asked.append(options)
+        raise ValueError("offline")
+
+    monkeypatch.setattr(hub, "_library", lambda _: SimpleNamespace(__version__=version, load_dataset=load_dataset))
+    with pytest.raises(DataError, match="neither a folder here nor to be had"):
+        hub.hub_splits("owner/name", None)
+    (options,) = asked
+    assert options.get("trust_remote_code") is said
+    assert ("trust_remote_code" in options) == (said is False)
+
+
+def test_the_installed_library_takes_what_is_said():
+    import datasets
+
+    signature = inspect.signature(datasets.load_dataset)
+    signature.bind("owner/name", split=None, **hub.without_code(datasets))
+    assert "trust_remote_code" not in signature.parameters or hub.without_code(datasets)
 
 
 @pytest.mark.parametrize("room", ["soundcodec_llmcodec", "eval"])

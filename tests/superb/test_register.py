@@ -12,7 +12,7 @@ from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.superb.adapter import Codec
-from soundcodec_llmcodec.superb.register import Registration, SoundCodecMissingError, register, unregister
+from soundcodec_llmcodec.superb.register import NAMES, Registration, SoundCodecMissingError, register, unregister
 
 REGISTRY = """
     import importlib, os
@@ -63,7 +63,7 @@ def test_register_says_what_it_did_and_is_idempotent(sound_codec):
     done = register()
     assert isinstance(done, Registration)
     assert set(done.replaced) == {"llmcodec", "llmcodec_abl_k1"}
-    assert set(done.added) == set(checkpoints.NAMES) - set(done.replaced)
+    assert set(done.added) == set(NAMES) - set(done.replaced)
     assert done.location == sound_codec.__file__
     listing = sound_codec.list_codec
     assert register() is done
@@ -79,6 +79,15 @@ def test_the_registry_loads_ours_and_still_theirs(sound_codec):
     theirs = sound_codec.load_codec("dac_16k")
     assert not isinstance(theirs, Codec)
     assert theirs.setting == "dac_16k"
+
+
+def test_ours_has_a_name_that_upstream_has_not(sound_codec):
+    register()
+    ours = sound_codec.load_codec("soundcodec_llmcodec")
+    assert ours.codec.weights_hash == sound_codec.load_codec("llmcodec").codec.weights_hash
+    unregister()
+    with pytest.raises(ModuleNotFoundError):
+        sound_codec.load_codec("soundcodec_llmcodec")
 
 
 def test_functions_taken_before_register_see_ours_too(sound_codec):
@@ -104,7 +113,7 @@ def test_a_module_imported_before_register_gives_way(sound_codec):
 
 def test_supports_decode_of_ours_and_theirs(sound_codec):
     register()
-    assert all(sound_codec.codec_supports_decode(name) for name in checkpoints.NAMES)
+    assert all(sound_codec.codec_supports_decode(name) for name in NAMES)
     assert sound_codec.codec_supports_decode("dac_16k") is True
     assert sound_codec.codec_supports_decode("encode_only") is False
 
@@ -112,7 +121,7 @@ def test_supports_decode_of_ours_and_theirs(sound_codec):
 def test_listing_has_both_each_once(sound_codec):
     theirs = sound_codec.list_codec()
     register()
-    assert sound_codec.list_codec() == sorted({*theirs, *checkpoints.NAMES})
+    assert sound_codec.list_codec() == sorted({*theirs, *NAMES})
     shorter = sound_codec.list_codec(ignore_list=["__init__.py", "dac_16k.py", "llmcodec.py"])
     assert set(sound_codec.list_codec()) - set(shorter) == {"dac_16k", "llmcodec"}
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
+import pytest
 from runs import trainer
 
-from soundcodec_llmcodec.train.config import load_config
+from soundcodec_llmcodec.checkpoints import CheckpointError
+from soundcodec_llmcodec.data import DataError
+from soundcodec_llmcodec.lm.backbone import BackboneError
+from soundcodec_llmcodec.train.config import TrainConfigError, load_config
 from soundcodec_llmcodec.train.records import read_log
 from soundcodec_llmcodec.train.resuming import CONFIG, changes
 from soundcodec_llmcodec.train.schedules import LossSchedule
+from soundcodec_llmcodec.train.trainer import Trainer
 
 
 def test_a_folder_holds_its_config_and_a_resume_logs_what_it_changes(tiny_config, tmp_path):
@@ -25,9 +31,48 @@ def test_a_folder_holds_its_config_and_a_resume_logs_what_it_changes(tiny_config
     assert row["losses.stft.weight"] == "None -> 0.5"
     assert not any(key.startswith(("data", "validation", "init")) for key in row)
     kept = load_config(str(tmp_path / "run" / CONFIG))
-    assert changes(kept.to_dict(), again) == {}
+    assert changes(kept, again) == {}
 
 
 def test_places_are_no_settings(tiny_config):
     moved = dataclasses.replace(tiny_config, data=("elsewhere",))
-    assert changes(tiny_config.to_dict(), moved) == {}
+    assert changes(tiny_config, moved) == {}
+
+
+def never(*_, **__):
+    pytest.fail("data were decoded")
+
+
+@pytest.fixture
+def undecoded(monkeypatch):
+    """Decoding, which takes minutes, fails the test: what is wrong has to be found before."""
+    monkeypatch.setattr("soundcodec_llmcodec.train.data._decode", never)
+
+
+def test_what_is_wrong_is_found_before_data_are_decoded(tiny_config, tmp_path, undecoded, monkeypatch):
+    language = {"losses": {"mel": LossSchedule(1.0), "future_tokens": LossSchedule(1.0)}}
+    with pytest.raises(DataError, match="no data set '/not/there'"):
+        trainer(tiny_config, tmp_path / "a", validation=("/not/there",))
+    with pytest.raises(CheckpointError, match="nothing is at"):
+        trainer(tiny_config, tmp_path / "a", init="/not/there/either")
+    config = dataclasses.replace(tiny_config, **language)
+    with pytest.raises(BackboneError, match="/no/such/llm"):
+        Trainer(config_with_model(config, "/no/such/llm"), tmp_path / "a", progress=False)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ImportError, match="train-tensorboard"):
+        trainer(tiny_config, tmp_path / "a", tensorboard=True)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ImportError, match=r"soundcodec-llmcodec\[lm\]"):
+        Trainer(config_with_model(config, "smollm2"), tmp_path / "a", progress=False)
+
+
+def test_another_runs_folder_is_found_before_data_are_decoded(tiny_config, tmp_path, monkeypatch):
+    trainer(dataclasses.replace(tiny_config, steps=1), tmp_path / "run").run()
+    monkeypatch.setattr("soundcodec_llmcodec.train.data._decode", never)
+    monkeypatch.setattr("soundcodec_llmcodec.train.trainer.open_corpus", never)
+    with pytest.raises(TrainConfigError, match="seed was 0, now 5"):
+        trainer(dataclasses.replace(tiny_config, seed=5), tmp_path / "run")
+
+
+def config_with_model(config, name):
+    return dataclasses.replace(config, language=dataclasses.replace(config.language, model=name))

@@ -155,7 +155,7 @@ def _points(difference: float) -> str:
 
 
 def _published(row: Figures, named: dict[str, str]) -> Row:
-    name = tag("span", breakable(row["name"]), class_="name")
+    name = tag("span", breakable(f"{row['name']} (published)"), class_="name")
     note = tag("span", "published, not measured here", class_="about")
     values = [row["values"].get(part) for part in named]
     cells = [

@@ -18,19 +18,22 @@ from soundcodec_llmcodec.lm.training.corpus import Clips, open_clips
 from soundcodec_llmcodec.lm.training.models import base_facts, build
 from soundcodec_llmcodec.lm.training.network import Network, seeded
 from soundcodec_llmcodec.lm.training.packing import Batch, Sampler, clips_to_predict, collate
-from soundcodec_llmcodec.lm.training.state import LMState
+from soundcodec_llmcodec.lm.training.state import LMState, saved_config
 from soundcodec_llmcodec.lm.training.validation import LMValidation, validate
 from soundcodec_llmcodec.train.distributed import World
 from soundcodec_llmcodec.train.errors import TrainConfigError, TrainingError
 from soundcodec_llmcodec.train.monitor import Monitor
+from soundcodec_llmcodec.train.resuming import changes, write_config
 from soundcodec_llmcodec.train.state import checkpoints_in, prune
 from soundcodec_llmcodec.train.stopping import Stopping
 
 CHECKPOINTS = "checkpoints"
+PLACES = ("tokens", "validation", "codec")  # a token corpus is known by its tokens, a codec by its hash
 
 
 class LMTrainer:
-    """A run in a folder: `log.jsonl`, `metrics.csv`, `checkpoints/step-N`, and `best`, the best validated weights."""
+    """A run in a folder: `config.yaml`, `log.jsonl`, `metrics.csv`, `checkpoints/step-N`, and `best`, the weights that
+    validated best."""
 
     def __init__(self, config: LMTrainConfig, folder: Path, device: str = "cpu", progress: bool = True) -> None:
         """Raises TrainConfigError for what cannot be trained, and where the folder holds another run."""
@@ -61,8 +64,10 @@ class LMTrainer:
         self._validated: tuple[int, LMValidation] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         saved = checkpoints_in(self.checkpoints)
+        self._changes: dict[str, str] = {}
         if saved:
             before = self.state.load(saved[-1], same)
+            self._changes = changes(saved_config(saved[-1]), config, PLACES)
             self._saved = self.state.step
             if before.get("validation_hash", held_out) != held_out:
                 # The best of other clips, or of none any more, is not to be compared with what comes, nor exported.
@@ -84,6 +89,10 @@ class LMTrainer:
         """Train to `config.steps`, or for about `max_seconds`, or until Ctrl-C or SIGTERM, which end the step under
         way. The last state is saved in each case."""
         self.monitor.event("start", self.state.step, **self.run_facts())
+        if self._changes:
+            self.monitor.event("changed", self.state.step, **self._changes)
+        if self.world.is_main:
+            write_config(self.folder, self.config, PLACES)
         with Stopping() as stopping:
             self._loop(stopping, math.inf if max_seconds is None else max_seconds)
         if self.state.step >= self.config.steps:

@@ -17,10 +17,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from soundcodec_llmcodec.files import put_folder, remove_own
-from soundcodec_llmcodec.lm.training.config import LMTrainConfig
+from soundcodec_llmcodec.lm.training.config import LMTrainConfig, make_config
 from soundcodec_llmcodec.lm.training.network import Network
 from soundcodec_llmcodec.lm.training.rows import CodebookRows
 from soundcodec_llmcodec.train.errors import TrainConfigError
+from soundcodec_llmcodec.train.resuming import check_same
 
 STATE_VERSION = 1
 TENSORS, FACTS = "state.safetensors", "state.json"
@@ -74,7 +75,8 @@ class LMState:
         plain = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         if plain.get("version") != STATE_VERSION:
             raise TrainConfigError(f"{folder} has state version {plain.get('version')!r}, expected {STATE_VERSION}")
-        _compare(folder, plain, self.config, facts)
+        before = {**make_config(plain["config"]).to_dict(), **plain["facts"]}
+        check_same(folder, before, {**self.config.to_dict(), **facts}, (*FIXED, *facts))
         tensors = load_file(folder / TENSORS)
         trained = self.network.trained()
         weights = {key.removeprefix("model."): t for key, t in tensors.items() if key.startswith("model.")}
@@ -140,22 +142,9 @@ def optimizer_of(network: Network, config: LMTrainConfig) -> torch.optim.Optimiz
     return torch.optim.AdamW(made, lr=rates.learning_rate, betas=rates.betas)
 
 
-def _compare(folder: Path, plain: Mapping[str, Any], config: LMTrainConfig, facts: Mapping[str, Any]) -> None:
-    now = json.loads(json.dumps({**config.to_dict(), **facts}))
-    before = {**plain["config"], **plain["facts"]}
-    pairs = {key: (_at(before, key), _at(now, key)) for key in (*FIXED, *facts)}
-    changed = [f"{key} was {was!r}, now {new!r}" for key, (was, new) in pairs.items() if was != new]
-    if changed:
-        raise TrainConfigError(
-            f"{folder} is of another run: {'; '.join(changed)}. Use the same values, or another --out"
-        )
-
-
-def _at(values: Mapping[str, Any], path: str) -> Any:
-    found: Any = values
-    for key in path.split("."):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
+def saved_config(folder: Path) -> LMTrainConfig:
+    """The config that a checkpoint was saved under; keys that came to be since then have their defaults."""
+    return make_config(json.loads((folder / FACTS).read_text(encoding="utf-8"))["config"])
 
 
 def _written(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -58,6 +59,15 @@ def fsq(name):
     return getattr(transformers, f"{name}Model")(config)
 
 
+def wavtokenizer():
+    if not hasattr(transformers, "WavTokenizerModel"):
+        pytest.skip("this transformers has no WavTokenizer")
+    fields = {"num_filters": 2, "hidden_size": 16, "codebook_dim": 16, "codebook_size": 16, "num_lstm_layers": 1}
+    fields |= {"decoder_hidden_size": 16, "decoder_intermediate_size": 16, "decoder_num_layers": 1}
+    config = transformers.WavTokenizerConfig(decoder_attention_num_groups=4, **fields)
+    return transformers.WavTokenizerModel(config)
+
+
 # model, the query, rate, frames a second, codebook size, levels
 CASES = {
     "encodec": (encodec, "", 24_000, 75, 16, 1),
@@ -70,6 +80,7 @@ CASES = {
     "xcodec at 0.4": (xcodec, "?bandwidth=0.4", 16_000, 50, 16, 2),
     "xcodec2": (lambda: fsq("Xcodec2"), "", 16_000, 50, 64, 1),
     "neucodec": (lambda: fsq("NeuCodec"), "", 16_000, 50, 64, 1),
+    "wavtokenizer": (wavtokenizer, "", 24_000, 40, 16, 1),
 }
 
 
@@ -169,6 +180,23 @@ def test_what_is_no_codec_or_not_whole_is_left_out(tmp_path):
     save_file(weights, tmp_path / "part" / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(CodecLoadError, match=r"lacks weights.*decoder\.conv1\.bias"):
         load(f"hf:{tmp_path / 'part'}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("vibevoice_acoustic_tokenizer", "latents are continuous"),
+        ("pocket_tts_audio_tokenizer", "latents are continuous"),
+        ("vibevoice", "no codec"),
+        ("higgs_audio_v2_tokenizer", "torchaudio"),
+    ],
+)
+def test_what_codes_sound_and_is_left_out_says_why(kind, reason, tmp_path):
+    if kind not in transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES:
+        pytest.skip(f"this transformers has no {kind}")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+    with pytest.raises(CodecLoadError, match=f"type '{kind}': .*{reason}.*recon:FOLDER; codecs are: encodec"):
+        load(f"hf:{tmp_path}")
 
 
 def test_a_pickle_is_not_read(tmp_path):

@@ -124,7 +124,7 @@ def test_published_rows_stand_apart_and_say_so(text):
     assert groups[0].count("published, not measured here") == len(published.rows())
     # Sorted by one unit: shares.
     assert 'data-value="0.72"' in groups[0]
-    assert cells(text, "LLM-Codec (3 epochs)")[2:6] == ["72.0", "71.5", "64.0", "62.3"]
+    assert cells(text, "LLM-Codec (3 epochs) (published)")[2:6] == ["72.0", "71.5", "64.0", "62.3"]
 
 
 def test_the_best_is_marked_among_the_measured_only(text):

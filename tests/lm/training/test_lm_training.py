@@ -243,3 +243,30 @@ def test_a_config_is_a_difference_to_its_base(tmp_path):
     (tmp_path / "loop.yaml").write_text("base: loop\n")
     with pytest.raises(TrainConfigError, match="its own base"):
         load_config(str(tmp_path / "loop.yaml"))
+
+
+def test_a_folder_holds_its_config_and_a_resume_logs_what_it_changes(settings, tmp_path):
+    trainer(settings, tmp_path / "run", steps=2).run()
+    kept = load_config(str(tmp_path / "run" / "config.yaml"))
+    assert kept.scratch == make_config(settings).scratch
+    assert (kept.steps, kept.tokens) == (2, ())  # where corpora lie is no setting
+    rates = {**settings["optimizer"], "learning_rate": 5e-3}
+    trainer(settings, tmp_path / "run", steps=3, optimizer=rates).run()
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    (row,) = [row for row in rows if row["event"] == "changed"]
+    assert {key: row[key] for key in row if "->" in str(row[key])} == {
+        "steps": "2 -> 3",
+        "optimizer.learning_rate": "0.01 -> 0.005",
+    }
+    assert row["step"] == 2
+    assert load_config(str(tmp_path / "run" / "config.yaml")).steps == 3
+
+
+def test_a_run_of_before_a_key_came_to_be_goes_on(settings, tmp_path):
+    """What its config does not name has the default; it was refused, where a codec's run went on."""
+    trainer(settings, tmp_path / "run", steps=2).run()
+    path = tmp_path / "run" / "checkpoints" / "step-00000002" / "state.json"
+    saved = json.loads(path.read_text())
+    del saved["config"]["scratch"]["max_positions"]
+    path.write_text(json.dumps(saved))
+    assert trainer(settings, tmp_path / "run", steps=3).state.step == 2
