@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -97,12 +97,9 @@ def legend(metrics: Sequence[Metric], baseline: str | None) -> str:
         f"- refused: no mean, because more than {MAX_FAILED_SHARE:.0%} of the model's clips have no value of this "
         "metric (or no clip has one from every model)",
     ]
-    by_judge: dict[str, list[str]] = {}
-    for metric in metrics:
-        if metric.judge:
-            by_judge.setdefault(metric.judge, []).append(metric.name)
-    judges = [f"{', '.join(names)} by {judge}" for judge, names in by_judge.items()]
+    judges = [f"{names} by {judge}" for judge, names in _grouped(metrics, lambda metric: metric.judge)]
     lines += [f"- judges: {'; '.join(judges)}"] if judges else []
+    lines += [f"- {names}: {note}" for note, names in _grouped(metrics, lambda metric: metric.note)]
     if any(metric.has_floor for metric in metrics):
         lines.append(
             f"- {ORIGINALS}: what the recogniser hears in the clips themselves against their text, on the same clips; "
@@ -114,6 +111,16 @@ def legend(metrics: Sequence[Metric], baseline: str | None) -> str:
             "models of the column)"
         )
     return "\n".join(lines)
+
+
+def _grouped(metrics: Sequence[Metric], of: Callable[[Metric], str | None]) -> list[tuple[str, str]]:
+    """What is said of metrics, each once, with the names of those that it is said of."""
+    names: dict[str, list[str]] = {}
+    for metric in metrics:
+        said = of(metric)
+        if said:
+            names.setdefault(said, []).append(metric.name)
+    return [(said, ", ".join(those)) for said, those in names.items()]
 
 
 def _as_markdown(frame: pd.DataFrame, n_text: int) -> str:

@@ -67,7 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         "--metrics",
         nargs="+",
         metavar="METRIC",
-        help=f"names, or all (default: {' '.join(metric_registry.DEFAULT)}); wer@whisper-base names the recogniser",
+        help=f"names, or all (default: {' '.join(metric_registry.DEFAULT)}); wer@whisper-base names the recogniser, "
+        "wer_capped counts each clip at most 1",
     )
     how.add_argument(
         "--compat",

@@ -139,7 +139,8 @@ class Metric:
     where `eval` does not (`install` the command, where an extra cannot); one with an extra is computed only when asked
     for by name.
     `judge` names the model whose judgement the value is, where it is one's. With `has_floor`, the originals themselves
-    have a value that is not the best one by definition, and which tables show.
+    have a value that is not the best one by definition, and which tables show. `note` is what a table's legend says of
+    the values beside that.
     """
 
     name: str
@@ -155,6 +156,7 @@ class Metric:
     install: str | None = None
     judge: str | None = None
     has_floor: bool = False
+    note: str | None = None
 
     @property
     def missing(self) -> str | None:

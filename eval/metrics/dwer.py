@@ -6,6 +6,7 @@ import functools
 
 from eval.metrics import words
 from eval.metrics.base import Metric, Score, Signal
+from eval.metrics.capping import capped, uncapped
 from eval.metrics.recogniser import RECOGNISERS, Recogniser, metric_name
 from eval.metrics.wer import unusable_words
 
@@ -40,4 +41,5 @@ def _metric(recogniser: Recogniser) -> Metric:
     )
 
 
-METRICS = tuple(_metric(each) for each in RECOGNISERS)
+_RATES = tuple(_metric(each) for each in RECOGNISERS)
+METRICS = (*map(uncapped, _RATES), *map(capped, _RATES))

@@ -7,6 +7,7 @@ from typing import Any
 
 from eval.metrics import words
 from eval.metrics.base import Metric, Score, Signal
+from eval.metrics.capping import uncapped
 
 RATE = 16_000
 SHORTEST_S = 0.1
@@ -50,7 +51,7 @@ def _compute(reference: Signal, estimate: Signal) -> Score:
     return words.error_rate(said, read)
 
 
-METRIC = Metric(
+_RATE = Metric(
     name="phone_error",
     definition=(
         "substitutions, insertions and deletions over phones read in the reference, between what the phoneme "
@@ -68,3 +69,4 @@ METRIC = Metric(
     needs=("hama",),
     judge="the phoneme recogniser of hama",
 )
+METRIC = uncapped(_RATE)

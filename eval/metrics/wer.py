@@ -8,6 +8,7 @@ from typing import Literal
 
 from eval.metrics import words
 from eval.metrics.base import Metric, Score, Signal
+from eval.metrics.capping import capped, uncapped
 from eval.metrics.recogniser import RECOGNISERS, Recogniser, language_of, metric_name
 
 Unit = Literal["word", "character"]
@@ -56,7 +57,8 @@ def _metric(recogniser: Recogniser, name: str, unit: Unit, source: str) -> Metri
     )
 
 
-METRICS = (
+_RATES = (
     *(_metric(each, "wer", "word", "word error rate; OpenAI Whisper") for each in RECOGNISERS),
     *(_metric(each, "cer", "character", "character error rate; OpenAI Whisper") for each in RECOGNISERS),
 )
+METRICS = (*map(uncapped, _RATES), *map(capped, _RATES))

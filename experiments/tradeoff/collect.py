@@ -42,6 +42,10 @@ class Measured:
     seconds_spent: Mapping[str, float]
     salmon: Mapping[str, Mapping[str, float | None]]
 
+    def has(self, metric: str) -> bool:
+        """Whether any clip has a value of the metric."""
+        return metric in self.scores and not bool(np.isnan(self.scores[metric]).all())
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -139,8 +143,9 @@ def mean(one: Measured, metric: str, times: np.ndarray) -> np.ndarray:
 def under_control(one: Measured, controls: Sequence[Measured], metric: str, times: np.ndarray) -> np.ndarray:
     """By how many percent (R,) the row's bits a second lie under the control curve at the row's own distortion.
 
-    The curve runs straight from control to control, in order of their distortion. NaN where the row lies beyond the
-    curve's worst end: nothing is extrapolated. A row that is better than the best control is compared with that one.
+    The curve runs straight from control to control, in order of their distortion. NaN where the row lies outside it,
+    better than the best control or worse than the last one: nothing is extrapolated, and nothing compared with an end
+    point, which is at another distortion. `outside` says so in words.
     Rate-distortion curves are convex, so that a straight line lies above the curve between two controls: with few
     controls far apart, what is found is an upper bound.
     """
@@ -151,8 +156,17 @@ def under_control(one: Measured, controls: Sequence[Measured], metric: str, time
     found = np.empty(len(times))
     for index, (points, values) in enumerate(zip(sign * distortion, rates, strict=True)):
         order = np.argsort(points)
-        found[index] = np.interp(own[index], points[order], values[order], right=np.nan)
+        found[index] = np.interp(own[index], points[order], values[order], left=np.nan, right=np.nan)
     return 100 * (1 - rate(one, times) / found)
+
+
+def outside(values: np.ndarray) -> str | None:
+    """Why what `under_control` found (R,) has no value with an interval; None where it has one."""
+    if math.isnan(values[0]):
+        return OUTSIDE
+    if math.isnan(interval(values).value):
+        return f"{OUTSIDE} in {np.isnan(values[1:]).mean():.0%} of resamples"
+    return None
 
 
 def paired(one: Measured, base: Measured, name: str, times: np.ndarray) -> np.ndarray:
@@ -160,13 +174,14 @@ def paired(one: Measured, base: Measured, name: str, times: np.ndarray) -> np.nd
     both = ~(np.isnan(one.scores[name]) | np.isnan(base.scores[name]))
     weights = one.weights[name][both]
     differences = (one.scores[name] - base.scores[name])[both]
-    return (times[:, both] @ (weights * differences)) / (times[:, both] @ weights)
+    with np.errstate(invalid="ignore"):  # as in `mean`
+        return (times[:, both] @ (weights * differences)) / (times[:, both] @ weights)
 
 
 def interval(values: np.ndarray) -> Interval:
     """The first value, with the 2.5th and 97.5th percentile of the others; NaN where more than 2.5% of these are.
 
-    An interval reaches as far as its value: where a curve ends, resamples lie on one side of it.
+    An interval reaches as far as its value: where a curve bends, resamples may lie on one side of it.
     """
     rest = values[1:][~np.isnan(values[1:])]
     if np.isnan(values[0]) or len(rest) < 0.975 * len(values[1:]):
@@ -176,6 +191,7 @@ def interval(values: np.ndarray) -> Interval:
     return Interval(value, min(float(low), value), max(float(high), value))
 
 
+OUTSIDE = "outside the curve"
 CAPPED = "wer, each clip at most 1"
 HIGHER_IS_BETTER = frozenset({"pesq", "stoi", "f0corr", "speaker_sim"})
 

@@ -29,7 +29,7 @@ class Group:
     def controls(self, metric: str, base: Measured | None = None) -> list[Measured]:
         """The rows of the control curve that were measured by a metric; `base` takes the baseline's place on it."""
         curve = [one for one in self.rows if one.row.family == self.control and one is not self.base]
-        return [one for one in (base or self.base, *curve) if metric in one.scores]
+        return [one for one in (base or self.base, *curve) if one.has(metric)]
 
     def seeds(self) -> list[Measured]:
         """The baseline trained anew with other seeds."""
@@ -37,7 +37,7 @@ class Group:
 
     def is_comparable(self, one: Measured, metric: str) -> bool:
         """Whether a row is to be held against the control curve: no control itself, measured, and there is a curve."""
-        return one.row.family != self.control and metric in one.scores and len(self.controls(metric)) > 1
+        return one.row.family != self.control and one.has(metric) and len(self.controls(metric)) > 1
 
     def under_control(self, one: Measured, metric: str, times: np.ndarray, base: Measured | None = None) -> np.ndarray:
         """`collect.under_control` of a row and its curve, on which `base` or its own baseline is the first point."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.tradeoff.collect import CAPPED, Measured
+from experiments.tradeoff.collect import CAPPED, OUTSIDE, Measured
 from experiments.tradeoff.groups import Group
 from experiments.tradeoff.summary import CURVES, under
 
@@ -25,7 +25,8 @@ def held_tables(groups: Sequence[Group], times: np.ndarray) -> list[str]:
         if seeds:
             lines += ["", "At equal mel, with the baseline of another seed as the control curve's first point:", ""]
             lines += _by_seed(group, rows, seeds, times)
-    return lines
+    told = f"{OUTSIDE}: better than the best control, or worse than the last one, which are at other distortions."
+    return [*lines, "", told] if any(OUTSIDE in line for line in lines) else lines
 
 
 def _at_equal(compared: Sequence[tuple[Group, list[Measured]]], times: np.ndarray) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from eval.aggregate import holm, sign_flip_p
+from eval.metrics.capping import UNCAPPED_NOTE
 from experiments.tradeoff.collect import (
     CAPPED,
     HIGHER_IS_BETTER,
@@ -17,6 +18,7 @@ from experiments.tradeoff.collect import (
     draws,
     interval,
     mean,
+    outside,
     paired,
     rate,
 )
@@ -101,6 +103,8 @@ def _distortion(groups: Sequence[Group], times: np.ndarray) -> list[str]:
         for one in group.rows:
             cells = [one.row.shown, *(_score(one, group.base_of(one), name, times) for name in metrics)]
             lines.append("| " + " | ".join(cells) + " |")
+    if CAPPED in metrics:
+        lines += ["", f"wer: {UNCAPPED_NOTE}; {CAPPED}: the same clips and weights, as `wer_capped`."]
     return lines
 
 
@@ -164,9 +168,7 @@ def _numbers(one: Measured, group: Group, times: np.ndarray) -> dict[str, object
         "bigram_bits_per_s": vars(interval(rate(one, times, one.bigram_bits))),
         "against_base_percent": vars(against),
         "under_control_percent": {
-            name: vars(interval(group.under_control(one, name, times)))
-            for name in HELD
-            if group.is_comparable(one, name)
+            name: _held(group.under_control(one, name, times)) for name in HELD if group.is_comparable(one, name)
         },
         "scores": {name: vars(interval(mean(one, name, times))) for name in one.scores},
         "differences_from_base": {
@@ -177,6 +179,12 @@ def _numbers(one: Measured, group: Group, times: np.ndarray) -> dict[str, object
         "salmon": {part: dict(values) for part, values in one.salmon.items()},
         "seconds": dict(one.seconds_spent),
     }
+
+
+def _held(found: np.ndarray) -> dict[str, object]:
+    """A value with its interval, and the reason where there is none."""
+    reason = outside(found)
+    return vars(interval(found)) | ({} if reason is None else {"reason": reason})
 
 
 def _p_values(group: Group) -> dict[str, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.tradeoff.collect import HIGHER_IS_BETTER, Measured, draws, interval, mean, rate
+from experiments.tradeoff.collect import HIGHER_IS_BETTER, Measured, draws, interval, mean, outside, rate
 from experiments.tradeoff.groups import Group
 from experiments.tradeoff.rows import ExperimentError
 from experiments.tradeoff.telling import plain, signed
@@ -55,8 +55,9 @@ def _cells(one: Measured, group: Group, shown: Sequence[str], times: np.ndarray)
 
 
 def under(one: Measured, group: Group, metric: str, times: np.ndarray, base: Measured | None = None) -> str:
-    """How far a row lies under its control curve at equal distortion; "" where it is not to be held against one. `base`
-    is the curve's first point in place of the row's own baseline."""
+    """How far a row lies under its control curve at equal distortion, or why that is not known; "" where it is not
+    to be held against one. `base` is the curve's first point in place of the row's own baseline."""
     if not group.is_comparable(one, metric):
         return ""
-    return plain(interval(group.under_control(one, metric, times, base)), "%")
+    found = group.under_control(one, metric, times, base)
+    return outside(found) or plain(interval(found), "%")

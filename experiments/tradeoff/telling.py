@@ -15,7 +15,5 @@ def signed(found: Interval, unit: str = "", digits: int = 1) -> str:
 
 
 def plain(found: Interval, unit: str = "") -> str:
-    """How far a row lies under the curve; "beyond its end" where the curve does not reach."""
-    if math.isnan(found.value):
-        return "beyond its end"
+    """A value with its interval."""
     return f"{found.value:.1f}{unit} [{found.low:.1f}, {found.high:.1f}]"

@@ -15,7 +15,7 @@ from soundcodec_llmcodec.train.card import push
 from soundcodec_llmcodec.train.config import TrainConfigError, load_config, parse_override
 from soundcodec_llmcodec.train.outputs import KINDS, export_run, export_trained_codec
 from soundcodec_llmcodec.train.parsing import merged
-from soundcodec_llmcodec.train.state import checkpoints_in
+from soundcodec_llmcodec.train.step_folders import checkpoints_in
 from soundcodec_llmcodec.train.trainer import Trainer
 
 

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any, Literal
@@ -94,6 +94,16 @@ def check_sources(groups: Sequence[Sequence[str]], sample_rate: int, cache: Path
         if not _cache_files(sources, sample_rate, cache)[1].is_file():
             for text in sources:
                 open_dataset(text)
+
+
+def may_have_texts(sources: Sequence[str], sample_rate: int, cache: Path) -> bool:
+    """Whether any row of the sources has a text, as far as that is known without decoding; True for sources in `cache`,
+    whose texts `open_corpus` gives at once. Raises DataError."""
+    if _cache_files(sources, sample_rate, cache)[1].is_file():
+        return True
+    # In turns, a row of each: mostly all rows of a source have texts or none has, so that the first round tells.
+    in_turns = zip_longest(*(open_dataset(text).rows() for text in sources))
+    return any(row is not None and row.text is not None for rows in in_turns for row in rows)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from soundcodec_llmcodec.train.export import export_bundle, export_codec, export
 from soundcodec_llmcodec.train.loss_names import LANGUAGE
 from soundcodec_llmcodec.train.objectives import Start
 from soundcodec_llmcodec.train.schedules import LossSchedule
-from soundcodec_llmcodec.train.state import FACTS, TrainState, checkpoints_in
+from soundcodec_llmcodec.train.state import TrainState
+from soundcodec_llmcodec.train.step_folders import FACTS, checkpoints_in
 
 KINDS = ("codec", "published", "lm", "bundle")
 PUBLISHED_FILE = "llm-codec.pt"

@@ -6,7 +6,6 @@ Batches and augmentation follow from (seed, step), so no sampler or random state
 from __future__ import annotations
 
 import copy
-import dataclasses
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -18,9 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from soundcodec_llmcodec import checkpoints
-from soundcodec_llmcodec.config import PRESETS, CodecConfig
-from soundcodec_llmcodec.files import put_folder, remove_own
+from soundcodec_llmcodec.files import put_folder
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.teachers import PREFIX as TEACHER
 from soundcodec_llmcodec.teachers import load_teacher
@@ -41,9 +38,10 @@ from soundcodec_llmcodec.train.prior import CausalPrior
 from soundcodec_llmcodec.train.resuming import check_same
 from soundcodec_llmcodec.train.revival import CodeUsage
 from soundcodec_llmcodec.train.schedules import in_steps
+from soundcodec_llmcodec.train.starting import bundled_parts, model_of, take_over
+from soundcodec_llmcodec.train.step_folders import FACTS, TENSORS
 
 STATE_VERSION = 2
-TENSORS, FACTS = "state.safetensors", "state.json"
 # What decides the batches and the networks: a resumed run must have the same.
 FIXED: tuple[str, ...] = (
     "codec",
@@ -93,7 +91,7 @@ class TrainState:
             if model.tokenizer.semantic is not None:
                 load_teacher(model.tokenizer.semantic.encoder)
         else:
-            model = _model_of(config.init, codec, f"the config's {config.codec!r}").requires_grad_(True)
+            model = model_of(config.init, codec, f"the config's {config.codec!r}").requires_grad_(True)
         model = model.to(device)
         if model.tokenizer.semantic is not None:
             model.tokenizer.semantic.encoder.requires_grad_(False)
@@ -112,7 +110,7 @@ class TrainState:
             modules["prior"] = (CausalPrior(config.prior, codec), config.prior_optimizer)
         for name, (module, _) in modules.items():
             if bundle is not None and name in bundle:
-                _take_over(module, bundle[name], f"{name} of {config.init}")
+                take_over(module, bundle[name], f"{name} of {config.init}")
         bridge = bridge_of_codec(config, modules["language"][0] if "language" in modules else None)
         others = {
             name: Part(module.to(device), optimizer_of(module, rates, device, without=bridge), rates)
@@ -260,52 +258,6 @@ class TrainState:
             yield f"{name}_optimizer", part.optimizer
 
 
-def _model_of(init: str, codec: CodecConfig, wanted: str) -> CodecModel:
-    """The codec that a checkpoint holds; a harmonic source that it does not have begins silent."""
-    loaded = checkpoints.load(init)
-    if loaded.config == codec:
-        return loaded.model
-    if loaded.config == dataclasses.replace(codec, harmonics=None):
-        model = CodecModel(codec)
-        model.load_state_dict(model.state_dict() | loaded.model.state_dict())
-        return model
-    same = [name for name in PRESETS if CodecConfig.preset(name) == loaded.config]
-    hint = f": it is {same[0]!r}, so set codec={same[0]}" if same else ""
-    raise TrainConfigError(f"{init} is another codec than {wanted}{hint}")
-
-
-def bundled_parts(init: str | None) -> Mapping[str, Any] | None:
-    """The parts' state dicts of a fine-tuning bundle; None where `init` is no bundle."""
-    if init is None or not (Path(init) / "bundle.json").is_file():
-        return None
-    from soundcodec_llmcodec.train.export import load_bundle
-
-    return load_bundle(Path(init)).parts
-
-
-def _take_over(module: nn.Module, saved: Mapping[str, Tensor], what: str) -> None:
-    """Load a bundle's part. Raises TrainConfigError where the config describes another."""
-    try:
-        module.load_state_dict(dict(saved))
-    except RuntimeError as error:
-        why = " ".join(str(error).split())[:300]
-        raise TrainConfigError(
-            f"the {what} is built otherwise than this config says (rows, sizes, heads): {why}. Set the same keys, or "
-            "take the bundle's codec alone as init"
-        ) from error
-
-
 def saved_config(folder: Path) -> TrainConfig:
     """The config that a checkpoint was saved under; keys that came to be since then have their defaults."""
     return make_config(json.loads((folder / FACTS).read_text(encoding="utf-8"))["config"])
-
-
-def checkpoints_in(folder: Path) -> list[Path]:
-    """The whole checkpoints of a run, oldest first."""
-    return sorted(path for path in folder.glob("step-*") if (path / FACTS).is_file())
-
-
-def prune(folder: Path, keep: int) -> None:
-    """Remove all but the newest `keep` checkpoints, and what an interrupted save left; only files that a save wrote."""
-    for path in (*checkpoints_in(folder)[:-keep], *folder.glob(".saving-*")):
-        remove_own(path, (FACTS, TENSORS))

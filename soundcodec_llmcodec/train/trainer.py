@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.teachers import teacher_hash, teacher_of
+from soundcodec_llmcodec.teachers import teacher_hash
+from soundcodec_llmcodec.train.checks import check_before_decoding, check_texts
 from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfig, TrainConfigError
-from soundcodec_llmcodec.train.data import Corpus, Cropping, change_speed, check_sources, crops, open_corpus, speed_of
+from soundcodec_llmcodec.train.data import Corpus, Cropping, change_speed, crops, open_corpus, speed_of
 from soundcodec_llmcodec.train.distributed import World
 from soundcodec_llmcodec.train.errors import TrainingError
 from soundcodec_llmcodec.train.frozen_lm import loaded_lm
-from soundcodec_llmcodec.train.monitor import Monitor, summary_writer
+from soundcodec_llmcodec.train.monitor import Monitor
+from soundcodec_llmcodec.train.nonfinite import keep_batch, nonfinite
 from soundcodec_llmcodec.train.objectives import FrozenLM, Start
 from soundcodec_llmcodec.train.pitch_loss import PitchLoss
 from soundcodec_llmcodec.train.reconstruction import ReconstructionLosses
-from soundcodec_llmcodec.train.resuming import changes, check_same, write_config
-from soundcodec_llmcodec.train.state import FIXED, TrainState, checkpoints_in, prune, saved_config
+from soundcodec_llmcodec.train.resuming import write_config
+from soundcodec_llmcodec.train.state import TrainState
+from soundcodec_llmcodec.train.step_folders import checkpoints_in, prune
 from soundcodec_llmcodec.train.steps import Batch, StepResult, Tools, train_step
 from soundcodec_llmcodec.train.stopping import Stopping
 from soundcodec_llmcodec.train.teacher_loss import TeacherLoss
@@ -68,12 +68,12 @@ class Trainer:
         frames = max(1, round(config.segment_s * self.codec.frame_rate))
         self.segment = frames * self.codec.hop_length
         cache = cache or folder / "cache"
-        self._changes = self._check_before_decoding(cache)
+        self._changes = check_before_decoding(config, self.checkpoints, cache)
         if config.uses(*LANGUAGE) and lm is None:
             lm = loaded_lm(config, str(self.device))
         self.state = TrainState.create(config, self.device, None if lm is None else lm[1])
         self.corpus, self.held_out = self._corpora(cache)
-        self._check_texts()
+        check_texts(config, self.corpus, self.segment)
         self.facts: dict[str, Any] = {"data": self.corpus.fingerprint, "language_model": None if lm is None else lm[2]}
         branch = self.state.model.tokenizer.semantic
         if branch is not None:
@@ -229,34 +229,6 @@ class Trainer:
             self.world.wait()
         return corpus, held_out
 
-    def _check_before_decoding(self, cache: Path) -> dict[str, str]:
-        """What a resume changes; raises before hours of audio are decoded: TeacherError, ImportError for packages,
-        TrainConfigError for another run's folder, and DataError for places, the held-out ones too."""
-        if self.config.tensorboard:
-            summary_writer()
-        if self.codec.semantic is not None and self.config.init is None:
-            teacher_of(self.codec.semantic)
-        if self.config.uses("teacher"):
-            teacher_of(self.config.teacher)
-        check_sources((self.config.data, self.config.validation), self.codec.sample_rate, cache)
-        saved = checkpoints_in(self.checkpoints)
-        if not saved:
-            return {}
-        before = saved_config(saved[-1])
-        check_same(saved[-1], before.to_dict(), self.config.to_dict(), FIXED)
-        return changes(before, self.config)
-
-    def _check_texts(self) -> None:
-        """Raise TrainConfigError where alignment is asked for and no crop could ever hold the words of a clip."""
-        if not self.config.uses("alignment", "contrast"):
-            return
-        if not len(self.corpus.short_texts(self.segment, self.config.language.text_coverage)):
-            raise TrainConfigError(
-                f"alignment needs texts: of {len(self.corpus.ids)} clips none has one and is short enough for a crop "
-                f"of {self.config.segment_s:g} s to hold {self.config.language.text_coverage:.0%} of it. Use longer "
-                "segments, a lower language.text_coverage, or data with a column 'text'"
-            )
-
     def _watched(self, means: Mapping[str, float]) -> dict[str, float]:
         """A logged row: losses, norms, the learning rate, and how the codebook is used."""
         usage = self.state.usage
@@ -289,19 +261,12 @@ class Trainer:
 
     def _passed_over(self, batch: Batch, result: StepResult) -> None:
         """Keep what a step that was not finite saw, count it, and stop the run where too many were."""
-        broken = [name for name, value in result.values.items() if not math.isfinite(float(value))]
+        broken = nonfinite(result.values)
         step = self.state.step - 1
         self.state.skipped += 1
         where = self.folder / "nonfinite"
         if self.world.is_main:
-            where.mkdir(parents=True, exist_ok=True)
-            tensors = {"padded": batch.padded.cpu().contiguous(), "target": batch.target.cpu().contiguous()}
-            partial = where / f".step-{step:08d}.{os.getpid()}.safetensors"
-            save_file(tensors, partial)
-            os.replace(partial, where / f"step-{step:08d}.safetensors")
-            values = {name: str(float(value)) for name, value in result.values.items()}
-            facts = {"step": step, "broken": broken, "clips": list(batch.ids), "values": values}
-            (where / f"step-{step:08d}.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+            keep_batch(where, step, batch, result.values)
         if self.state.skipped <= self.skip_nonfinite:
             self.monitor.event("skipped", self.state.step, broken=broken, clips=list(batch.ids))
             return

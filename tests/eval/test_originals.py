@@ -182,3 +182,34 @@ def test_they_are_in_all_that_a_run_leaves(tmp_path, with_codecs, fake_codec, he
     assert "what the recogniser hears in them" in page
     assert page.count('<span class="name">originals</span>') == 1
     assert "Judge: whisper-base" in page.replace("</dd>", "")
+
+
+def test_capped_word_errors_stand_beside_the_others_in_tables_and_pages(
+    tmp_path, with_codecs, fake_codec, monkeypatch, capsys
+):
+    """The recogniser hears one word in the clips, and repeats itself in what is quiet."""
+    monkeypatch.setattr(Recogniser, "unusable", lambda self, reference: None)
+    monkeypatch.setattr(
+        Recogniser, "_transcribe", lambda self, signal, language: "x " * (1 if abs(signal.samples).max() > 0.1 else 99)
+    )
+    with_codecs(one=lambda: fake_codec("one", lambda x: 0.001 * x))
+    arguments = ["--models", "one", "--splits", "Speech", "--limit", "3", "--workers", "0", "--quiet"]
+    arguments += ["--metrics", "wer@whisper-base", "wer_capped@whisper-base", "--output", str(tmp_path)]
+    assert superb_tiny.main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "- wer@whisper-base: not capped: a clip is above 1" in printed
+    assert "- wer_capped@whisper-base: each clip at most 1" in printed
+    contents = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    (model,) = contents["models"]
+    found = model["splits"]["Speech"]["metrics"]
+    assert found["wer@whisper-base"]["mean"] > 5
+    assert found["wer_capped@whisper-base"]["mean"] == 1.0
+    # No clip of the originals is above 1, so that both are the same.
+    floor = contents["originals"]["splits"]["Speech"]["metrics"]
+    assert list(floor) == ["wer@whisper-base", "wer_capped@whisper-base"]
+    assert floor["wer@whisper-base"] == floor["wer_capped@whisper-base"]
+    page = reporting.build(tmp_path)
+    for name in floor:
+        assert f"<dt>{name}</dt>" in page
+    assert "said; each clip at most 1" in page
+    assert "not capped: a clip is above 1 where more was heard than said" in page

@@ -8,7 +8,18 @@ import math
 import numpy as np
 import pytest
 
-from experiments.tradeoff.collect import Measured, collected, draws, interval, mean, rate, read_row, under_control
+from experiments.tradeoff.collect import (
+    CAPPED,
+    Measured,
+    collected,
+    draws,
+    interval,
+    mean,
+    outside,
+    rate,
+    read_row,
+    under_control,
+)
 from experiments.tradeoff.report import write_report
 from experiments.tradeoff.rows import Experiment, ExperimentError, RowSpec
 
@@ -50,13 +61,23 @@ CONTROLS = [
         (350, 0.9, 0.0),
         (225, 1.15, 0.0),
         (420, 0.9, -20.0),
-        (200, 0.7, 50.0),  # better than the best control: compared with that one
-        (100, 1.3, math.nan),  # worse than the worst: nothing to compare with
+        (200, 0.8, 50.0),  # the best control itself
+        (100, 1.2, 50.0),  # the last one
+        (200, 0.79, math.nan),  # better than the best: that one is at another distortion
+        (100, 1.21, math.nan),  # worse than the last
     ],
 )
 def test_bits_under_the_control_curve_at_equal_distortion(bits, mel, expected):
     found = under_control(row("one", "prior", bits, mel), CONTROLS, "mel", draws(4, 20))
     np.testing.assert_allclose(found, expected, atol=1e-9)
+    assert outside(found) == ("outside the curve" if math.isnan(expected) else None)
+
+
+def test_a_row_at_the_curves_end_says_in_how_many_resamples_it_is_outside():
+    """On the curve with all clips, beyond its end with some of them: no interval, and the value is not shown alone."""
+    found = np.array([5.0, *[4.0] * 900, *[math.nan] * 100])
+    assert outside(found) == "outside the curve in 10% of resamples"
+    assert outside(np.array([5.0, *[4.0] * 990, *[math.nan] * 10])) is None
 
 
 def test_where_higher_is_better_the_curve_is_read_the_other_way_round():
@@ -174,6 +195,52 @@ def test_the_short_table_stands_between_its_marks_and_the_rest_stays(tmp_path):
     with pytest.raises(ExperimentError, match="should hold one <!-- rows -->"):
         write_report(plan, tmp_path, tmp_path / "report", text=text)
     assert text.read_text() == "nothing here"
+
+
+def test_rows_outside_the_curve_say_so_in_tables_and_numbers(tmp_path):
+    """Better than the best control, which has 20 bits at 0.5: not 40% under those."""
+    for name, bits, mel in (("base", 20.0, 0.5), ("base-2", 10.0, 0.7), ("prior", 12.0, 0.4), ("prior-2", 9.0, 0.8)):
+        write(tmp_path, name, bits, mel)
+    text = tmp_path / "text.md"
+    text.write_text("<!-- rows -->\n<!-- /rows -->\n")
+    plan = experiment("base", "base-2", "prior", "prior-2")
+    markdown, numbers, _ = write_report(plan, tmp_path, tmp_path / "report", text=text)
+    for name in ("prior", "prior-2"):
+        assert f"| {name} | outside the curve |" in markdown.read_text()
+        assert "| outside the curve |" in next(line for line in text.read_text().splitlines() if f"| {name} |" in line)
+    assert "outside the curve: better than the best control, or worse than the last one" in markdown.read_text()
+    rows = {row["row"]: row["under_control_percent"] for row in json.loads(numbers.read_text())["rows"]}
+    said = {"value": None, "low": None, "high": None, "reason": "outside the curve"}
+    assert (rows["prior"]["mel"], rows["prior-2"]["mel"]) == (said, said)
+
+
+def test_capped_word_errors_are_told_apart_from_the_others(tmp_path):
+    """Ten errors a word in one clip of four, and none in the others."""
+    write(tmp_path, "base", 20.0, 0.5)
+    path = tmp_path / "base" / "reconstruct" / "clips.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for index, line in enumerate(lines[:4]):
+        line["scores"]["wer"] = 10.0 if index == 0 else 0.0
+    path.write_text("\n".join(map(json.dumps, lines)))
+    markdown, numbers, _ = write_report(experiment("base"), tmp_path, tmp_path / "report")
+    (found,) = json.loads(numbers.read_text())["rows"]
+    assert found["scores"]["wer"]["value"] == 2.5
+    assert found["scores"][CAPPED]["value"] == 0.25
+    assert f"| wer ↓ | {CAPPED} ↓ |" in markdown.read_text()
+    assert f"wer: not capped: a clip is above 1 where more was heard than said; {CAPPED}" in markdown.read_text()
+
+
+def test_a_metric_of_no_clip_is_no_place_on_the_curve(tmp_path):
+    """PESQ failed on all clips of a control: that one is left out of the curve; a row without any is not compared."""
+    for name, bits, mel in (("base", 20.0, 0.5), ("base-2", 10.0, 0.7), ("few", 5.0, None), ("prior", 12.0, 0.6)):
+        write(tmp_path, name, bits, mel)
+    write(tmp_path, "silent", 12.0, None)
+    rows = [RowSpec(name, "control") for name in ("base", "base-2", "few")]
+    rows += [RowSpec(name, "prior") for name in ("prior", "silent")]
+    _, numbers, _ = write_report(Experiment(tuple(rows), {}, {"steps": 1}), tmp_path, tmp_path / "report")
+    found = {row["row"]: row["under_control_percent"] for row in json.loads(numbers.read_text())["rows"]}
+    assert found["prior"]["mel"]["value"] == pytest.approx(20)
+    assert found["silent"] == {}
 
 
 def test_a_baseline_alone_is_no_control_curve(tmp_path):

@@ -13,7 +13,7 @@ import soundfile
 import torch
 
 from soundcodec_llmcodec.data import DataError, open_dataset
-from soundcodec_llmcodec.train.data import Corpus, Cropping, change_speed, crops, open_corpus, speed_of
+from soundcodec_llmcodec.train.data import Corpus, Cropping, change_speed, crops, may_have_texts, open_corpus, speed_of
 
 
 @pytest.fixture
@@ -227,3 +227,23 @@ def test_sources_that_hold_nothing_say_so(tmp_path):
         open_corpus([str(bad)], 16_000, tmp_path / "cache")
     with pytest.raises(DataError, match="name the split"):
         open_dataset("owner/name")
+
+
+def test_a_source_with_texts_is_known_by_its_first_row(audio_folder, text_folder, tmp_path, monkeypatch):
+    """Whatever stands before it: of a large source without texts, no more than a row is read."""
+    read = []
+
+    class Spied:
+        def __init__(self, text):
+            self.text = text
+
+        def rows(self):
+            for row in open_dataset(self.text).rows():
+                read.append(self.text)
+                yield row
+
+    monkeypatch.setattr("soundcodec_llmcodec.train.data.open_dataset", Spied)
+    without, with_texts = str(audio_folder), str(text_folder)
+    assert may_have_texts([without, with_texts], 16_000, tmp_path)
+    assert read == [without, with_texts]
+    assert not may_have_texts([without], 16_000, tmp_path)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from soundcodec_llmcodec.train.distributed import World
 from soundcodec_llmcodec.train.errors import TrainConfigError
-from soundcodec_llmcodec.train.state import checkpoints_in
+from soundcodec_llmcodec.train.step_folders import checkpoints_in
 
 pytest.importorskip("accelerate")
 HERE = Path(__file__).parent

@@ -11,7 +11,7 @@ import torch
 from runs import tensors_of, trainer
 
 from soundcodec_llmcodec.train.config import OptimizerConfig, TrainConfigError, make_config, parse_override
-from soundcodec_llmcodec.train.state import FACTS
+from soundcodec_llmcodec.train.step_folders import FACTS
 
 # Keys that checkpoints had not before there was a published recipe: (section, key).
 NEW_KEYS = [((), name) for name in ("draw", "padding", "random_polarity", "codec_start", "clip_apart")]

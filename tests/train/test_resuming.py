@@ -66,6 +66,27 @@ def test_what_is_wrong_is_found_before_data_are_decoded(tiny_config, tmp_path, u
         Trainer(config_with_model(config, "smollm2"), tmp_path / "a", progress=False)
 
 
+@pytest.mark.parametrize("loss", ["alignment", "contrast"])
+def test_alignment_without_texts_is_found_before_data_are_decoded(everything, audio_folder, tmp_path, undecoded, loss):
+    aligned = {"data": (str(audio_folder), str(audio_folder)), "losses": {"mel": LossSchedule(1.0)}}
+    expected = r"alignment needs texts: no row of \S+, \S+ has one\. Use data with a column 'text', .* or 'sentence'"
+    with pytest.raises(TrainConfigError, match=expected):
+        trainer(everything, tmp_path, **{**aligned, "losses": {loss: LossSchedule(0.1)}})
+    # Without a loss that needs texts, and with one source that has some, decoding begins.
+    with pytest.raises(pytest.fail.Exception, match="data were decoded"):
+        trainer(everything, tmp_path, **aligned)
+    with pytest.raises(pytest.fail.Exception, match="data were decoded"):
+        trainer(everything, tmp_path, data=(str(audio_folder), *everything.data), losses={loss: LossSchedule(0.1)})
+
+
+def test_texts_of_decoded_data_are_those_of_the_cache(everything, audio_folder, tmp_path, monkeypatch):
+    plain = {"data": (str(audio_folder),), "losses": {"mel": LossSchedule(1.0)}}
+    trainer(everything, tmp_path, **plain)
+    monkeypatch.setattr("soundcodec_llmcodec.train.data.open_dataset", never)
+    with pytest.raises(TrainConfigError, match="alignment needs texts: of 4 clips none has one"):
+        trainer(everything, tmp_path, **{**plain, "losses": {"alignment": LossSchedule(0.1)}})
+
+
 def test_another_runs_folder_is_found_before_data_are_decoded(tiny_config, tmp_path, monkeypatch):
     trainer(dataclasses.replace(tiny_config, steps=1), tmp_path / "run").run()
     monkeypatch.setattr("soundcodec_llmcodec.train.data._decode", never)

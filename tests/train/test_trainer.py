@@ -17,7 +17,7 @@ from soundcodec_llmcodec.train.config import OptimizerConfig, TrainConfigError
 from soundcodec_llmcodec.train.distributed import World
 from soundcodec_llmcodec.train.errors import TrainingError
 from soundcodec_llmcodec.train.schedules import LossSchedule, learning_rate_at
-from soundcodec_llmcodec.train.state import checkpoints_in
+from soundcodec_llmcodec.train.step_folders import checkpoints_in
 from soundcodec_llmcodec.train.trainer import Trainer
 
 

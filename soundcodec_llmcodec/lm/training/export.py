@@ -16,10 +16,10 @@ from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
 from soundcodec_llmcodec.lm.training.config import LMTrainConfig, make_config
 from soundcodec_llmcodec.lm.training.models import Finished, build, finished
-from soundcodec_llmcodec.lm.training.state import BEST, BEST_FACTS, BEST_TENSORS, FACTS, TENSORS, load_trained
+from soundcodec_llmcodec.lm.training.state import BEST, BEST_FACTS, BEST_TENSORS, load_trained
 from soundcodec_llmcodec.token_corpus import TokenSource
 from soundcodec_llmcodec.train.errors import TrainConfigError
-from soundcodec_llmcodec.train.state import checkpoints_in
+from soundcodec_llmcodec.train.step_folders import FACTS, TENSORS, checkpoints_in
 
 CHECKPOINTS = "checkpoints"
 TRAINING_FILE = "training.json"

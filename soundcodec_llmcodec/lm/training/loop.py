@@ -24,7 +24,7 @@ from soundcodec_llmcodec.train.distributed import World
 from soundcodec_llmcodec.train.errors import TrainConfigError, TrainingError
 from soundcodec_llmcodec.train.monitor import Monitor
 from soundcodec_llmcodec.train.resuming import changes, write_config
-from soundcodec_llmcodec.train.state import checkpoints_in, prune
+from soundcodec_llmcodec.train.step_folders import checkpoints_in, prune
 from soundcodec_llmcodec.train.stopping import Stopping
 
 CHECKPOINTS = "checkpoints"

@@ -22,9 +22,9 @@ from soundcodec_llmcodec.lm.training.network import Network
 from soundcodec_llmcodec.lm.training.rows import CodebookRows
 from soundcodec_llmcodec.train.errors import TrainConfigError
 from soundcodec_llmcodec.train.resuming import check_same
+from soundcodec_llmcodec.train.step_folders import FACTS, TENSORS
 
 STATE_VERSION = 1
-TENSORS, FACTS = "state.safetensors", "state.json"
 BEST, BEST_TENSORS, BEST_FACTS = "best", "trained.safetensors", "best.json"
 # What decides the batches and the weights: a resumed run must have the same.
 FIXED = ("start", "scratch", "finetune", "seed", "row_tokens", "batch_rows", "optimizer.kind")

@@ -178,7 +178,8 @@ def test_default_and_all():
     assert DEFAULT == ("mel", "stft", "pesq", "stoi", "f0corr")
     assert [metric.name for metric in named(["all"])] == list(ALL)
     assert set(ALL) == {name for name in METRICS if not name.startswith("superb:")} - {
-        *(f"{name}{by}" for name in ("wer", "cer", "dwer") for by in ("", "@whisper-base")),
+        *(f"{name}{by}" for name in ("wer", "cer", "dwer") for by in ("", "@whisper-base", "_capped")),
+        *(f"{name}_capped@whisper-base" for name in ("wer", "cer", "dwer")),
         "speaker_sim",
         "phone_error",
         *("dnsmos", "dnsmos_sig", "dnsmos_bak", "dnsmos_ovrl", "dnsmos_p808", "distillmos", "plcmos"),

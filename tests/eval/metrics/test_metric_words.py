@@ -99,6 +99,31 @@ def test_cer_counts_the_characters_of_words(hears):
     assert score == Score(1 / 9, weight=9.0)
 
 
+def test_a_capped_rate_is_another_name_and_at_most_one(hears):
+    """A recogniser that repeats itself: ten words for two that were said."""
+    calls = hears({0.0: "a b", 0.25: "x " * 10, 0.5: "a"})
+    for by in ("", "@whisper-base"):
+        for name, weight in (("wer", 2.0), ("cer", 2.0), ("dwer", 2.0)):
+            plain, capped = METRICS[f"{name}{by}"], METRICS[f"{name}_capped{by}"]
+            runaway, usual = signal(0.25), signal(0.5)
+            assert plain.score(signal(0.0, "a b"), runaway) == Score(5.0, weight=weight)
+            assert capped.score(signal(0.0, "a b"), runaway) == Score(1.0, weight=weight)
+            assert capped.score(signal(0.0, "a b"), usual) == Score(0.5, weight=weight)
+            assert (capped.has_floor, capped.judge, capped.extra) == (plain.has_floor, plain.judge, plain.extra)
+            assert (plain.value_range, capped.value_range) == ((0.0, None), (0.0, 1.0))
+            assert "not capped" in plain.definition
+            assert "not capped" not in capped.definition
+            assert capped.definition.endswith("each clip at most 1")
+    assert METRICS["wer_capped"].score(signal(0.0), signal(0.25)).reason == "the data set has no text of the clip"
+    assert named(["wer_capped@whisper-tiny"]) == named(["wer_capped"])
+    # Asked for together, a signal is heard once.
+    calls.clear()
+    reference, estimate = signal(0.0, "a b"), signal(0.5)
+    for name in ("wer", "wer_capped"):
+        METRICS[name].score(reference, estimate)
+    assert calls == [("whisper-tiny", 0.5)]
+
+
 def test_each_recogniser_listens_for_itself(hears):
     calls = hears({0.0: "a b", 0.25: "a"})
     reference, estimate = signal(0.0, "a b"), signal(0.25)
