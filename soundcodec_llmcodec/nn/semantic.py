@@ -26,6 +26,7 @@ _POWER_FLOOR, _LOG_FLOOR = 1e-10, -6.5
 # Two steps of three, one after the other and the second at every other step, reach so many mel frames.
 MELS_A_FRAME = 5
 _POSITION_BASE = 10_000.0
+EVERY = slice(None)
 
 
 def log_mels(bands: Tensor) -> Tensor:
@@ -51,13 +52,14 @@ class SemanticAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
-        """(B, F, W) to (B, F, W); `keys` (B, F) bool marks the frames that are looked at, None means all."""
+    def forward(self, x: Tensor, keys: Tensor | None, wanted: slice = EVERY) -> Tensor:
+        """(B, F, W) to the wanted frames of (B, F, W); `keys` (B, F) bool marks the frames that are looked at, None
+        means all."""
         batch, frames, width = x.shape
         qkv = linear(x, self.qkv.weight, self.qkv.bias).view(batch, frames, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         mask = None if keys is None else keys[:, None, None, :]
-        mixed = attend(q, k, v, mask)
+        mixed = attend(q[:, :, wanted], k, v, mask)
         return linear(mixed.transpose(1, 2).flatten(2), self.out.weight, self.out.bias)
 
 
@@ -72,9 +74,9 @@ class SemanticLayer(nn.Module):
         self.up = nn.Linear(config.width, config.ffn_width)
         self.down = nn.Linear(config.ffn_width, config.width)
 
-    def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
-        """(B, F, W) to (B, F, W)."""
-        x = x + self.attention(self.attention_norm(x), keys)
+    def forward(self, x: Tensor, keys: Tensor | None, wanted: slice = EVERY) -> Tensor:
+        """(B, F, W) to the wanted frames of (B, F, W)."""
+        x = x[:, wanted] + self.attention(self.attention_norm(x), keys, wanted)
         raised = linear(self.ffn_norm(x), self.up.weight, self.up.bias, gelu="none")
         return x + linear(raised, self.down.weight, self.down.bias)
 
@@ -114,8 +116,7 @@ class SemanticEncoder(nn.Module):
         for item, count in enumerate(frames):
             for start in range(0, count, self.config.block_frames):
                 low, high, stop = self.config.block_around(start, count)
-                done = self.block(begun[item, low:high], low - start)
-                states[item, start:stop] = done[start - low : stop - low]
+                states[item, start:stop] = self.block(begun[item, low:high], low - start, stop - start)
         return states
 
     def begun(self, padded: Tensor) -> Tensor:
@@ -126,11 +127,12 @@ class SemanticEncoder(nn.Module):
         second = _windows(x, 3, 2).flatten(2)
         return linear(second, self.conv2.weight.transpose(1, 2).flatten(1), self.conv2.bias, gelu="none")
 
-    def block(self, begun: Tensor, offset: int) -> Tensor:
-        """Frames (F, W) of a block and its context, `offset` frames from the block's start, to states (F, L * W)."""
+    def block(self, begun: Tensor, offset: int, count: int) -> Tensor:
+        """Frames (F, W) of a block and its context, `offset` frames from the block's start, to the states
+        (count, L * W) of the block's own frames. The last layer is not computed for the context."""
         first = self.config.context_frames + offset
         x = begun[None] + self.positions[first : first + len(begun)]
-        return self._through(x, None)[0]
+        return self._through(x, None, slice(-offset, count - offset))[0]
 
     def _together(self, begun: Tensor, frame_mask: Tensor | None) -> Tensor:
         """All blocks of all items at once: what training and other devices run."""
@@ -147,16 +149,18 @@ class SemanticEncoder(nn.Module):
         keys = functional.pad(frame_mask, sides).unfold(1, size + 2 * context, size).reshape(batch * blocks, -1)
         # A block past an item's end has no frame to look at; let it look at all, or softmax gives NaN there.
         keys = keys | ~keys.any(dim=1, keepdim=True)
-        states = self._through(spans + self.positions, keys)[:, context : context + size]
+        states = self._through(spans + self.positions, keys, slice(context, context + size))
         return states.reshape(batch, blocks * size, -1)[:, :frames]
 
-    def _through(self, x: Tensor, keys: Tensor | None) -> Tensor:
-        taken = []
-        for depth in range(max(self.config.layers) + 1):
+    def _through(self, x: Tensor, keys: Tensor | None, wanted: slice = EVERY) -> Tensor:
+        """The states taken of the wanted frames, (B, F', L * W)."""
+        taken, last = [], max(self.config.layers)
+        for depth in range(last + 1):
             if depth:
-                x = self.layers[depth - 1](x, keys)
+                x = self.layers[depth - 1](x, keys, wanted if depth == last else EVERY)
             if depth in self.config.layers:
-                taken.append(functional.layer_norm(x.float(), x.shape[-1:]))
+                own = x if depth == last > 0 else x[:, wanted]
+                taken.append(functional.layer_norm(own.float(), own.shape[-1:]))
         return torch.cat(taken, dim=-1)
 
     def _mels(self, padded: Tensor) -> Tensor:

@@ -163,8 +163,7 @@ class SemanticStream:
         states = [self.begun.new_zeros(0, self.branch.out.in_features)]
         while (waiting := len(self.begun) - self.past) and (last or waiting >= size + context):
             low, high, stop = self.config.block_around(self.past, len(self.begun))
-            done = self.branch.encoder.block(self.begun[low:high], low - self.past)
-            states.append(done[self.past - low : stop - low])
+            states.append(self.branch.encoder.block(self.begun[low:high], low - self.past, stop - self.past))
             gone = max(0, stop - context)
             self.begun, self.past = self.begun[gone:], stop - gone
         return self.branch.lifted(torch.cat(states)[None])
