@@ -367,7 +367,7 @@ def test_superb_run_is_python_with_the_codecs_registered(sound_codec, capsys, mo
     assert given == [str(scripts / "script.py"), "--limit", "2", "-o", "x"]
     assert file == str(scripts / "script.py")
     assert value == 7
-    assert set(names) == {"theirs", *checkpoints.NAMES}
+    assert set(names) == {"theirs", "soundcodec_llmcodec", *checkpoints.NAMES}
     assert weights == LLMCodec.from_pretrained(folders / "second").weights_hash
     assert sys.argv == argv
     assert sys.modules["SoundCodec.codec"].list_codec() == ["theirs"]

@@ -139,13 +139,16 @@ def test_real_speech_goes_both_ways_unchanged():
     assert torch.equal(tokens, codec.encode(samples, clip.sampling_rate).unit)
     whole = codec.decode(tokens)
     np.testing.assert_allclose(decoded(codec, tokens.split(7)), whole, atol=1e-5, rtol=0)
-    # With 0.64 s of look-ahead: at least 20 dB above what differs, and no clicks where chunks meet.
+    # With 0.64 s of look-ahead: the same magnitudes (a pitch that is decided otherwise moves the phases of the harmonics
+    # from there on, which nobody hears), and no clicks where chunks meet.
     soon = decoded(codec, tokens.split(7), lookahead_frames=32)
-    assert signal_to_difference_db(whole, soon) > 20
-    steps, whole_steps = np.abs(np.diff(soon)), np.abs(np.diff(whole))
+    assert loudness_apart_db(whole, soon) < 0.3
+    assert loudness_apart_db(whole, np.roll(soon, 320)) > 1
+    steps = np.abs(np.diff(soon))
     seams = np.arange(25 * 320 - 1, len(steps), 25 * 320)
     assert steps[seams].max() <= np.delete(steps, seams).max()
-    assert 0.8 < steps[seams].mean() / whole_steps[seams].mean() < 1.2
+    beside = np.mean([steps[seam - 160 : seam + 160].mean() for seam in seams])
+    assert 0.5 < steps[seams].mean() / beside < 2
 
 
 # -- when things come out ----------------------------------------------------------------------------------------------
@@ -257,6 +260,16 @@ def held(thing, seen=None) -> int:
 
 
 # -- approximate decoding ----------------------------------------------------------------------------------------------
+def loudness_apart_db(whole: np.ndarray, streamed: np.ndarray) -> float:
+    """By how much the magnitudes of 32 ms windows differ, mean over all bins."""
+    window = torch.hann_window(512)
+    levels = [
+        20 * torch.log10(torch.stft(torch.as_tensor(x), 512, 128, window=window, return_complex=True).abs() + 1e-3)
+        for x in (whole, streamed)
+    ]
+    return float((levels[0] - levels[1]).abs().mean())
+
+
 def signal_to_difference_db(whole: np.ndarray, streamed: np.ndarray) -> float:
     return float(10 * np.log10((whole**2).sum() / ((streamed - whole) ** 2).sum()))
 
