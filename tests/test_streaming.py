@@ -139,8 +139,8 @@ def test_real_speech_goes_both_ways_unchanged():
     assert torch.equal(tokens, codec.encode(samples, clip.sampling_rate).unit)
     whole = codec.decode(tokens)
     np.testing.assert_allclose(decoded(codec, tokens.split(7)), whole, atol=1e-5, rtol=0)
-    # With 0.64 s of look-ahead: the same magnitudes (a pitch that is decided otherwise moves the phases of the harmonics
-    # from there on, which nobody hears), and no clicks where chunks meet.
+    # With 0.64 s of look-ahead: the same magnitudes (a pitch that is decided otherwise moves the harmonics' phases from
+    # there on, which nobody hears), and no clicks where chunks meet.
     soon = decoded(codec, tokens.split(7), lookahead_frames=32)
     assert loudness_apart_db(whole, soon) < 0.3
     assert loudness_apart_db(whole, np.roll(soon, 320)) > 1
@@ -148,7 +148,7 @@ def test_real_speech_goes_both_ways_unchanged():
     seams = np.arange(25 * 320 - 1, len(steps), 25 * 320)
     assert steps[seams].max() <= np.delete(steps, seams).max()
     beside = np.mean([steps[seam - 160 : seam + 160].mean() for seam in seams])
-    assert 0.5 < steps[seams].mean() / beside < 2
+    assert steps[seams].mean() < 2 * beside
 
 
 # -- when things come out ----------------------------------------------------------------------------------------------

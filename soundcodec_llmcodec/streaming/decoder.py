@@ -36,8 +36,8 @@ class StreamDecoder(Stream):
     rounding), however the ids are cut into pushes; a frame's samples come out `latency_s` after its ids, at most, in
     a stream of `frame_rate` frames a second. A smaller `lookahead_frames`, or attention over the whole clip, makes
     the stream approximate: overlapping windows of `history_frames` and `lookahead_frames`, cross-faded over a frame.
-    Magnitudes are close then; with a harmonic source, a pitch that is decided otherwise moves the harmonics' phases from
-    there on.
+    Magnitudes are close then; with a harmonic source, a pitch that is decided otherwise moves the harmonics' phases
+    from there on.
     """
 
     def __init__(
