@@ -107,15 +107,16 @@ def written(folder: str | Path, described: Description) -> Iterator[Path]:
         scratch = Path(name)
         yield scratch
         (scratch / FILE).write_text(_text(described), encoding="utf-8")
-        made = sorted((path for path in scratch.rglob("*") if path.is_file()), key=lambda path: path.name == FILE)
+        made = [path.relative_to(scratch) for path in scratch.rglob("*") if path.is_file()]
         (folder / FILE).unlink(missing_ok=True)
-        for path in _saved_files(folder):
-            path.unlink()
-        for path in made:
-            path.chmod(0o644)  # safetensors writes for the owner alone
-            target = folder / path.relative_to(scratch)
-            target.parent.mkdir(exist_ok=True)
-            os.replace(path, target)
+        for path in sorted(made, key=lambda path: path.name == FILE):
+            if path.name == FILE:
+                for old in _saved_files(folder):
+                    if old.relative_to(folder) not in made:
+                        old.unlink()
+            (scratch / path).chmod(0o644)  # safetensors writes for the owner alone
+            (folder / path).parent.mkdir(exist_ok=True)
+            os.replace(scratch / path, folder / path)
 
 
 def tokenizer_files(folder: Path) -> list[Path]:
