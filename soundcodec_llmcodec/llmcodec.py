@@ -43,10 +43,13 @@ class LLMCodec:
         *,
         name: str = "unnamed",
         info: Mapping[str, Any] | None = None,
-        chunk_frames: int = coding.CHUNK_FRAMES,
+        chunk_frames: int | None = None,
         optimize: str | None = None,
     ) -> None:
         """Wrap a model as it is: it is neither copied nor changed, and it is run in eval mode without gradients.
+
+        `chunk_frames` of None are twice `coding.CHUNK_FRAMES` where attention is bounded, as fewer frames are then
+        computed twice, and that many where it is not, as cost grows with their square.
 
         `optimize` "bf16-decoder" decodes with bfloat16 products, which changes audio a little; "bf16" encodes so too,
         which changes some tokens. They hold a bfloat16 copy of those weights. One clip still has the same tokens alone
@@ -60,6 +63,8 @@ class LLMCodec:
         self.model = model
         self.name = name
         self.info = dict(info or {})
+        if chunk_frames is None:
+            chunk_frames = coding.CHUNK_FRAMES * (1 if config.attention_window is None else 2)
         self.chunk_frames = chunk_frames
         self._hashed: tuple[_Versions, str] | None = None
 
