@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "eval/superb_tiny.py", "--models", "identity", "resample_16k", "narrow=resample_8k"]
-COMMAND += ["--metrics", "stft", "stoi", "--batch-size", "2", "--report-clips", "0", "--quiet"]
+COMMAND += ["--metrics", "stft", "stoi", "--batch-size", "1", "--report-clips", "0", "--quiet"]
 
 
 def run(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -60,7 +60,7 @@ def test_a_stopped_run_goes_on(tmp_path, whole, how):
     process = stopped(folder, how)
     _, err = process.communicate()
     finished = (folder / "journal.jsonl").read_text(encoding="utf-8").count("\n") - 1
-    assert 2 <= finished < 12
+    assert 2 <= finished < 24
     assert not (folder / "results.json").exists()
     if how == signal.SIGINT:
         assert process.returncode == 130

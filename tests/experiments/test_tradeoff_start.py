@@ -158,7 +158,7 @@ def test_ctrl_c_begins_no_further_row(run, capsys):
     def work(name: str) -> None:
         done.append(name)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        time.sleep(0.3)
+        time.sleep(1.5)
 
     rows = "[{name: base, family: control}, {name: b, family: control}, {name: c, family: control}]"
     assert run(work, rows) == 130
