@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import torch
 
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
+from soundcodec_llmcodec.nn.model import CodecModel
 
 # Tiny models gain nothing from more threads, and lose much on a busy machine.
 torch.set_num_threads(1)
+# A shell that starts the tests in the background has them ignore Ctrl-C, and what they start too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # The tiny preset that sees magnitudes, and beside them a small speech encoder in blocks of 12 frames.
@@ -61,3 +67,12 @@ def noise():
         return (0.2 * torch.randn(n, generator=generator)).clamp(-1, 1)
 
     return make
+
+
+@pytest.fixture
+def small_published(monkeypatch):
+    """A published-style state dict, with the published preset made small for the test."""
+    fields = {"hidden_size": 64, "encoder_layers": 1, "decoder_layers": 1, "codebook_size": 64}
+    monkeypatch.setattr(CodecConfig, "preset", classmethod(lambda cls, name: cls(**fields)))
+    torch.manual_seed(0)
+    return CodecModel(CodecConfig(**fields)).state_dict()

@@ -14,25 +14,14 @@ from safetensors.torch import save_file
 
 from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.checkpoints import CheckpointError
-from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
-from soundcodec_llmcodec.nn.model import CodecModel
 
 LLM_CONFIG = {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "vocab_size": 172_149}
 PARTS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 
 
 @pytest.fixture
-def published(monkeypatch):
-    """A published codec's state dict, the published preset made small for the test."""
-    fields = {"hidden_size": 64, "encoder_layers": 1, "decoder_layers": 1, "codebook_size": 64}
-    monkeypatch.setattr(CodecConfig, "preset", classmethod(lambda cls, name: cls(**fields)))
-    torch.manual_seed(0)
-    return CodecModel(CodecConfig(**fields)).state_dict()
-
-
-@pytest.fixture
-def repository(published, tmp_path):
+def repository(small_published, tmp_path):
     """The published repository as it is downloaded: the LLM's config, shards and tokenizer, and the codec's .pt."""
     folder = tmp_path / "llm-codec"
     folder.mkdir()
@@ -42,38 +31,38 @@ def repository(published, tmp_path):
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {}}))
     for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
         (folder / name).write_text("{}")
-    torch.save(published, folder / "llm-codec.pt")
+    torch.save(small_published, folder / "llm-codec.pt")
     return folder
 
 
-def assert_holds(loaded, published):
+def assert_holds(loaded, small_published):
     found = loaded.model.state_dict()
-    assert set(found) == set(published)
-    assert all(torch.equal(found[name], tensor) for name, tensor in published.items())
+    assert set(found) == set(small_published)
+    assert all(torch.equal(found[name], tensor) for name, tensor in small_published.items())
 
 
-def test_a_copy_of_the_published_repository_loads_as_a_folder_and_by_its_pt(repository, published):
-    assert_holds(checkpoints.load(repository), published)
-    assert_holds(checkpoints.load(repository / "llm-codec.pt"), published)
+def test_a_copy_of_the_published_repository_loads_as_a_folder_and_by_its_pt(repository, small_published):
+    assert_holds(checkpoints.load(repository), small_published)
+    assert_holds(checkpoints.load(repository / "llm-codec.pt"), small_published)
     assert LLMCodec.from_pretrained(repository).name == "llm-codec"
 
 
-def test_one_whole_file_of_the_llms_weights_beside_it_is_not_the_codec(repository, published):
+def test_one_whole_file_of_the_llms_weights_beside_it_is_not_the_codec(repository, small_published):
     for name in PARTS:
         (repository / name).unlink()
     save_file({"model.embed_tokens.weight": torch.zeros(2, 3)}, repository / "model.safetensors")
-    assert_holds(checkpoints.load(repository), published)
+    assert_holds(checkpoints.load(repository), small_published)
 
 
 @pytest.mark.parametrize("name", ["auv.pt", "epoch-3.pt"])
-def test_a_folder_with_one_pt_of_another_name_loads(published, tmp_path, name):
-    torch.save(published, tmp_path / name)
-    assert_holds(checkpoints.load(tmp_path), published)
+def test_a_folder_with_one_pt_of_another_name_loads(small_published, tmp_path, name):
+    torch.save(small_published, tmp_path / name)
+    assert_holds(checkpoints.load(tmp_path), small_published)
 
 
-def test_of_several_pt_files_the_published_name_is_taken_and_others_have_to_be_named(repository, published):
+def test_of_several_pt_files_the_published_name_is_taken_and_others_have_to_be_named(repository, small_published):
     torch.save({"step": 3}, repository / "ckpt_step3.pt")
-    assert_holds(checkpoints.load(repository), published)
+    assert_holds(checkpoints.load(repository), small_published)
     (repository / "llm-codec.pt").rename(repository / "mine.pt")
     with pytest.raises(CheckpointError, match=r"holds 2 \.pt files \(ckpt_step3\.pt, mine\.pt\); name one"):
         checkpoints.load(repository)
@@ -96,7 +85,7 @@ def test_our_config_beside_a_pt_is_still_believed(tiny_codec, tmp_path):
 
 
 @pytest.fixture
-def training_checkpoint(published, tmp_path):
+def training_checkpoint(small_published, tmp_path):
     """What the published training code saves."""
     rows = torch.nn.Parameter(torch.zeros(7, 4))
     optimizer = torch.optim.AdamW([rows])
@@ -104,7 +93,7 @@ def training_checkpoint(published, tmp_path):
     optimizer.step()
     state = {
         "step": 24_999,
-        "auv": published,
+        "auv": small_published,
         "qwen_embed": rows.detach(),
         "qwen_lm_head": rows.detach(),
         "opt_enc": torch.optim.SGD([rows], lr=1e-3, momentum=0.9).state_dict(),
@@ -119,17 +108,17 @@ def training_checkpoint(published, tmp_path):
     return path
 
 
-def test_a_training_checkpoints_codec_is_read(training_checkpoint, published):
-    assert_holds(checkpoints.load(training_checkpoint), published)
-    assert_holds(checkpoints.load(training_checkpoint.parent), published)
+def test_a_training_checkpoints_codec_is_read(training_checkpoint, small_published):
+    assert_holds(checkpoints.load(training_checkpoint), small_published)
+    assert_holds(checkpoints.load(training_checkpoint.parent), small_published)
 
 
-def test_weights_stay_when_their_file_is_overwritten(training_checkpoint, published):
+def test_weights_stay_when_their_file_is_overwritten(training_checkpoint, small_published):
     loaded = checkpoints.load(training_checkpoint)
     size = training_checkpoint.stat().st_size
     with training_checkpoint.open("r+b") as file:
         file.write(b"\xff" * size)
-    assert_holds(loaded, published)
+    assert_holds(loaded, small_published)
 
 
 class _Executed:
@@ -137,8 +126,8 @@ class _Executed:
         return (print, ("a pickle was executed",))
 
 
-def test_a_training_checkpoint_is_no_way_to_run_code(published, tmp_path, capsys):
-    torch.save({"auv": published, "opt_enc": _Executed()}, tmp_path / "evil.pt")
+def test_a_training_checkpoint_is_no_way_to_run_code(small_published, tmp_path, capsys):
+    torch.save({"auv": small_published, "opt_enc": _Executed()}, tmp_path / "evil.pt")
     with pytest.raises(CheckpointError, match=r"evil\.pt"):
         checkpoints.load(tmp_path / "evil.pt")
     assert "executed" not in capsys.readouterr().out
@@ -168,10 +157,10 @@ def hub(monkeypatch, tmp_path):
     return tmp_path / "hub", asked
 
 
-def test_a_third_partys_repository_loads_without_its_llm(hub, repository, published):
+def test_a_third_partys_repository_loads_without_its_llm(hub, repository, small_published):
     folder, asked = hub
     shutil.copytree(repository, folder / "somebody" / "their-codec")
-    assert_holds(checkpoints.load("somebody/their-codec"), published)
+    assert_holds(checkpoints.load("somebody/their-codec"), small_published)
     assert asked == ["config.json", "llm-codec.pt"]
 
 

@@ -11,7 +11,6 @@ from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
-from soundcodec_llmcodec.nn.model import CodecModel
 
 
 @pytest.fixture
@@ -48,15 +47,6 @@ def test_the_hash_tells_weights_and_config_apart(tiny_codec):
     window = CodecConfig.from_dict({**tiny_codec.config.to_dict(), "attention_window": 5})
     assert checkpoints.weights_hash(window, tiny_codec.model) != tiny_codec.weights_hash
     assert len(tiny_codec.weights_hash) == 64
-
-
-@pytest.fixture
-def small_published(monkeypatch):
-    """A published-style state dict, with the published preset made small for the test."""
-    fields = {"hidden_size": 64, "encoder_layers": 1, "decoder_layers": 1, "codebook_size": 64}
-    monkeypatch.setattr(CodecConfig, "preset", classmethod(lambda cls, name: cls(**fields)))
-    torch.manual_seed(0)
-    return CodecModel(CodecConfig(**fields)).state_dict()
 
 
 def test_a_published_pt_loads_strictly(small_published, tmp_path):

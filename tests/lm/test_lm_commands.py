@@ -140,14 +140,19 @@ def test_continue_writes_the_prompt_and_what_follows(tiny_codec, codec_folder, t
     assert "0.10 s, then 0.20 s" in capsys.readouterr().out
 
 
-def test_a_recording_goes_on_for_the_time_asked(tiny_codec, codec_folder, tmp_path, noise, capsys):
-    """By a model for which the end is as likely as anything: it ends nothing unless it may."""
-    soundfile.write(tmp_path / "a.wav", noise(8_000).numpy(), 16_000)
-    lm = make_lm("qwen3_untied", source=TokenSource.of(tiny_codec))
+def save_undecided_lm(folder, codec):
+    """A model of the codec's tokens for which everything, the end too, is equally likely."""
+    lm = make_lm("qwen3_untied", source=TokenSource.of(codec))
     with torch.no_grad():
         lm.model.model.norm.weight.zero_()
         lm.model.lm_head.weight.zero_()
-    lm.save(tmp_path / "lm")
+    lm.save(folder)
+
+
+def test_a_recording_goes_on_for_the_time_asked(tiny_codec, codec_folder, tmp_path, noise, capsys):
+    """By a model for which the end is as likely as anything: it ends nothing unless it may."""
+    soundfile.write(tmp_path / "a.wav", noise(8_000).numpy(), 16_000)
+    save_undecided_lm(tmp_path / "lm", tiny_codec)
     base = ["continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm")]
     base += ["-o", str(tmp_path / "b.wav"), "--seconds", "0.4", "--temperature", "0"]
     assert command.main(base) == 0
@@ -172,11 +177,7 @@ def test_continue_refuses_what_cannot_go_on(tiny_codec, codec_folder, tmp_path, 
 
 def test_a_clip_that_ends_at_once_is_no_empty_file(tiny_codec, codec_folder, tmp_path, noise):
     soundfile.write(tmp_path / "a.wav", noise(8_000).numpy(), 16_000)
-    lm = make_lm("qwen3_untied", source=TokenSource.of(tiny_codec))
-    with torch.no_grad():
-        lm.model.model.norm.weight.zero_()
-        lm.model.lm_head.weight.zero_()
-    lm.save(tmp_path / "lm")
+    save_undecided_lm(tmp_path / "lm", tiny_codec)
     base = ["continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm")]
     base.append("--may-end")
     # All logits are 0, and the first of the allowed rows is the end.
