@@ -22,16 +22,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from eval.metrics import pitch, speaker_sim
-from eval.metrics.base import Signal
-from eval.metrics.recogniser import TINY
-from eval.metrics.words import words_of
+from eval.reconstruction.metrics import pitch, speaker_sim
+from eval.reconstruction.metrics.metric import Signal
+from eval.reconstruction.metrics.recogniser import TINY
+from eval.reconstruction.metrics.words import words_of
 from soundcodec_llmcodec.audio import mono, resample
 from soundcodec_llmcodec.data import open_dataset
+from soundcodec_llmcodec.data.token_corpus import TokenSource
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.lm.continuation import continue_audio
 from soundcodec_llmcodec.lm.loading import load_token_lm
-from soundcodec_llmcodec.token_corpus import TokenSource
 
 RATE = 16_000
 

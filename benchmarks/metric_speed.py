@@ -32,9 +32,9 @@ import soxr
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from eval import corpora
-from eval.metrics import SUPERB_NAMES
-from eval.scoring import Job, Scorer, score
+from eval.harness import corpora
+from eval.reconstruction.metrics import SUPERB_NAMES
+from eval.reconstruction.scoring import Job, Scorer, score
 
 FLOOR = ("superb:pesq", "superb:stoi")
 

@@ -20,8 +20,8 @@ import torch
 
 from soundcodec_llmcodec import CodecConfig, LLMCodec
 from soundcodec_llmcodec.export.agreement import differences, seeded_clip
+from soundcodec_llmcodec.export.graph_writing import write_onnx
 from soundcodec_llmcodec.export.onnx_codec import OnnxCodec
-from soundcodec_llmcodec.export.writing import write_onnx
 
 
 def main() -> None:

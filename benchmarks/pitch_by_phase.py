@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eval.metrics import f0corr, pitch
-from eval.metrics.base import Signal
+from eval.reconstruction.metrics import f0corr, pitch
+from eval.reconstruction.metrics.metric import Signal
 from soundcodec_llmcodec.llmcodec import LLMCodec
-from soundcodec_llmcodec.train.data import open_corpus
+from soundcodec_llmcodec.train.crops import open_corpus
 
 WINDOW = 512
 

@@ -1,4 +1,4 @@
-"""The published numbers of eval/published.json out of a checkout of Codec-SUPERB: `published_rows.py CHECKOUT`.
+"""Published numbers (eval/reconstruction/published.json) from a checkout of Codec-SUPERB: `published_rows.py CHECKOUT`.
 
 Means are read from upstream's result files in the order of its scripts/update_leaderboard.py, so that they are the
 leaderboard's. Rates and remarks are ours, and stay as the file has them; a codec that is new gets neither.
@@ -19,7 +19,7 @@ EXCLUDED = "llmcodec_abl_"  # upstream leaves its ablations out
 
 
 def main() -> None:
-    """Rewrite eval/published.json."""
+    """Rewrite eval/reconstruction/published.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkout", type=Path, metavar="CHECKOUT", help="of github.com/voidful/Codec-SUPERB")
     checkout = parser.parse_args().checkout

@@ -24,16 +24,16 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from eval.coherence import suites
-from eval.coherence.likelihood import encoded, scored
-from eval.coherence.measure import Plan, run
-from eval.coherence.models import CodecTokenizer, Model
-from eval.coherence.records import ModelInfo
-from eval.coherence.suite import Pair, Recording, Suite
+from eval.salmon import suites
+from eval.salmon.likelihood import encoded, scored
+from eval.salmon.pair_scores import ModelInfo
+from eval.salmon.salmon_models import CodecTokenizer, Model
+from eval.salmon.salmon_run import SalmonPlan, run
+from eval.salmon.suite import Pair, PairedRecording, Suite
+from soundcodec_llmcodec.data.token_corpus import TokenSource
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.lm.loading import BUNDLED, load_token_lm
 from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
-from soundcodec_llmcodec.token_corpus import TokenSource
 from soundcodec_llmcodec.vocabulary import TokenSpec
 
 SCRATCH = "scratch"
@@ -70,7 +70,7 @@ def main() -> None:
         f"{lm.name} ({lm.parameters / 1e6:.1f} M weights, {lm.full_size} tokens); "
         f"{arguments.device}, {torch.get_num_threads()} threads, batches of {arguments.batch_size}"
     )
-    plan = Plan([model], suite, suite.parts, arguments.batch_size, arguments.limit)
+    plan = SalmonPlan([model], suite, suite.parts, arguments.batch_size, arguments.limit)
     tokens, _ = encoded(tokenizer, recordings, arguments.batch_size)
     clips = [ids for ids in tokens.values() if isinstance(ids, np.ndarray)]
     _agree(lm, clips[:8])
@@ -79,7 +79,11 @@ def main() -> None:
 
 
 def _stages(
-    plan: Plan, pairs: Sequence[Pair], recordings: dict[str, Recording], clips: list[np.ndarray], batch_size: int
+    plan: SalmonPlan,
+    pairs: Sequence[Pair],
+    recordings: dict[str, PairedRecording],
+    clips: list[np.ndarray],
+    batch_size: int,
 ) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
     """By stage: one pair at a time, and ours."""
     (model,) = plan.models
@@ -106,7 +110,7 @@ def one_pair(model: Model, pair: Pair) -> bool:
     return positive > negative
 
 
-def alone(tokenizer: Any, recording: Recording) -> np.ndarray:
+def alone(tokenizer: Any, recording: PairedRecording) -> np.ndarray:
     """The recording's tokens, encoded in a batch of one."""
     return tokenizer.tokens([(recording.samples, recording.rate)])[0]
 

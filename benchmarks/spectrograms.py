@@ -14,7 +14,7 @@ import numpy as np
 
 from soundcodec_llmcodec.audio import as_clip
 from soundcodec_llmcodec.llmcodec import LLMCodec
-from soundcodec_llmcodec.train.pictures import spectrogram_picture, write_png
+from soundcodec_llmcodec.runs.pictures import spectrogram_picture, write_png
 
 GAP = np.full((4, 1, 3), 255, dtype=np.uint8)
 

@@ -20,7 +20,7 @@ from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
 from soundcodec_llmcodec.nn.model import framed_samples
 from soundcodec_llmcodec.nn.semantic import SemanticEncoder
 from soundcodec_llmcodec.teachers import load_teacher
-from soundcodec_llmcodec.train.data import open_corpus
+from soundcodec_llmcodec.train.crops import open_corpus
 
 CODEC = CodecConfig.preset("compact")
 LONGEST_FRAMES = 1_400  # Whisper's own positions end at 1,500

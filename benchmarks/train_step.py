@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from soundcodec_llmcodec.train.config import load_config
-from soundcodec_llmcodec.train.trainer import Trainer
+from soundcodec_llmcodec.train.codec_trainer import Trainer
+from soundcodec_llmcodec.train.train_config import load_config
 
 
 def measure(name: str, data: list[str], steps: int, cache: Path) -> tuple[float, float]:

@@ -10,19 +10,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-if __package__ in (None, ""):
-    # Run as a script: the first entry is this folder, whose files must not hide packages of the same name.
-    _here = Path(__file__).resolve().parent
-    sys.path[:] = [str(_here.parent), *(entry for entry in sys.path if Path(entry or ".").resolve() != _here)]
+if __name__ == "__main__" and not __package__:
+    import checkout_path  # noqa: F401
 
 import argparse
 from collections.abc import Sequence
 
-from eval import reporting
-from eval.coherence import report as coherence_report
-from eval.coherence.report import folder as coherence_folder
-from eval.manifest import ForeignFileError
-from eval.reporting import folder as reconstruction_folder
+from eval.harness.manifest import ForeignFileError
+from eval.reconstruction import report
+from eval.reconstruction.report import reconstruction_folder
+from eval.salmon import report as coherence_report
+from eval.salmon.report import salmon_folder as coherence_folder
 from soundcodec_llmcodec.terminal import show_what_can_be_shown
 
 
@@ -35,11 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog="Exit codes: 0 written, 2 could not be made.",
     )
     parser.add_argument("folder", type=Path, help="what superb_tiny.py or salmon.py --output wrote")
-    parser.add_argument("--output", type=Path, help=f"the file to write (default: {reporting.REPORT} in the folder)")
+    parser.add_argument("--output", type=Path, help=f"the file to write (default: {report.REPORT} in the folder)")
     arguments = parser.parse_args(argv)
     try:
         written = write(arguments.folder, arguments.output)
-    except (reporting.ReportError, ForeignFileError, OSError) as error:
+    except (report.ReportError, ForeignFileError, OSError) as error:
         print(f"report: {error}", file=sys.stderr)
         return 2
     print(f"{written} ({written.stat().st_size / 1e6:.1f} MB)")
@@ -52,7 +50,7 @@ def write(folder: Path, output: Path | None = None) -> Path:
     schema = None
     if path.is_file():
         schema = reconstruction_folder.read_json(reconstruction_folder.read_text(path), str(path)).get("schema")
-    made_by = coherence_report if schema == coherence_folder.SCHEMA else reporting
+    made_by = coherence_report if schema == coherence_folder.SCHEMA else report
     return made_by.write(folder, output)
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-if __package__ in (None, ""):
-    _here = Path(__file__).resolve().parent
-    sys.path[:] = [str(_here.parent), *(entry for entry in sys.path if Path(entry or ".").resolve() != _here)]
+if __name__ == "__main__" and not __package__:
+    import checkout_path  # noqa: F401
 
 import argparse
 import json

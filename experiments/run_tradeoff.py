@@ -27,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         if arguments.report is not None:
-            from experiments.tradeoff.report import write_report
-            from experiments.tradeoff.rows import read_experiment
+            from experiments.tradeoff.tradeoff_report import write_report
+            from experiments.tradeoff.tradeoff_rows import read_experiment
 
             further = [(read_experiment(Path(yaml)), Path(out)) for yaml, out in arguments.beside]
             experiment = _experiment(arguments)
@@ -73,15 +73,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _experiment(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
-    from experiments.tradeoff.rows import read_experiment
+    from experiments.tradeoff.tradeoff_rows import read_experiment
 
     return read_experiment(arguments.experiment)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from experiments.tradeoff.rows import ExperimentError, RowSpec, in_order
     from experiments.tradeoff.running import run_row
-    from experiments.tradeoff.stages import Place, stages, write_token_speech
+    from experiments.tradeoff.stages import StagePlace, stages, write_token_speech
+    from experiments.tradeoff.tradeoff_rows import ExperimentError, RowSpec, in_order
 
     if arguments.speech is None or arguments.midpoint is None:
         raise ExperimentError("running rows takes --speech and --midpoint")
@@ -92,7 +92,7 @@ def _run(arguments: argparse.Namespace) -> int:
     # Commands run in the project's folder.
     speech = str(Path(arguments.speech).resolve()) if Path(arguments.speech).exists() else arguments.speech
     experiment.check()
-    place = Place(speech, midpoint, out, salmon, arguments.device, arguments.threads)
+    place = StagePlace(speech, midpoint, out, salmon, arguments.device, arguments.threads)
     write_token_speech(experiment, place)
     end = time.monotonic() + 60 * (1e9 if arguments.max_minutes is None else arguments.max_minutes)
 

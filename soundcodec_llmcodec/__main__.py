@@ -44,15 +44,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     own = bool(argv) and argv[0] in _OWN_COMMANDS
     arguments = parser().parse_args(argv[:1] if own else argv)
     # Only now: `--help` and `--version` need not wait for torch.
-    from soundcodec_llmcodec.cli import coding, common, export, info, listen, run, tokenize
+    from soundcodec_llmcodec.cli import common, encode_decode, info, listen, tokenize
+    from soundcodec_llmcodec.cli import export_graphs as export
+    from soundcodec_llmcodec.cli import superb_run as run
 
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
             if arguments.command == "encode":
-                return coding.encode(arguments)
+                return encode_decode.encode(arguments)
             if arguments.command == "decode":
-                return coding.decode(arguments)
+                return encode_decode.decode(arguments)
             if arguments.command == "info":
                 return info.info(arguments)
             if arguments.command == "tokenize":

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from soundcodec_llmcodec.mpeg_frames import Stream, frame_of, frames_follow, mpeg_streams, xing_frame
+from soundcodec_llmcodec.mpeg_frames import MpegStream, frame_of, frames_follow, mpeg_streams, xing_frame
 
 # What stands before the first frame is looked through for so many bytes.
 SEARCHED_BYTES = 1 << 20
@@ -168,7 +168,7 @@ def read_at(file: BinaryIO, place: int, count: int) -> bytes:
     return file.read(count)
 
 
-def _mpeg_link(file: BinaryIO, stream: Stream) -> Link:
+def _mpeg_link(file: BinaryIO, stream: MpegStream) -> Link:
     """An MP3 stream with its true number of frames."""
     head = read_at(file, stream.start, 4)
     if stream.is_understated and stream.count_at is not None:

@@ -53,7 +53,7 @@ def frame_of(head: bytes) -> Frame | None:
 
 
 @dataclass(frozen=True)
-class Stream:
+class MpegStream:
     """The bytes [start, stop) of one MP3 file among joined ones; `count_at` is where its Xing header states its frames,
     None where it has none; `stated` and `frames` are what that says and what follows."""
 
@@ -69,7 +69,7 @@ class Stream:
         return self.count_at is not None and 0 < self.stated < self.frames - 1
 
 
-def mpeg_streams(file: BinaryIO, start: int, stop: int) -> Iterator[Stream]:
+def mpeg_streams(file: BinaryIO, start: int, stop: int) -> Iterator[MpegStream]:
     """The files that were joined into one: each begins with its own Xing header, or after what is no frame.
 
     Without this, a decoder takes the first one's length for the whole.
@@ -81,14 +81,14 @@ def mpeg_streams(file: BinaryIO, start: int, stop: int) -> Iterator[Stream]:
         at = _xing_at(head, frame)
         if (at is not None or is_resumed) and (frames or count_at is not None):
             # A decoder gives up over a kilobyte that is no frame: it ends before that.
-            yield Stream(begin, end if is_resumed else place, count_at, stated, frames)
+            yield MpegStream(begin, end if is_resumed else place, count_at, stated, frames)
             begin, count_at, stated, frames = place, None, 0, 0
         if at is None:
             frames += 1
         else:
             count_at, stated = place + at + 8, _count(head[at:])
         end = place + frame.size
-    yield Stream(begin, stop, count_at, stated, frames)
+    yield MpegStream(begin, stop, count_at, stated, frames)
 
 
 def xing_frame(head: bytes, frames: int) -> bytes:

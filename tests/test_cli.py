@@ -388,7 +388,7 @@ def test_superb_run_without_codec_superb(here, capsys, monkeypatch):
 
 
 def test_train_is_handed_everything(here, capsys, monkeypatch):
-    training = pytest.importorskip("soundcodec_llmcodec.train.__main__")
+    training = pytest.importorskip("soundcodec_llmcodec.cli.train")
     seen: list[list[str]] = []
 
     def train(argv: list[str]) -> int:
@@ -401,7 +401,7 @@ def test_train_is_handed_everything(here, capsys, monkeypatch):
 
 
 def test_train_without_its_packages_names_the_extra(here, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "soundcodec_llmcodec.train.__main__", None)
+    monkeypatch.setitem(sys.modules, "soundcodec_llmcodec.cli.train", None)
     assert "soundcodec-llmcodec[train]" in fails(capsys, "train", "--out", "run")
 
 

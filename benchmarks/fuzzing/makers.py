@@ -172,7 +172,7 @@ def language_models(folder: Path) -> list[Files]:
 
 def corpora(folder: Path) -> list[Files]:
     """A corpus of two shards."""
-    from soundcodec_llmcodec import token_corpus
+    from soundcodec_llmcodec.data import token_corpus
 
     place = folder / "corpus"
     token_corpus.write_source(place, _source())
@@ -230,7 +230,7 @@ def _codec():
 
 
 def _source():
-    from soundcodec_llmcodec.token_corpus import TokenSource
+    from soundcodec_llmcodec.data.token_corpus import TokenSource
 
     return TokenSource("tiny", "a" * 64, 16_000, 320, 32)
 

@@ -103,7 +103,7 @@ def language_model(folder: Path) -> int:
 
 def corpus(folder: Path) -> int:
     """A token corpus: its length and every clip."""
-    from soundcodec_llmcodec.token_corpus import TokenCorpus
+    from soundcodec_llmcodec.data.token_corpus import TokenCorpus
 
     opened = TokenCorpus.open(str(folder))
     size = sum(clip.codes.nbytes for clip in opened.clips())

@@ -25,7 +25,7 @@ LICENSE = "MIT"
 
 
 @dataclass(frozen=True)
-class Piece:
+class MiniPiece:
     """One synthesized clip: how it is made, how long, at which rate."""
 
     maker: Maker
@@ -34,25 +34,25 @@ class Piece:
 
 
 MUSIC = {
-    "music-01": Piece(music.guitar, 4.8, 44_100),
-    "music-02": Piece(music.electric_piano, 4.0, 48_000),
-    "music-03": Piece(music.drum_loop, 4.2, 16_000),
-    "music-04": Piece(music.pad, 4.5, 24_000),
-    "music-05": Piece(music.violin_melody, 4.6, 48_000),
-    "music-06": Piece(music.bass_and_drums, 3.8, 44_100),
+    "music-01": MiniPiece(music.guitar, 4.8, 44_100),
+    "music-02": MiniPiece(music.electric_piano, 4.0, 48_000),
+    "music-03": MiniPiece(music.drum_loop, 4.2, 16_000),
+    "music-04": MiniPiece(music.pad, 4.5, 24_000),
+    "music-05": MiniPiece(music.violin_melody, 4.6, 48_000),
+    "music-06": MiniPiece(music.bass_and_drums, 3.8, 44_100),
 }
 SOUNDS = {
-    "audio-01": Piece(sounds.rain, 3.5, 16_000),
-    "audio-02": Piece(sounds.footsteps, 4.0, 44_100),
-    "audio-03": Piece(sounds.engine, 4.5, 24_000),
-    "audio-04": Piece(sounds.birds, 4.2, 48_000),
-    "audio-05": Piece(sounds.dripping, 4.0, 48_000),
-    "audio-06": Piece(sounds.applause_and_alarm, 4.4, 16_000),
+    "audio-01": MiniPiece(sounds.rain, 3.5, 16_000),
+    "audio-02": MiniPiece(sounds.footsteps, 4.0, 44_100),
+    "audio-03": MiniPiece(sounds.engine, 4.5, 24_000),
+    "audio-04": MiniPiece(sounds.birds, 4.2, 48_000),
+    "audio-05": MiniPiece(sounds.dripping, 4.0, 48_000),
+    "audio-06": MiniPiece(sounds.applause_and_alarm, 4.4, 16_000),
 }
 
 
 @dataclass(frozen=True)
-class Recording:
+class MiniRecording:
     """How a spoken clip is 'recorded': its rate, its peak, and the share of a small room in it."""
 
     rate: int
@@ -61,18 +61,18 @@ class Recording:
 
 
 RECORDINGS = {
-    "speech-01": Recording(24_000, 0.7),
-    "speech-02": Recording(16_000, 0.5),
-    "speech-03": Recording(16_000, 0.8),
-    "speech-04": Recording(24_000, 0.4),
-    "speech-05": Recording(16_000, 0.9),
-    "speech-06": Recording(24_000, 0.6),
-    "speech-07": Recording(16_000, 0.3),
-    "speech-08": Recording(24_000, 0.7),
-    "speech-09": Recording(48_000, 0.6),
-    "speech-10": Recording(16_000, 0.6, wet=0.3),
-    "speech-11": Recording(44_100, 0.5),
-    "speech-12": Recording(16_000, 0.8),
+    "speech-01": MiniRecording(24_000, 0.7),
+    "speech-02": MiniRecording(16_000, 0.5),
+    "speech-03": MiniRecording(16_000, 0.8),
+    "speech-04": MiniRecording(24_000, 0.4),
+    "speech-05": MiniRecording(16_000, 0.9),
+    "speech-06": MiniRecording(24_000, 0.6),
+    "speech-07": MiniRecording(16_000, 0.3),
+    "speech-08": MiniRecording(24_000, 0.7),
+    "speech-09": MiniRecording(48_000, 0.6),
+    "speech-10": MiniRecording(16_000, 0.6, wet=0.3),
+    "speech-11": MiniRecording(44_100, 0.5),
+    "speech-12": MiniRecording(16_000, 0.8),
 }
 
 COLUMNS = ("source", "audio", "id", "text", "lang", "voice", "provenance", "license")
@@ -113,7 +113,7 @@ def _row(
     return {**empty, **more, **fixed}
 
 
-def synthesized(pieces: dict[str, Piece]) -> Iterator[dict[str, Any]]:
+def synthesized(pieces: dict[str, MiniPiece]) -> Iterator[dict[str, Any]]:
     """Rows of music or sounds."""
     for clip_id, piece in pieces.items():
         samples = piece.maker(piece.duration_s, piece.rate, _rng(clip_id))

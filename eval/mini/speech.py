@@ -27,7 +27,7 @@ _KOKORO_SYMBOLS = (
 
 
 @dataclass(frozen=True)
-class Utterance:
+class SpokenLine:
     """What is said: `engine` is kokoro or espeak-ng, `speed` a factor on the engine's normal pace."""
 
     text: str
@@ -43,32 +43,34 @@ class Utterance:
 
 
 UTTERANCES = {
-    "speech-01": Utterance(
+    "speech-01": SpokenLine(
         "The old lighthouse keeper counted seven ships before the storm arrived.", "en", "kokoro", "jf_alpha"
     ),
-    "speech-02": Utterance(
+    "speech-02": SpokenLine(
         "Please bring two cups of coffee and the blue notebook to room nine.", "en", "kokoro", "jf_gongitsune"
     ),
-    "speech-03": Utterance(
+    "speech-03": SpokenLine(
         "Could you tell me whether the museum opens on Thursday afternoons?", "en", "kokoro", "jf_nezumi"
     ),
-    "speech-04": Utterance(
+    "speech-04": SpokenLine(
         "Her young daughter found a shiny green beetle under the garden bench.", "en", "kokoro", "jf_tebukuro"
     ),
-    "speech-05": Utterance(
+    "speech-05": SpokenLine(
         "Thirteen engineers measured the bridge twice, and both results agreed.", "en", "kokoro", "jm_kumo"
     ),
-    "speech-06": Utterance(
+    "speech-06": SpokenLine(
         "Fresh bread, warm soup, and a quiet table: what more could we want?", "en", "kokoro", "jm_kumo", 1.12
     ),
-    "speech-07": Utterance("今日はとてもいい天気ですね。公園を散歩しましょう。", "ja", "kokoro", "jf_alpha"),
-    "speech-08": Utterance("山の上の小さな村に、古い時計台があります。", "ja", "kokoro", "jf_tebukuro"),
-    "speech-09": Utterance("次の電車は三番線から七時二十分に出発します。", "ja", "kokoro", "jm_kumo"),
-    "speech-10": Utterance("昨日、図書館で面白い本を二冊借りました。", "ja", "kokoro", "jf_nezumi", 0.95),
-    "speech-11": Utterance(
+    "speech-07": SpokenLine("今日はとてもいい天気ですね。公園を散歩しましょう。", "ja", "kokoro", "jf_alpha"),
+    "speech-08": SpokenLine("山の上の小さな村に、古い時計台があります。", "ja", "kokoro", "jf_tebukuro"),
+    "speech-09": SpokenLine("次の電車は三番線から七時二十分に出発します。", "ja", "kokoro", "jm_kumo"),
+    "speech-10": SpokenLine("昨日、図書館で面白い本を二冊借りました。", "ja", "kokoro", "jf_nezumi", 0.95),
+    "speech-11": SpokenLine(
         "A cold wind blew across the harbour, so the sailors stayed ashore.", "en", "espeak-ng", "en-gb-x-rp"
     ),
-    "speech-12": Utterance("Der kleine Vogel sitzt auf dem Zaun und wartet auf den Regen.", "de", "espeak-ng", "de+f3"),
+    "speech-12": SpokenLine(
+        "Der kleine Vogel sitzt auf dem Zaun und wartet auf den Regen.", "de", "espeak-ng", "de+f3"
+    ),
 }
 
 
@@ -88,14 +90,14 @@ class Speaker:
             raise RuntimeError(f"espeak-ng could not start with its data in {data!r}")
         kokoro._load()
 
-    def say(self, utterance: Utterance) -> tuple[Signal, int]:
+    def say(self, utterance: SpokenLine) -> tuple[Signal, int]:
         """The utterance as float64 (S,) and its rate in Hz."""
         if utterance.engine == "espeak-ng":
             return self._espeak(utterance), self._espeak_rate
         phonemes = kokoro.phonemize(utterance.text) if utterance.lang == "ja" else self._english(utterance.text)
         return self._kokoro(phonemes, utterance), KOKORO_RATE
 
-    def _kokoro(self, phonemes: str, utterance: Utterance) -> Signal:
+    def _kokoro(self, phonemes: str, utterance: SpokenLine) -> Signal:
         unknown = {symbol for symbol in phonemes if symbol not in kokoro._vocab} - {"\n"}
         if unknown:
             raise ValueError(f"Kokoro has no symbol for {sorted(unknown)} in {phonemes!r}")
@@ -118,7 +120,7 @@ class Speaker:
             phonemes = phonemes.replace(theirs, ours)
         return phonemes
 
-    def _espeak(self, utterance: Utterance) -> Signal:
+    def _espeak(self, utterance: SpokenLine) -> Signal:
         self._set_voice(utterance.voice)
         # Breathy voices use random numbers that are seeded by the clock otherwise.
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import yaml
 
-from eval.aggregate import RESAMPLES, SEED
-from eval.scoring import ORIGINALS
-from experiments.tradeoff.rows import Experiment, ExperimentError, RowSpec
+from eval.harness.statistics import RESAMPLES, SEED
+from eval.reconstruction.scoring import ORIGINALS
 from experiments.tradeoff.running import is_finished, recorded
+from experiments.tradeoff.tradeoff_rows import Experiment, ExperimentError, RowSpec
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class MeasuredRow:
     """A row on N clips in one order: bits (N,) that the fresh language model, the unigram and the bigram need of them,
     their seconds (N,), scores (N,) by metric (NaN where a clip has none) and their weights (N,).
 
@@ -56,7 +56,7 @@ class Interval:
     high: float
 
 
-def collected(experiment: Experiment, out: Path) -> list[Measured]:
+def collected(experiment: Experiment, out: Path) -> list[MeasuredRow]:
     """The rows of an experiment that are measured so far, on the clips that all of them have.
 
     Raises ExperimentError where the baseline is not among them, where clips differ, and where a row's folder is of
@@ -75,7 +75,7 @@ def collected(experiment: Experiment, out: Path) -> list[Measured]:
     return found
 
 
-def read_row(row: RowSpec, folder: Path) -> Measured:
+def read_row(row: RowSpec, folder: Path) -> MeasuredRow:
     """One row's results from its folder."""
     predicted = _lines(folder / "predict" / "clips.jsonl")
     reconstructed = [line for line in _lines(folder / "reconstruct" / "clips.jsonl") if line.get("model") != ORIGINALS]
@@ -103,7 +103,7 @@ def read_row(row: RowSpec, folder: Path) -> Measured:
     hashes |= _salmon_hashes(folder / "salmon" / "results.json")
     if len(hashes) > 1:
         raise ExperimentError(f"{folder}: tokens and reconstructions are of different codecs: {sorted(hashes)}")
-    return Measured(
+    return MeasuredRow(
         row=row,
         clip_ids=ids,
         seconds=np.array([by_model[fresh][one]["seconds"] for one in ids]),
@@ -127,12 +127,12 @@ def draws(n: int, resamples: int = RESAMPLES) -> np.ndarray:
     return np.concatenate((np.ones((1, n)), counts)).astype(np.float64)
 
 
-def rate(one: Measured, times: np.ndarray, bits: np.ndarray | None = None) -> np.ndarray:
+def rate(one: MeasuredRow, times: np.ndarray, bits: np.ndarray | None = None) -> np.ndarray:
     """Bits a second (R,) in each resample (R, N): all bits over all seconds."""
     return (times @ (one.bits if bits is None else bits)) / (times @ one.seconds)
 
 
-def mean(one: Measured, metric: str, times: np.ndarray) -> np.ndarray:
+def mean(one: MeasuredRow, metric: str, times: np.ndarray) -> np.ndarray:
     """A metric's weighted mean (R,) over the clips that have it, in each resample (R, N)."""
     values, weights = one.scores[metric], one.weights[metric]
     known = ~np.isnan(values)
@@ -140,7 +140,7 @@ def mean(one: Measured, metric: str, times: np.ndarray) -> np.ndarray:
         return (times[:, known] @ (weights * values)[known]) / (times[:, known] @ weights[known])
 
 
-def under_control(one: Measured, controls: Sequence[Measured], metric: str, times: np.ndarray) -> np.ndarray:
+def under_control(one: MeasuredRow, controls: Sequence[MeasuredRow], metric: str, times: np.ndarray) -> np.ndarray:
     """By how many percent (R,) the row's bits a second lie under the control curve at the row's own distortion.
 
     The curve runs straight from control to control, in order of their distortion. NaN where the row lies outside it,
@@ -169,7 +169,7 @@ def outside(values: np.ndarray) -> str | None:
     return None
 
 
-def paired(one: Measured, base: Measured, name: str, times: np.ndarray) -> np.ndarray:
+def paired(one: MeasuredRow, base: MeasuredRow, name: str, times: np.ndarray) -> np.ndarray:
     """The difference of weighted means (R,) over the clips that both have, in each resample."""
     both = ~(np.isnan(one.scores[name]) | np.isnan(base.scores[name]))
     weights = one.weights[name][both]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.tradeoff.collect import Measured, collected, under_control
-from experiments.tradeoff.rows import Experiment, ExperimentError
+from experiments.tradeoff.collect import MeasuredRow, collected, under_control
+from experiments.tradeoff.tradeoff_rows import Experiment, ExperimentError
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,29 +17,31 @@ class Group:
     """Rows of one experiment, the row that others are compared with, and two families: its control curve, and the
     baseline with other seeds."""
 
-    rows: tuple[Measured, ...]
-    base: Measured
+    rows: tuple[MeasuredRow, ...]
+    base: MeasuredRow
     control: str
     seed: str
 
-    def base_of(self, one: Measured) -> Measured:
+    def base_of(self, one: MeasuredRow) -> MeasuredRow:
         """What a row is compared with: the baseline, or the row that it names, as one of its own seed."""
         return next((other for other in self.rows if other.row.name == one.row.against), self.base)
 
-    def controls(self, metric: str, base: Measured | None = None) -> list[Measured]:
+    def controls(self, metric: str, base: MeasuredRow | None = None) -> list[MeasuredRow]:
         """The rows of the control curve that were measured by a metric; `base` takes the baseline's place on it."""
         curve = [one for one in self.rows if one.row.family == self.control and one is not self.base]
         return [one for one in (base or self.base, *curve) if one.has(metric)]
 
-    def seeds(self) -> list[Measured]:
+    def seeds(self) -> list[MeasuredRow]:
         """The baseline trained anew with other seeds."""
         return [one for one in self.rows if one.row.family == self.seed]
 
-    def is_comparable(self, one: Measured, metric: str) -> bool:
+    def is_comparable(self, one: MeasuredRow, metric: str) -> bool:
         """Whether a row is to be held against the control curve: no control itself, measured, and there is a curve."""
         return one.row.family != self.control and one.has(metric) and len(self.controls(metric)) > 1
 
-    def under_control(self, one: Measured, metric: str, times: np.ndarray, base: Measured | None = None) -> np.ndarray:
+    def under_control(
+        self, one: MeasuredRow, metric: str, times: np.ndarray, base: MeasuredRow | None = None
+    ) -> np.ndarray:
         """`collect.under_control` of a row and its curve, on which `base` or its own baseline is the first point."""
         return under_control(one, self.controls(metric, base or self.base_of(one)), metric, times)
 
@@ -61,7 +63,7 @@ def gathered(experiment: Experiment, out: Path, further: Sequence[tuple[Experime
     return groups
 
 
-def _group(experiment: Experiment, rows: Sequence[Measured], suffix: str = "") -> Group:
+def _group(experiment: Experiment, rows: Sequence[MeasuredRow], suffix: str = "") -> Group:
     missing = sorted({str(one.row.against) for one in rows if one.row.against} - {one.row.name for one in rows})
     if missing:
         raise ExperimentError(f"rows are compared with {', '.join(missing)}, which is not measured yet")
@@ -69,7 +71,7 @@ def _group(experiment: Experiment, rows: Sequence[Measured], suffix: str = "") -
     return Group(tuple(rows), base, f"{experiment.control}{suffix}", f"{experiment.control} seed{suffix}")
 
 
-def _told_apart(one: Measured, label: str) -> Measured:
+def _told_apart(one: MeasuredRow, label: str) -> MeasuredRow:
     row = replace(one.row, name=f"{one.row.name}, {label}", family=f"{one.row.family}, {label}")
     if row.against is not None:
         row = replace(row, against=f"{row.against}, {label}")

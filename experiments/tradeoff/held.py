@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.tradeoff.collect import CAPPED, OUTSIDE, Measured
+from experiments.tradeoff.collect import CAPPED, OUTSIDE, MeasuredRow
 from experiments.tradeoff.groups import Group
-from experiments.tradeoff.summary import CURVES, under
+from experiments.tradeoff.short_table import CURVES, under
 
 HELD = (*CURVES, CAPPED, "speaker_sim")
 
@@ -29,7 +29,7 @@ def held_tables(groups: Sequence[Group], times: np.ndarray) -> list[str]:
     return [*lines, "", told] if any(OUTSIDE in line for line in lines) else lines
 
 
-def _at_equal(compared: Sequence[tuple[Group, list[Measured]]], times: np.ndarray) -> list[str]:
+def _at_equal(compared: Sequence[tuple[Group, list[MeasuredRow]]], times: np.ndarray) -> list[str]:
     names = [name for name in HELD if any(group.is_comparable(one, name) for group, rows in compared for one in rows)]
     lines = _head(names)
     for group, rows in compared:
@@ -39,7 +39,7 @@ def _at_equal(compared: Sequence[tuple[Group, list[Measured]]], times: np.ndarra
     return lines
 
 
-def _by_seed(group: Group, rows: Sequence[Measured], seeds: Sequence[Measured], times: np.ndarray) -> list[str]:
+def _by_seed(group: Group, rows: Sequence[MeasuredRow], seeds: Sequence[MeasuredRow], times: np.ndarray) -> list[str]:
     bases = [group.base, *seeds]
     lines = _head([base.row.name for base in bases])
     for one in rows:

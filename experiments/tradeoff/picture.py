@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.tradeoff.collect import HIGHER_IS_BETTER, Measured, draws, interval, mean, paired, rate
+from experiments.tradeoff.collect import HIGHER_IS_BETTER, MeasuredRow, draws, interval, mean, paired, rate
 from experiments.tradeoff.groups import Group
 from soundcodec_llmcodec.files import written_whole
 
@@ -101,7 +101,7 @@ def _window(group: Group, metric: str, points: Sequence[_Point]) -> _Window:
     return _Window(rates, (value - reach, value + reach))
 
 
-def _families(groups: Sequence[Group], metric: str) -> Iterator[tuple[str, list[Measured], Measured]]:
+def _families(groups: Sequence[Group], metric: str) -> Iterator[tuple[str, list[MeasuredRow], MeasuredRow]]:
     """Each family with its rows that have the metric and their baseline."""
     for group in groups:
         for family in dict.fromkeys(one.row.family for one in group.rows):
@@ -120,7 +120,7 @@ def _styles(groups: Sequence[Group]) -> dict[str, tuple[str, str, str]]:
     }
 
 
-def _points(rows: Sequence[Measured], base: Measured, metric: str) -> list[_Point]:
+def _points(rows: Sequence[MeasuredRow], base: MeasuredRow, metric: str) -> list[_Point]:
     """The rows' places, by rising bits."""
     times = draws(len(base.clip_ids))
     found = []

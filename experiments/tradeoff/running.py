@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval import manifest, run_journal
-from eval.run_journal import JournalError, lock
-from experiments.tradeoff.rows import ExperimentError
+from eval.harness import journal, manifest
+from eval.harness.journal import JournalError, lock
+from experiments.tradeoff.tradeoff_rows import ExperimentError
 from soundcodec_llmcodec.files import written_whole
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,7 +100,7 @@ def _make_way(stage: Stage, folder: Path) -> None:
             f"{folder.name}: {stage.name} was begun with other settings, or what it starts from has changed; "
             f"remove {folder}, or name another --out"
         )
-    run_journal.discard(stage.measures)
+    journal.discard(stage.measures)
     manifest.discard(stage.measures)
     stage.made.unlink(missing_ok=True)
 

@@ -16,12 +16,12 @@ import torch
 
 from soundcodec_llmcodec import checkpoints, coding
 from soundcodec_llmcodec.nn.model import CodecModel, framed_samples
-from soundcodec_llmcodec.train.data import Corpus
+from soundcodec_llmcodec.train.crops import DecodedCorpus
 
 SECONDS = 4.0
 
 
-def latents_of(model: CodecModel, corpus: Corpus, count: int, seed: int = 0) -> np.ndarray:
+def latents_of(model: CodecModel, corpus: DecodedCorpus, count: int, seed: int = 0) -> np.ndarray:
     """About `count` latents (N, K) of crops of random clips, float32, before they are quantized."""
     config = model.config
     length = int(SECONDS * config.sample_rate)
@@ -59,7 +59,7 @@ def clustered(latents: np.ndarray, codes: int, seed: int = 0) -> np.ndarray:
     return vectors
 
 
-def shrink(source: str, corpus: Corpus, codes: int, folder: Path, latents: int = 200_000) -> Path:
+def shrink(source: str, corpus: DecodedCorpus, codes: int, folder: Path, latents: int = 200_000) -> Path:
     """Write the codec of `source` with `codes` codes to `folder`; everything but its codebook stays as it is."""
     loaded = checkpoints.load(source)
     config = dataclasses.replace(loaded.config, codebook_size=codes, codebook_partitions=())

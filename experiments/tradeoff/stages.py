@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.tradeoff.rows import Experiment, ExperimentError, RowSpec, as_config
 from experiments.tradeoff.running import Stage, is_finished, recorded
+from experiments.tradeoff.tradeoff_rows import Experiment, ExperimentError, RowSpec, as_config
 from soundcodec_llmcodec.files import sha256_of, written_whole
-from soundcodec_llmcodec.train.config import LANGUAGE, TrainConfig, load_config
+from soundcodec_llmcodec.train.train_config import LANGUAGE, TrainConfig, load_config
 
 
 @dataclass(frozen=True)
-class Place:
+class StagePlace:
     """Where everything is: the speech, the midpoint all rows start from (an exported codec, and a bundle of it with
     what trains beside it), SALMon's pairs (None: not measured), the folder of results, what a process may use."""
 
@@ -38,7 +38,7 @@ class Place:
         return self.out / "cache"
 
 
-def stages(experiment: Experiment, row: RowSpec, place: Place) -> Iterator[Stage]:
+def stages(experiment: Experiment, row: RowSpec, place: StagePlace) -> Iterator[Stage]:
     """The row's stages in order."""
     folder = place.out / row.name
     begun = place.midpoint if row.start is None else place.out / row.start
@@ -78,12 +78,12 @@ def stages(experiment: Experiment, row: RowSpec, place: Place) -> Iterator[Stage
         yield Stage("salmon", made, command, measures=folder / "salmon")
 
 
-def token_speech(experiment: Experiment, place: Place) -> str:
+def token_speech(experiment: Experiment, place: StagePlace) -> str:
     """The speech whose training split becomes the tokens that language models learn from."""
     return place.speech if experiment.every == 1 else str(place.out / "token-speech" / f"every-{experiment.every}")
 
 
-def write_token_speech(experiment: Experiment, place: Place) -> None:
+def write_token_speech(experiment: Experiment, place: StagePlace) -> None:
     """Write every n-th clip of the training split, once; speech is a folder of parquet files then.
 
     Raises ExperimentError where there are none, and where what was written before is of other speech.
@@ -115,7 +115,7 @@ def write_token_speech(experiment: Experiment, place: Place) -> None:
         noted.write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
 
 
-def _check_trained(row: RowSpec, experiment: Experiment, place: Place) -> None:
+def _check_trained(row: RowSpec, experiment: Experiment, place: StagePlace) -> None:
     """Raise ExperimentError unless the row that this one starts from was trained to its end, with today's settings."""
     (other,) = experiment.named([str(row.start)])
     digest = ""
@@ -145,7 +145,7 @@ def _hash_of(start: Path) -> str:
     return digest.hexdigest()
 
 
-def _training(experiment: Experiment, row: RowSpec, place: Place, begun: Path, init: Path) -> Stage:
+def _training(experiment: Experiment, row: RowSpec, place: StagePlace, begun: Path, init: Path) -> Stage:
     folder = place.out / row.name
     codec = folder / "codec"
     values = {**experiment.training(row), "init": str(init)}
@@ -189,7 +189,7 @@ def _codec_of(codec: Path, codes: int) -> dict[str, Any]:
     return {**described, "codebook_size": codes, "codebook_partitions": {}}
 
 
-def _lm(experiment: Experiment, place: Place, folder: Path) -> Stage:
+def _lm(experiment: Experiment, place: StagePlace, folder: Path) -> Stage:
     config, export = folder / "lm.yaml", folder / "lm" / "export"
     tokens = ("--tokens", f"{folder / 'tokens'}:train", "--codec", str(folder / "codec"), "--device", place.device)
     out = ("--out", str(folder / "lm"), "--export", str(export), "--export-which", "last", "--quiet")
@@ -203,10 +203,10 @@ def _lm(experiment: Experiment, place: Place, folder: Path) -> Stage:
     return Stage("lm", export / "token_lm.json", command, settings=(config, dict(experiment.lm)), unfinished=unfinished)
 
 
-def _shrink(place: Place, codec: Path, codes: int, folder: Path) -> None:
+def _shrink(place: StagePlace, codec: Path, codes: int, folder: Path) -> None:
     from experiments.tradeoff.shrink import shrink
     from soundcodec_llmcodec import checkpoints
-    from soundcodec_llmcodec.train.data import open_corpus
+    from soundcodec_llmcodec.train.crops import open_corpus
 
     rate = checkpoints.load(codec).config.sample_rate
     shrink(str(codec), open_corpus([f"{place.speech}:train"], rate, place.cache), codes, folder)

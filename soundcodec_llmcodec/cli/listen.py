@@ -13,7 +13,7 @@ from tqdm import tqdm
 from soundcodec_llmcodec.audio import AudioError
 from soundcodec_llmcodec.cli.common import CommandError, load_codec, one_line
 from soundcodec_llmcodec.listening import Excerpt, build, read_excerpt
-from soundcodec_llmcodec.listening.page import MARK
+from soundcodec_llmcodec.listening.listening_page import MARK
 from soundcodec_llmcodec.pages import single_file
 
 ENDING = ".listen.html"

@@ -15,12 +15,12 @@ from soundcodec_llmcodec.audio import Clip, as_clip, write_audio
 from soundcodec_llmcodec.audio_writing import check_ending
 from soundcodec_llmcodec.cli.common import CommandError, load_codec, one_line
 from soundcodec_llmcodec.cli.lm_score import score
-from soundcodec_llmcodec.lm import folder as folders
+from soundcodec_llmcodec.data.token_corpus import TokenCorpus, TokenSource
+from soundcodec_llmcodec.lm import lm_folder as folders
 from soundcodec_llmcodec.lm.counted import NGRAM_NAMES, NgramLM
 from soundcodec_llmcodec.lm.loading import BUNDLED_NAME, DTYPES, load_token_lm
 from soundcodec_llmcodec.lm.ngrams import MAX_ORDER
 from soundcodec_llmcodec.lm.scores import CodecMismatchError
-from soundcodec_llmcodec.token_corpus import TokenCorpus, TokenSource
 
 _TEXT_LM = "a folder or hub id of a model with <CODEC_i> tokens"
 _LM_HELP = f"bundled (default), uniform, a folder that lm train or lm count has written, or {_TEXT_LM}"
@@ -110,8 +110,8 @@ def _add_models(command: argparse.ArgumentParser, when: str) -> None:
 def _train(argv: Sequence[str]) -> int:
     """Everything after `lm train` to the training package's own command, loaded only now."""
     try:
-        from soundcodec_llmcodec.lm.training.__main__ import main as train
-        from soundcodec_llmcodec.train.errors import TrainingError
+        from soundcodec_llmcodec.cli.lm_train import main as train
+        from soundcodec_llmcodec.runs.errors import TrainingError
     except ModuleNotFoundError as error:
         raise CommandError(
             f"training a language model needs the package {error.name}; install the extras: "

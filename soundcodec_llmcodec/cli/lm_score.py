@@ -16,11 +16,11 @@ import numpy as np
 from soundcodec_llmcodec import tokens as token_files
 from soundcodec_llmcodec.cli.common import TOKEN_ENDING, CommandError, load_codec
 from soundcodec_llmcodec.data import SOUND_ENDINGS
+from soundcodec_llmcodec.data.token_corpus import TokenCorpus, TokenSource, token_ids
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.lm.loading import load_token_lm
+from soundcodec_llmcodec.lm.score_summary import ScoreSummary, score_all
 from soundcodec_llmcodec.lm.scores import TokenLM
-from soundcodec_llmcodec.lm.summary import Summary, score_all
-from soundcodec_llmcodec.token_corpus import TokenCorpus, TokenSource, token_ids
 
 _SHOWN = {
     "input": "input",
@@ -61,7 +61,7 @@ def score(arguments: argparse.Namespace) -> int:
                 models[key] = load_token_lm(spec, given.source, arguments.device, arguments.dtype)
             lm = models[key]
             scores = score_all(lm, given.clips, batch_tokens=arguments.batch_tokens, progress=not arguments.quiet)
-            rows.append(_row(spec, lm, given, Summary.of(scores)))
+            rows.append(_row(spec, lm, given, ScoreSummary.of(scores)))
     print(json.dumps(rows, indent=2) if arguments.json else _table(rows))
     return 0
 
@@ -102,7 +102,7 @@ def _of_file(path: Path, codec: Callable[[], LLMCodec]) -> _Input:
     return _Input(path.name, source, [token_ids(channel.T.reshape(-1).numpy(), source) for channel in tokens.codes])
 
 
-def _row(spec: str, lm: TokenLM, given: _Input, found: Summary) -> dict[str, Any]:
+def _row(spec: str, lm: TokenLM, given: _Input, found: ScoreSummary) -> dict[str, Any]:
     return {
         "input": given.label,
         "lm": spec,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from soundcodec_llmcodec.cli.common import CommandError, load_codec, one_line
 
 if TYPE_CHECKING:
-    from soundcodec_llmcodec.tokenizing import Plan
+    from soundcodec_llmcodec.data.tokenizing import TokenizingPlan
 
 
 def tokenize(arguments: argparse.Namespace) -> int:
@@ -22,8 +22,8 @@ def tokenize(arguments: argparse.Namespace) -> int:
             "tokenizing corpora needs the package pyarrow: pip install 'soundcodec-llmcodec[lm]'"
         ) from error
     from soundcodec_llmcodec.data import DataError
-    from soundcodec_llmcodec.token_corpus import FAILED_FOLDER, TokenCorpusError
-    from soundcodec_llmcodec.tokenizing import tokenize as run
+    from soundcodec_llmcodec.data.token_corpus import FAILED_FOLDER, TokenCorpusError
+    from soundcodec_llmcodec.data.tokenizing import tokenize as run
 
     try:
         plan = _plan(arguments)
@@ -47,15 +47,15 @@ def tokenize(arguments: argparse.Namespace) -> int:
     return 1 if done.failed else 0
 
 
-def _plan(arguments: argparse.Namespace) -> Plan:
+def _plan(arguments: argparse.Namespace) -> TokenizingPlan:
     from soundcodec_llmcodec.data import Place
-    from soundcodec_llmcodec.tokenizing import Plan, split_name
+    from soundcodec_llmcodec.data.tokenizing import TokenizingPlan, split_name
 
     named = split_name(Place.parse(arguments.dataset).split or "train")
     part = _part(arguments.part)
     try:
         sizes = (arguments.shift, arguments.shard_clips)
-        return Plan(arguments.dataset, arguments.split or named, *sizes, arguments.domain, part)
+        return TokenizingPlan(arguments.dataset, arguments.split or named, *sizes, arguments.domain, part)
     except ValueError as error:
         raise CommandError(one_line(error)) from error
 

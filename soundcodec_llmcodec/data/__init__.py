@@ -5,15 +5,15 @@ tokens, scores and audio of a clip join.
 """
 
 from soundcodec_llmcodec.data.datasets import DataSet, Place, Split, open_dataset
-from soundcodec_llmcodec.data.rows import DataError, Row, identified
-from soundcodec_llmcodec.data.sounds import SOUND_ENDINGS, sound_files
+from soundcodec_llmcodec.data.rows import DataError, DataRow, identified
+from soundcodec_llmcodec.data.sound_folders import SOUND_ENDINGS, sound_files
 
 __all__ = [
     "SOUND_ENDINGS",
     "DataError",
+    "DataRow",
     "DataSet",
     "Place",
-    "Row",
     "Split",
     "identified",
     "open_dataset",

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from soundcodec_llmcodec.data.arrow_tables import parquet_rows, parquet_size, parquet_splits, visible_files
 from soundcodec_llmcodec.data.hub import hub_splits, saved_splits
-from soundcodec_llmcodec.data.rows import DataError, Row, identified
-from soundcodec_llmcodec.data.sounds import SOUND_ENDINGS, folder_rows, sound_files
-from soundcodec_llmcodec.data.tables import parquet_rows, parquet_size, parquet_splits, visible_files
+from soundcodec_llmcodec.data.rows import DataError, DataRow, identified
+from soundcodec_llmcodec.data.sound_folders import SOUND_ENDINGS, folder_rows, sound_files
 
 DOMAINS = ("Speech", "Music", "Audio")  # Codec-SUPERB's; other splits follow these
 WHOLE = "all"
@@ -68,7 +68,7 @@ class DataSet:
         """Rows of all splits."""
         return sum(split.size for split in self.splits.values())
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[DataRow]:
         """All rows in a fixed order; where there are several splits, an id is SPLIT/ID. Raises DataError."""
         for name, split in self.splits.items():
             for row in identified(split.rows(), name):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from soundcodec_llmcodec.data.arrow_tables import batch_rows
 from soundcodec_llmcodec.data.rows import COLUMNS, DataError, require_audio
-from soundcodec_llmcodec.data.tables import batch_rows
 from soundcodec_llmcodec.files import read_json
 
 _ROWS_AT_ONCE = 32

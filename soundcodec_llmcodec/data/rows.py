@@ -33,7 +33,7 @@ class DataError(ValueError):
 
 
 @dataclass(frozen=True)
-class Row:
+class DataRow:
     """A clip of a data set: `audio` is its stored bytes, its file, or {"array", "sampling_rate"}; None where there is
     none. `columns` are the row's other columns as they are, numbers and lists included. `origin` says where in the data
     set it is, a shard and a name or a file's path: training runs know their data by it.
@@ -71,7 +71,7 @@ class Row:
         return as_clip(self.audio)
 
 
-def identified(rows: Iterable[Mapping[str, Any]], split: str) -> Iterator[Row]:
+def identified(rows: Iterable[Mapping[str, Any]], split: str) -> Iterator[DataRow]:
     """The rows of a split with their ids, which is the one rule for them.
 
     A row is called by its `id`; without one, by the name of its sound file without the ending; without that, by its
@@ -89,7 +89,7 @@ def identified(rows: Iterable[Mapping[str, Any]], split: str) -> Iterator[Row]:
         yield row if clip_id == row.clip_id else replace(row, clip_id=clip_id)
 
 
-def row_of(raw: Mapping[str, Any], split: str, index: int) -> Row:
+def row_of(raw: Mapping[str, Any], split: str, index: int) -> DataRow:
     """A row of plain columns, the `index`-th of its split; its id may have come before."""
     audio = raw.get("audio")
     given = raw.get("id")
@@ -98,7 +98,7 @@ def row_of(raw: Mapping[str, Any], split: str, index: int) -> Row:
     stem = PurePosixPath(str(path).replace("\\", "/")).stem if path else None
     columns = {name: value for name, value in raw.items() if name not in ("id", "audio", "origin")}
     clip_id = declared or stem or f"{index:05d}"
-    return Row(clip_id, split, _stored(audio, columns), columns, str(raw.get("origin", clip_id)))
+    return DataRow(clip_id, split, _stored(audio, columns), columns, str(raw.get("origin", clip_id)))
 
 
 def as_text(value: Any) -> str | None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from soundcodec_llmcodec.coding import TIE_MARGIN, exact_inference
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.export.folder import ExportError
+from soundcodec_llmcodec.export.export_folder import ExportError
 from soundcodec_llmcodec.export.runners import Runner, padded
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.nn.model import framed_samples

@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.export.attention import attend
-from soundcodec_llmcodec.export.harmonics import HarmonicGraph
-from soundcodec_llmcodec.export.semantic import SemanticGraph
-from soundcodec_llmcodec.export.spectra import MagnitudeFeatures, Spectrum, Waveform, frames_of
+from soundcodec_llmcodec.export.harmonic_graph import HarmonicGraph
+from soundcodec_llmcodec.export.semantic_graph import SemanticGraph
+from soundcodec_llmcodec.export.spectral_graphs import MagnitudeFeatures, Spectrum, Waveform, frames_of
 from soundcodec_llmcodec.nn.conformer import Attention, Conformer, ConformerLayer, rotary_tables, rotate
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.nn.quantizer import FactorizedQuantizer

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from soundcodec_llmcodec import coding
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.export import folder as folders
-from soundcodec_llmcodec.export.folder import ExportError
+from soundcodec_llmcodec.export import export_folder as folders
+from soundcodec_llmcodec.export.export_folder import ExportError
 from soundcodec_llmcodec.export.runners import Anchored, OnnxRunner, padded
 from soundcodec_llmcodec.forking import one_thread_after_forks
 from soundcodec_llmcodec.llmcodec import LLMCodec

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from soundcodec_llmcodec.export import folder as folders
-from soundcodec_llmcodec.export.folder import INSTALL
+from soundcodec_llmcodec.export import export_folder as folders
+from soundcodec_llmcodec.export.export_folder import INSTALL
 
 # Sessions of a process that this one was forked from.
 _OF_PARENTS: list[Any] = []

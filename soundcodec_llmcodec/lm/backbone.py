@@ -22,7 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from soundcodec_llmcodec.checkpoints import usable_device
 from soundcodec_llmcodec.lm.gguf import as_folder
 from soundcodec_llmcodec.lm.packages import INSTALL, lm_package, no_bars
-from soundcodec_llmcodec.lm.reading import read_model
+from soundcodec_llmcodec.lm.pretrained import read_model
 from soundcodec_llmcodec.lm.weights import input_embedding, weights_hash
 
 SMOLLM2 = "smollm2"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from soundcodec_llmcodec.files import read_json, written_whole
-from soundcodec_llmcodec.lm import folder as folders
-from soundcodec_llmcodec.lm.folder import TokenLMError, read_neural
+from soundcodec_llmcodec.lm import lm_folder as folders
+from soundcodec_llmcodec.lm.lm_folder import TokenLMError, read_neural
 from soundcodec_llmcodec.vocabulary import TokenSpec
 
 BOS_TOKEN, EOS_TOKEN = "<s>", "</s>"

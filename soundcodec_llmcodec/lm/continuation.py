@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from soundcodec_llmcodec import audio as audio_io
+from soundcodec_llmcodec.data.token_corpus import TokenSource, token_ids
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.lm.generation import CodesOnly
 from soundcodec_llmcodec.lm.scores import check_clips, check_codec
 from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
-from soundcodec_llmcodec.token_corpus import TokenSource, token_ids
 from soundcodec_llmcodec.vocabulary import TokenSpec
 
 # After generation.py, which says what to install where transformers is missing.

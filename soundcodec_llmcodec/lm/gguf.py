@@ -19,7 +19,7 @@ import torch
 
 from soundcodec_llmcodec.files import sha256_of
 from soundcodec_llmcodec.lm.packages import lm_package, no_bars
-from soundcodec_llmcodec.lm.reading import read_model
+from soundcodec_llmcodec.lm.pretrained import read_model
 
 _FORMAT = 1
 _SOURCE_FILE = "source.json"

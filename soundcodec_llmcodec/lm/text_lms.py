@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 from soundcodec_llmcodec.checkpoint_files import codec_beside
+from soundcodec_llmcodec.data.token_corpus import TokenSource
 from soundcodec_llmcodec.lm.extend import ExtendedLM
-from soundcodec_llmcodec.lm.folder import FILE, NEURAL, Description, TokenLMError
+from soundcodec_llmcodec.lm.lm_folder import FILE, NEURAL, Description, TokenLMError
 from soundcodec_llmcodec.lm.scores import check_codec
 from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
-from soundcodec_llmcodec.token_corpus import TokenSource
 
 
 def load_text_lm(place: str, source: TokenSource | None, device: torch.device, dtype: torch.dtype) -> NeuralTokenLM:

@@ -19,15 +19,15 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from soundcodec_llmcodec.lm import folder as folders
+from soundcodec_llmcodec.data.token_corpus import TokenSource
+from soundcodec_llmcodec.lm import lm_folder as folders
 from soundcodec_llmcodec.lm.codes_tokenizer import write_tokenizer
-from soundcodec_llmcodec.lm.folder import NEURAL, Description, TokenLMError
-from soundcodec_llmcodec.lm.likelihood import TokenHead
+from soundcodec_llmcodec.lm.lm_folder import NEURAL, Description, TokenLMError
 from soundcodec_llmcodec.lm.packages import lm_package, no_bars
 from soundcodec_llmcodec.lm.scores import BOS, NONE, TokenScores, check_clips
+from soundcodec_llmcodec.lm.token_head import TokenHead
 from soundcodec_llmcodec.lm.weights import input_embedding, weights_hash
 from soundcodec_llmcodec.nn.linear import FasterProducts
-from soundcodec_llmcodec.token_corpus import TokenSource
 from soundcodec_llmcodec.vocabulary import TokenSpec
 
 
@@ -166,7 +166,7 @@ class NeuralTokenLM:
         Raises TokenLMError where the folder is another thing, or is not whole.
         """
         lm_package("transformers", "reading a language model")
-        from soundcodec_llmcodec.lm.reading import read_model
+        from soundcodec_llmcodec.lm.pretrained import read_model
 
         described = folders.read_neural(folder)
         try:

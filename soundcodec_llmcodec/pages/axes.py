@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from soundcodec_llmcodec.pages import spectrogram
+from soundcodec_llmcodec.measures import spectrogram
 from soundcodec_llmcodec.pages.markup import Markup, tag
 
 

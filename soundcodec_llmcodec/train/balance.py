@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from soundcodec_llmcodec.train.distributed import World
-from soundcodec_llmcodec.train.errors import TrainConfigError
+from soundcodec_llmcodec.runs.distributed import World
+from soundcodec_llmcodec.runs.errors import TrainConfigError
+from soundcodec_llmcodec.runs.schedules import LossSchedule
 from soundcodec_llmcodec.train.loss_names import ADVERSARIAL, ON_WAVE, RECONSTRUCTION
-from soundcodec_llmcodec.train.schedules import LossSchedule
 
 # The groups of losses that have no share of their own.
 GROUPS: Mapping[str, tuple[str, ...]] = {"reconstruction": RECONSTRUCTION, "gan": ADVERSARIAL}

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from soundcodec_llmcodec.runs.monitor import duration_text, value_text
+from soundcodec_llmcodec.runs.run_log import LOG, STEP, VALIDATION, read_log
 from soundcodec_llmcodec.teachers import described
-from soundcodec_llmcodec.train.monitor import duration_text, value_text
-from soundcodec_llmcodec.train.records import LOG, STEP, VALIDATION, read_log
 
 CARD = "README.md"
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

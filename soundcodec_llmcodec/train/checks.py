@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from soundcodec_llmcodec.data.rows import FIELDS
+from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
+from soundcodec_llmcodec.runs.monitor import summary_writer
+from soundcodec_llmcodec.runs.resuming import changes, check_same
 from soundcodec_llmcodec.teachers import teacher_of
-from soundcodec_llmcodec.train.config import TrainConfig, TrainConfigError
-from soundcodec_llmcodec.train.data import Corpus, check_sources, may_have_texts
-from soundcodec_llmcodec.train.monitor import summary_writer
-from soundcodec_llmcodec.train.resuming import changes, check_same
-from soundcodec_llmcodec.train.state import FIXED, saved_config
-from soundcodec_llmcodec.train.step_folders import checkpoints_in
+from soundcodec_llmcodec.train.codec_state import FIXED, saved_config
+from soundcodec_llmcodec.train.crops import DecodedCorpus, check_sources, may_have_texts
+from soundcodec_llmcodec.train.train_config import TrainConfig, TrainConfigError
 
 _ALIGNED = ("alignment", "contrast")  # the losses that need texts
 
@@ -43,7 +43,7 @@ def check_before_decoding(config: TrainConfig, checkpoints: Path, cache: Path) -
     return changed
 
 
-def check_texts(config: TrainConfig, corpus: Corpus, segment: int) -> None:
+def check_texts(config: TrainConfig, corpus: DecodedCorpus, segment: int) -> None:
     """Raise TrainConfigError where alignment is asked for and no crop of `segment` samples could ever hold the words of
     a clip."""
     if not config.uses(*_ALIGNED):

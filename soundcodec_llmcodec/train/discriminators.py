@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from soundcodec_llmcodec.train.losses.relative import relative_error
+from soundcodec_llmcodec.train.losses.relative_error import relative_error
 from soundcodec_llmcodec.train.wide_discriminators import WidePeriodDiscriminator, WideScaleDiscriminator
 
 Kind = Literal["period", "scale", "stft"]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.train.errors import TrainConfigError
+from soundcodec_llmcodec.runs.errors import TrainConfigError
 
 MODES = ("replace", "add")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from soundcodec_llmcodec.train.steps import Batch
+from soundcodec_llmcodec.train.steps import AudioBatch
 
 
 def nonfinite(values: Mapping[str, Tensor]) -> list[str]:
@@ -19,7 +19,7 @@ def nonfinite(values: Mapping[str, Tensor]) -> list[str]:
     return [name for name, value in values.items() if not math.isfinite(float(value))]
 
 
-def keep_batch(folder: Path, step: int, batch: Batch, values: Mapping[str, Tensor]) -> None:
+def keep_batch(folder: Path, step: int, batch: AudioBatch, values: Mapping[str, Tensor]) -> None:
     """Write `step-N.safetensors` (padded, target) and `step-N.json` (clips, values, and which are not finite)."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {"padded": batch.padded.cpu().contiguous(), "target": batch.target.cpu().contiguous()}

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from soundcodec_llmcodec.nn.model import CodecModel
-from soundcodec_llmcodec.train.bridge import Bridge
-from soundcodec_llmcodec.train.config import OptimizerConfig, TrainConfig
-from soundcodec_llmcodec.train.objectives import LanguageObjectives
+from soundcodec_llmcodec.train.objectives.bridge import Bridge
+from soundcodec_llmcodec.train.objectives.language import LanguageObjectives
+from soundcodec_llmcodec.train.train_config import OptimizerConfig, TrainConfig
 
 
 @dataclass(frozen=True)
-class Part:
+class TrainedPart:
     """Something that trains beside the codec, with its own optimizer and rates."""
 
     module: nn.Module
@@ -66,7 +66,7 @@ def bridge_of_codec(config: TrainConfig, language: nn.Module | None) -> Bridge |
     return None
 
 
-def clip_groups(config: TrainConfig, model: CodecModel, others: Mapping[str, Part]) -> list[ClipGroup]:
+def clip_groups(config: TrainConfig, model: CodecModel, others: Mapping[str, TrainedPart]) -> list[ClipGroup]:
     """What is clipped together: each optimizer's parameters, the codec's in two where it is clipped apart.
 
     The bridge is with the encoder where the codec's optimizer has it.

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 
 from soundcodec_llmcodec.files import written_whole
+from soundcodec_llmcodec.runs.checkpoint_folders import FACTS, checkpoints_in
+from soundcodec_llmcodec.runs.schedules import LossSchedule
 from soundcodec_llmcodec.train.card import changes, model_card, run_facts, without_folders
-from soundcodec_llmcodec.train.config import TrainConfig, TrainConfigError, make_config
-from soundcodec_llmcodec.train.export import export_bundle, export_codec, export_lm, export_published
+from soundcodec_llmcodec.train.codec_export import export_bundle, export_codec, export_lm, export_published
+from soundcodec_llmcodec.train.codec_state import TrainState
 from soundcodec_llmcodec.train.loss_names import LANGUAGE
-from soundcodec_llmcodec.train.objectives import Start
-from soundcodec_llmcodec.train.schedules import LossSchedule
-from soundcodec_llmcodec.train.state import TrainState
-from soundcodec_llmcodec.train.step_folders import FACTS, checkpoints_in
+from soundcodec_llmcodec.train.objectives.language import Start
+from soundcodec_llmcodec.train.train_config import TrainConfig, TrainConfigError, make_config
 
 KINDS = ("codec", "published", "lm", "bundle")
 PUBLISHED_FILE = "llm-codec.pt"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.nn.quantizer import Quantized
-from soundcodec_llmcodec.train.distributed import World
+from soundcodec_llmcodec.runs.distributed import World
 
 
 @dataclass(frozen=True)

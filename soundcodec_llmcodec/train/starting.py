@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.config import PRESETS, CodecConfig
 from soundcodec_llmcodec.nn.model import CodecModel
-from soundcodec_llmcodec.train.errors import TrainConfigError
+from soundcodec_llmcodec.runs.errors import TrainConfigError
 
 
 def model_of(init: str, codec: CodecConfig, wanted: str) -> CodecModel:
@@ -36,7 +36,7 @@ def bundled_parts(init: str | None) -> Mapping[str, Any] | None:
     """The parts' state dicts of a fine-tuning bundle; None where `init` is no bundle."""
     if init is None or not (Path(init) / "bundle.json").is_file():
         return None
-    from soundcodec_llmcodec.train.export import load_bundle
+    from soundcodec_llmcodec.train.codec_export import load_bundle
 
     return load_bundle(Path(init)).parts
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from soundcodec_llmcodec.nn.quantizer import Quantized
-from soundcodec_llmcodec.train.config import TrainConfig
+from soundcodec_llmcodec.runs.distributed import World
+from soundcodec_llmcodec.train.codec_state import TrainState
 from soundcodec_llmcodec.train.discriminators import (
     Discriminators,
     adversarial_loss,
@@ -23,20 +24,19 @@ from soundcodec_llmcodec.train.discriminators import (
     lazy_weight,
     r1_penalty,
 )
-from soundcodec_llmcodec.train.distributed import World
 from soundcodec_llmcodec.train.loss_names import ADVERSARIAL, LANGUAGE, ON_WAVE
+from soundcodec_llmcodec.train.losses.pitch_loss import PitchLoss
+from soundcodec_llmcodec.train.losses.reconstruction import ReconstructionLosses
+from soundcodec_llmcodec.train.losses.teacher_loss import TeacherLoss
 from soundcodec_llmcodec.train.noise import masked_noise
-from soundcodec_llmcodec.train.objectives import Asked, FrozenLM
+from soundcodec_llmcodec.train.objectives.language import Asked, FrozenLM
 from soundcodec_llmcodec.train.optimizers import clip_groups
-from soundcodec_llmcodec.train.pitch_loss import PitchLoss
-from soundcodec_llmcodec.train.reconstruction import ReconstructionLosses
 from soundcodec_llmcodec.train.revival import revive
-from soundcodec_llmcodec.train.state import TrainState
-from soundcodec_llmcodec.train.teacher_loss import TeacherLoss
+from soundcodec_llmcodec.train.train_config import TrainConfig
 
 
 @dataclass(frozen=True)
-class Batch:
+class AudioBatch:
     """padded (B, (F - 1) * hop + n_fft): what the encoder sees; target (B, F * hop): what the decoder should give; the
     clips' ids, and their texts where the crop holds the words. `first_row` is its place in the step's whole batch."""
 
@@ -49,10 +49,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def part(self, rows: slice) -> Batch:
+    def part(self, rows: slice) -> AudioBatch:
         """Some rows."""
         first = self.first_row + rows.start
-        return Batch(self.padded[rows], self.target[rows], self.ids[rows], self.texts[rows], first)
+        return AudioBatch(self.padded[rows], self.target[rows], self.ids[rows], self.texts[rows], first)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class StepResult:
     applied: bool
 
 
-def train_step(state: TrainState, tools: Tools, batch: Batch) -> StepResult:
+def train_step(state: TrainState, tools: Tools, batch: AudioBatch) -> StepResult:
     """Update everything that trains on a batch (that of all processes; each takes its rows), and count the step.
 
     Before `codec_start` the codec's optimizer takes no step, and nothing else of the codec moves either.
@@ -157,7 +157,7 @@ def autocast(config: TrainConfig, device: torch.device, adversary: bool = False)
     return torch.autocast(device.type, torch.bfloat16, enabled=not exact)
 
 
-def _pieces(batch: Batch, world: World, accumulation: int) -> Iterator[Batch]:
+def _pieces(batch: AudioBatch, world: World, accumulation: int) -> Iterator[AudioBatch]:
     """This process's rows of the batch, in as many pieces as gradients are accumulated over."""
     mine = batch.part(world.rows(len(batch)))
     size = len(mine) // accumulation
@@ -165,21 +165,21 @@ def _pieces(batch: Batch, world: World, accumulation: int) -> Iterator[Batch]:
         yield mine.part(slice(start, start + size))
 
 
-def _heard_texts(batch: Batch, world: World, config: TrainConfig) -> tuple[str | None, ...]:
+def _heard_texts(batch: AudioBatch, world: World, config: TrainConfig) -> tuple[str | None, ...]:
     """The texts of those clips that the LLM reads, the first of each piece; None for the others."""
     size = len(batch) // (world.size * config.accumulation)
     heard = config.language.heard(size)
     return tuple(text if row % size < heard else None for row, text in enumerate(batch.texts))
 
 
-def _text_share(part: Batch, parts: list[Batch], world: World, texts: int) -> float:
+def _text_share(part: AudioBatch, parts: list[AudioBatch], world: World, texts: int) -> float:
     """What a mean over this piece's texts has to count so that the mean over all pieces is that over all texts."""
     here = sum(text is not None for text in part.texts)
     return here * len(parts) * world.size / texts if texts else 0.0
 
 
 def _backward(
-    state: TrainState, tools: Tools, part: Batch, weights: Mapping[str, float], shares: Shares
+    state: TrainState, tools: Tools, part: AudioBatch, weights: Mapping[str, float], shares: Shares
 ) -> tuple[dict[str, Tensor], Quantized]:
     """Add a piece's share of the gradients to what trains; returns its losses by name, and its codes."""
     config, device = state.config, part.target.device

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from eval import corpora
-from eval.suite_build import reading
+from eval.harness import corpora
+from eval.salmon.build import material_reading
 from soundcodec_llmcodec.data import DataError, open_dataset
-from soundcodec_llmcodec.token_corpus import TokenCorpus
-from soundcodec_llmcodec.tokenizing import Plan, split_name, tokenize
-from soundcodec_llmcodec.train.data import open_corpus
+from soundcodec_llmcodec.data.token_corpus import TokenCorpus
+from soundcodec_llmcodec.data.tokenizing import TokenizingPlan, split_name, tokenize
+from soundcodec_llmcodec.train.crops import open_corpus
 
 RATE = 16_000
 NAMES = ("1-2-a", "1-2-b", "1-2-c")
@@ -216,7 +216,7 @@ def by_training(place: str, folder: Path, _: Any) -> Read:
 
 
 def by_tokenizing(place: str, folder: Path, codec: Any) -> Read:
-    assert tokenize(codec, Plan(place, "some"), folder / "tokens").failed == 0
+    assert tokenize(codec, TokenizingPlan(place, "some"), folder / "tokens").failed == 0
     clips = list(TokenCorpus.open(str(folder / "tokens")).clips())
     return [(clip.clip_id, clip.text, clip.codes.tolist()) for clip in clips]
 
@@ -231,7 +231,7 @@ def by_evaluation(place: str, _: Path, __: Any) -> Read:
 
 
 def by_the_suite_builder(place: str, _: Path, __: Any) -> Read:
-    read = reading.speech(place)
+    read = material_reading.speech(place)
     assert not read.unreadable
     return [(item.name, item.text, as_stored(item.samples)) for item in read.items]
 
@@ -305,11 +305,11 @@ def test_a_clip_that_cannot_be_read_costs_only_itself(tiny_codec, tmp_path):
     good = ["1-2-a", "1-2-c"]
     corpus = open_corpus([str(place)], RATE, tmp_path / "cache")
     assert list(corpus.ids) == good
-    done = tokenize(tiny_codec, Plan(str(place), "some"), tmp_path / "tokens")
+    done = tokenize(tiny_codec, TokenizingPlan(str(place), "some"), tmp_path / "tokens")
     assert (done.clips, done.failed) == (2, 2)
     listed = (tmp_path / "tokens" / "failed" / "some-00000-of-00001.jsonl").read_text()
     clips = {clip.clip_id: clip for clip in corpora.load(str(place)).clips("all")}
-    suite = reading.speech(str(place))
+    suite = material_reading.speech(str(place))
     assert [name for name, clip in clips.items() if clip.problem is None] == good
     assert [item.name for item in suite.items] == good
     for name, reason in reasons.items():
@@ -365,7 +365,7 @@ def test_a_splits_name_in_a_token_corpus_is_one_that_datasets_takes():
         "train",
     ]
     with pytest.raises(ValueError, match="--split dev_clean"):
-        Plan("x", "dev-clean")
+        TokenizingPlan("x", "dev-clean")
 
 
 def test_rows_say_where_they_are_from_in_the_words_that_runs_remember(tmp_path):

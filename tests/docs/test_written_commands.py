@@ -63,8 +63,8 @@ def only_parsing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     with monkeypatch.context() as patch:
         patch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
-        patch.setattr("soundcodec_llmcodec.train.__main__.Trainer", trainer)
-        patch.setattr("soundcodec_llmcodec.lm.training.__main__.LMTrainer", trainer)
+        patch.setattr("soundcodec_llmcodec.cli.train.Trainer", trainer)
+        patch.setattr("soundcodec_llmcodec.cli.lm_train.LMTrainer", trainer)
         yield
 
 

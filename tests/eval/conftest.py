@@ -13,11 +13,12 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from eval import codec_models, corpora  # noqa: E402
-from eval.codec_models import CodecInfo, Coded, ModelSpec  # noqa: E402
-from eval.corpora import Clip, Corpus, Split  # noqa: E402
-from eval.metrics import named  # noqa: E402
-from eval.runner import Plan  # noqa: E402
+from eval.harness import corpora  # noqa: E402
+from eval.harness.corpora import ClipCorpus, CorpusClip, Split  # noqa: E402
+from eval.reconstruction import codecs  # noqa: E402
+from eval.reconstruction.codecs import CodecInfo, CodecSpec, Coded  # noqa: E402
+from eval.reconstruction.metrics import named  # noqa: E402
+from eval.reconstruction.reconstruction_run import ReconstructionPlan  # noqa: E402
 
 
 class FakeCodec:
@@ -41,7 +42,7 @@ class FakeCodec:
         self.broken = set(broken)
         self.batches: list[list[str]] = []
 
-    def encode(self, clips: Sequence[Clip]) -> list[Coded]:
+    def encode(self, clips: Sequence[CorpusClip]) -> list[Coded]:
         self.batches.append([clip.clip_id for clip in clips])
         bad = [clip.clip_id for clip in clips if clip.clip_id in self.broken]
         if bad:
@@ -49,17 +50,17 @@ class FakeCodec:
         codes = [np.arange(len(clip.samples) // 320)[None] % 5 for clip in clips]
         return [Coded(clip.samples, code) for clip, code in zip(clips, codes, strict=True)]
 
-    def decode(self, coded: Sequence[Coded], clips: Sequence[Clip]) -> list[np.ndarray]:
+    def decode(self, coded: Sequence[Coded], clips: Sequence[CorpusClip]) -> list[np.ndarray]:
         return [self.change(item.payload).astype(np.float32) for item in coded]
 
 
 @pytest.fixture
-def plan() -> Callable[..., Plan]:
+def plan() -> Callable[..., ReconstructionPlan]:
     """A Plan with small defaults: plan(models, corpus, **what differs)."""
 
-    def make(models: Sequence[object], corpus: Corpus, **options: object) -> Plan:
+    def make(models: Sequence[object], corpus: ClipCorpus, **options: object) -> ReconstructionPlan:
         given = {"splits": tuple(corpus.splits), "metrics": named(["stft"]), "batch_size": 2, **options}
-        return Plan(models, corpus, **given)
+        return ReconstructionPlan(models, corpus, **given)
 
     return make
 
@@ -67,17 +68,17 @@ def plan() -> Callable[..., Plan]:
 @pytest.fixture
 def with_codecs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Makes the command know these codecs: with_codecs(name=make, ...)."""
-    check, load = codec_models.check, codec_models.load
+    check, load = codecs.check, codecs.load
 
     def install(**made: Callable[[], object]) -> None:
-        def checked(texts: Sequence[str], **options: object) -> list[ModelSpec]:
-            return [ModelSpec(text, text, "fake", text) if text in made else check([text])[0] for text in texts]
+        def checked(texts: Sequence[str], **options: object) -> list[CodecSpec]:
+            return [CodecSpec(text, text, "fake", text) if text in made else check([text])[0] for text in texts]
 
-        def loaded(spec: ModelSpec, **options: object) -> object:
+        def loaded(spec: CodecSpec, **options: object) -> object:
             return made[spec.target]() if spec.kind == "fake" else load(spec, **options)
 
-        monkeypatch.setattr(codec_models, "check", checked)
-        monkeypatch.setattr(codec_models, "load", loaded)
+        monkeypatch.setattr(codecs, "check", checked)
+        monkeypatch.setattr(codecs, "load", loaded)
 
     return install
 
@@ -88,21 +89,21 @@ def fake_codec() -> type[FakeCodec]:
 
 
 @pytest.fixture(scope="session")
-def mini() -> Corpus:
+def mini() -> ClipCorpus:
     return corpora.load("mini")
 
 
 @pytest.fixture(scope="session")
-def speech(mini: Corpus) -> list[Clip]:
+def speech(mini: ClipCorpus) -> list[CorpusClip]:
     """The mini set's speech, decoded."""
     return list(mini.clips("Speech"))
 
 
 @pytest.fixture
-def small(mini: Corpus) -> Corpus:
+def small(mini: ClipCorpus) -> ClipCorpus:
     """Three spoken clips and two of music, out of the mini set."""
 
     def first(split: str, n: int) -> Split:
         return Split(n, lambda: list(mini.splits[split].rows())[:n])
 
-    return Corpus("small", "small", False, {"Speech": first("Speech", 3), "Music": first("Music", 2)})
+    return ClipCorpus("small", "small", False, {"Speech": first("Speech", 3), "Music": first("Music", 2)})

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from eval import corpora
+from eval.harness import corpora
 
 FOLDER = corpora.MINI_FOLDER
 COUNTS = {"Speech": 12, "Music": 6, "Audio": 6}
@@ -20,7 +20,7 @@ def rows() -> dict[str, list[dict]]:
 
 
 @pytest.fixture(scope="module")
-def clips(mini) -> list[corpora.Clip]:
+def clips(mini) -> list[corpora.CorpusClip]:
     return [clip for split in mini.splits for clip in mini.clips(split)]
 
 

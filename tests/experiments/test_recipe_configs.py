@@ -12,7 +12,7 @@ import soundfile
 from soundcodec_llmcodec.checkpoints import BUNDLED_NAMES
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
-from soundcodec_llmcodec.train.config import TrainConfig, load_config
+from soundcodec_llmcodec.train.train_config import TrainConfig, load_config
 
 ROOT = Path(__file__).parents[2]
 ROWS = sorted((ROOT / "experiments" / "recipe").glob("*.yaml"))

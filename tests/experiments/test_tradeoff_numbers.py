@@ -10,7 +10,7 @@ import pytest
 
 from experiments.tradeoff.collect import (
     CAPPED,
-    Measured,
+    MeasuredRow,
     collected,
     draws,
     interval,
@@ -20,18 +20,18 @@ from experiments.tradeoff.collect import (
     read_row,
     under_control,
 )
-from experiments.tradeoff.report import write_report
-from experiments.tradeoff.rows import Experiment, ExperimentError, RowSpec
+from experiments.tradeoff.tradeoff_report import write_report
+from experiments.tradeoff.tradeoff_rows import Experiment, ExperimentError, RowSpec
 
 SECONDS = (1.0, 3.0, 2.0, 4.0)
 IDS = tuple(f"clip{i}" for i in range(4))
 
 
-def row(name: str, family: str, bits_per_s: float, mel: float, pesq: float = 1.5) -> Measured:
+def row(name: str, family: str, bits_per_s: float, mel: float, pesq: float = 1.5) -> MeasuredRow:
     """Four clips of other lengths that all have these numbers."""
     seconds = np.array(SECONDS)
     scores = {"mel": np.full(4, mel), "pesq": np.full(4, pesq)}
-    return Measured(
+    return MeasuredRow(
         row=RowSpec(name, family),
         clip_ids=IDS,
         seconds=seconds,
@@ -91,7 +91,9 @@ def test_a_rate_is_all_bits_over_all_seconds_and_missing_scores_are_left_out():
     one = row("one", "prior", 0, 1.0)
     bits = np.array([10.0, 0, 0, 0])
     scores = np.array([1.0, math.nan, 3.0, 5.0])
-    one = Measured(**{**vars(one), "bits": bits, "scores": {"mel": scores}, "weights": {"mel": np.array([1, 1, 1, 2])}})
+    one = MeasuredRow(
+        **{**vars(one), "bits": bits, "scores": {"mel": scores}, "weights": {"mel": np.array([1, 1, 1, 2])}}
+    )
     every = draws(4, 200)
     assert rate(one, every)[0] == 1.0
     assert mean(one, "mel", every)[0] == pytest.approx((1 + 3 + 10) / 4)

@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from experiments import run_tradeoff
-from experiments.tradeoff.rows import ExperimentError, read_experiment
 from experiments.tradeoff.shrink import clustered, latents_of, shrink
-from experiments.tradeoff.stages import Place, stages
+from experiments.tradeoff.stages import StagePlace, stages
+from experiments.tradeoff.tradeoff_rows import ExperimentError, read_experiment
 from soundcodec_llmcodec import LLMCodec, checkpoints
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.model import CodecModel
-from soundcodec_llmcodec.train.config import make_config
-from soundcodec_llmcodec.train.data import open_corpus
-from soundcodec_llmcodec.train.errors import TrainConfigError
+from soundcodec_llmcodec.runs.errors import TrainConfigError
+from soundcodec_llmcodec.train.crops import open_corpus
+from soundcodec_llmcodec.train.train_config import make_config
 
 TRADEOFF = Path(run_tradeoff.__file__).parent / "tradeoff.yaml"
 
@@ -113,7 +113,7 @@ def test_a_midpoint_has_to_have_what_rows_go_on_from(midpoint, tmp_path):
     (bundle / "bundle.json").write_text(json.dumps({"parts": {"model": [], "average": []}}))
     (bundle / "bundle.safetensors").write_bytes(b"weights")
     experiment = read_experiment(TRADEOFF)
-    place = Place("speech", midpoint.parent, tmp_path / "out")
+    place = StagePlace("speech", midpoint.parent, tmp_path / "out")
     list(stages(experiment, experiment.named(["base"])[0], place))
     with pytest.raises(ExperimentError, match="goes on from a midpoint's prior"):
         list(stages(experiment, experiment.named(["prior-3"])[0], place))
@@ -122,7 +122,7 @@ def test_a_midpoint_has_to_have_what_rows_go_on_from(midpoint, tmp_path):
 def test_stages_of_a_row_with_fewer_codes_start_from_these(midpoint, tmp_path):
     experiment = read_experiment(TRADEOFF)
     (row,) = experiment.named(["base-256"])
-    place = Place("speech", midpoint.parent, tmp_path / "out")
+    place = StagePlace("speech", midpoint.parent, tmp_path / "out")
     found = {stage.name: stage for stage in stages(experiment, row, place)}
     assert list(found) == [
         "shrink", "train", "tokenize-train", "tokenize-validation", "lm", "predict", "reconstruct"
@@ -141,7 +141,7 @@ def test_rows_of_another_midpoint_are_other_rows(midpoint, tmp_path, name):
     (bundle / "bundle.json").write_text(json.dumps({"parts": {}}))
     (bundle / "bundle.safetensors").write_bytes(b"weights")
     (row,) = read_experiment(TRADEOFF).named([name])
-    place = Place("speech", midpoint.parent, tmp_path / "out")
+    place = StagePlace("speech", midpoint.parent, tmp_path / "out")
 
     def first() -> str:
         return next(iter(stages(read_experiment(TRADEOFF), row, place))).digest("")
@@ -158,7 +158,7 @@ def test_rows_of_another_midpoint_are_other_rows(midpoint, tmp_path, name):
 def test_fewer_codes_and_an_objective_over_all_of_them_are_refused(midpoint, tmp_path):
     experiment = read_experiment(TRADEOFF)
     (row,) = experiment.named(["prior-1"])
-    place = Place("speech", midpoint.parent, tmp_path / "out")
+    place = StagePlace("speech", midpoint.parent, tmp_path / "out")
     with pytest.raises(ExperimentError, match="take `codebook` out"):
         list(stages(experiment, replace(row, codebook=256), place))
 
@@ -166,4 +166,4 @@ def test_fewer_codes_and_an_objective_over_all_of_them_are_refused(midpoint, tmp
 def test_a_midpoint_that_was_not_exported_is_told(tmp_path):
     experiment = read_experiment(TRADEOFF)
     with pytest.raises(ExperimentError, match="holds neither a codec nor a bundle: export one there"):
-        list(stages(experiment, experiment.named(["base"])[0], Place("speech", tmp_path, tmp_path / "out")))
+        list(stages(experiment, experiment.named(["base"])[0], StagePlace("speech", tmp_path, tmp_path / "out")))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from eval import manifest
-from experiments.tradeoff.rows import ExperimentError
+from eval.harness import manifest
 from experiments.tradeoff.running import Stage, recorded, run_row
+from experiments.tradeoff.tradeoff_rows import ExperimentError
 
 BROKEN = ("python3", "-c", "raise SystemExit('it is broken')")
 

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from experiments import run_tradeoff
-from experiments.tradeoff.rows import Experiment, ExperimentError, RowSpec, in_order, read_experiment
-from experiments.tradeoff.stages import Place, stages, write_token_speech
-from soundcodec_llmcodec.train.config import make_config
+from experiments.tradeoff.stages import StagePlace, stages, write_token_speech
+from experiments.tradeoff.tradeoff_rows import Experiment, ExperimentError, RowSpec, in_order, read_experiment
+from soundcodec_llmcodec.train.train_config import make_config
 
 SHIP = Path(run_tradeoff.__file__).parent / "ship.yaml"
 
@@ -29,10 +29,10 @@ def trained(midpoint, tmp_path):
     bundle.mkdir()
     (bundle / "bundle.json").write_text(json.dumps({"parts": {}}))
     (bundle / "bundle.safetensors").write_bytes(b"weights")
-    place = Place("speech", midpoint.parent, tmp_path / "out")
+    place = StagePlace("speech", midpoint.parent, tmp_path / "out")
     folder = place.out / "base"
 
-    def leave(finished: bool = True, weights: str | None = None) -> Place:
+    def leave(finished: bool = True, weights: str | None = None) -> StagePlace:
         stage = next(iter(stages(experiment, experiment.named(["base"])[0], place)))
         (folder / "codec").mkdir(parents=True, exist_ok=True)
         described = json.loads((midpoint / "config.json").read_text())
@@ -50,7 +50,7 @@ def test_what_ships_is_held_against_its_baseline_with_fewer_codes(midpoint, trai
     experiment = read_experiment(SHIP)
     experiment.check()
     (row,) = experiment.named(["base-1024"])
-    place = Place("speech", midpoint.parent, tmp_path / "out")
+    place = StagePlace("speech", midpoint.parent, tmp_path / "out")
     with pytest.raises(ExperimentError, match="base-1024 goes on from base, which is not trained: run that row first"):
         list(stages(experiment, row, place))
     trained(finished=False)
@@ -176,18 +176,18 @@ def test_language_models_learn_from_every_nth_clip_of_this_speech(tmp_path):
     """Taken once; what was taken of other speech is not taken for this."""
     plan = Experiment((RowSpec("base", "control"),), {}, {"steps": 1}, every=3)
     speech = write_speech(tmp_path / "speech", 8)
-    place = Place(str(speech), tmp_path, tmp_path / "out")
+    place = StagePlace(str(speech), tmp_path, tmp_path / "out")
     write_token_speech(plan, place)
     (taken,) = (tmp_path / "out" / "token-speech" / "every-3" / "data").iterdir()
     written = taken.stat().st_mtime_ns
     write_token_speech(plan, place)
     assert taken.stat().st_mtime_ns == written
     assert pq.read_table(taken)["id"].to_pylist() == [0, 3, 6]
-    other = Place(str(write_speech(tmp_path / "other", 9)), tmp_path, tmp_path / "out")
+    other = StagePlace(str(write_speech(tmp_path / "other", 9)), tmp_path, tmp_path / "out")
     with pytest.raises(ExperimentError, match="every-3 was taken from other speech than "):
         write_token_speech(plan, other)
     (tmp_path / "out" / "token-speech" / "every-3" / "taken_from.json").unlink()
     with pytest.raises(ExperimentError, match="does not say that it was taken from"):
         write_token_speech(plan, place)
     with pytest.raises(ExperimentError, match=r"needs .*nothing/data/train"):
-        write_token_speech(plan, Place(str(tmp_path / "nothing"), tmp_path, tmp_path / "out"))
+        write_token_speech(plan, StagePlace(str(tmp_path / "nothing"), tmp_path, tmp_path / "out"))

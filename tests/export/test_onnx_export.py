@@ -17,8 +17,8 @@ from soundcodec_llmcodec.__main__ import main
 from soundcodec_llmcodec.audio import AudioError
 from soundcodec_llmcodec.coding import TIE_MARGIN, CodecInputError
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.export import agreement, writing
-from soundcodec_llmcodec.export.folder import DESCRIPTION, TORCH_EXPORT, ExportError, read_description
+from soundcodec_llmcodec.export import agreement, graph_writing
+from soundcodec_llmcodec.export.export_folder import DESCRIPTION, TORCH_EXPORT, ExportError, read_description
 from soundcodec_llmcodec.export.onnx_codec import OnnxCodec
 from soundcodec_llmcodec.export.runners import TorchExportRunner, padded
 from soundcodec_llmcodec.llmcodec import LLMCodec
@@ -53,7 +53,7 @@ def pair(request, tmp_path_factory):
     else:
         codec = LLMCodec.random(CodecConfig.from_dict({**TINY, **CODECS[request.param]}), seed=1)
     folder = tmp_path_factory.mktemp("exports") / request.param
-    writing.write_onnx(codec, folder)
+    graph_writing.write_onnx(codec, folder)
     return codec, OnnxCodec(folder, threads=1)
 
 
@@ -232,15 +232,15 @@ def test_a_folder_with_anything_else_in_it_is_refused_and_left_as_it_is(exported
     mine.mkdir()
     (mine / "notes.txt").write_text("kept")
     with pytest.raises(ExportError, match=r"holds notes\.txt, which no export wrote"):
-        writing.write_onnx(tiny_codec, mine)
+        graph_writing.write_onnx(tiny_codec, mine)
     earlier = shutil.copytree(exported, tmp_path / "earlier")
     (earlier / "notes.txt").write_text("kept")
     with pytest.raises(ExportError, match=r"holds notes\.txt"):
-        writing.write_onnx(tiny_codec, earlier)
+        graph_writing.write_onnx(tiny_codec, earlier)
     with pytest.raises(ExportError, match="it is a file"):
-        writing.write_onnx(tiny_codec, mine / "notes.txt")
+        graph_writing.write_onnx(tiny_codec, mine / "notes.txt")
     with pytest.raises(ExportError, match="does not exist"):
-        writing.write_onnx(tiny_codec, tmp_path / "no" / "folder")
+        graph_writing.write_onnx(tiny_codec, tmp_path / "no" / "folder")
     assert (mine / "notes.txt").read_text() == (earlier / "notes.txt").read_text() == "kept"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["earlier", "mine"]
 
@@ -250,20 +250,20 @@ def test_an_earlier_export_is_replaced_whole_or_stays(exported, tiny_codec, tmp_
     before = (folder / DESCRIPTION).read_text(encoding="utf-8")
     other = LLMCodec.random(CodecConfig.preset("tiny"), seed=7)
     with monkeypatch.context() as patch:
-        decode = writing.TorchExportRunner.decode
-        patch.setattr(writing.TorchExportRunner, "decode", lambda *given: decode(*given) + np.float32(2e-4))
+        decode = graph_writing.TorchExportRunner.decode
+        patch.setattr(graph_writing.TorchExportRunner, "decode", lambda *given: decode(*given) + np.float32(2e-4))
         with pytest.raises(ExportError, match=r"audio differs by 2\.0e-04"):
-            writing.write_torch_export(other, folder)
+            graph_writing.write_torch_export(other, folder)
     assert (folder / DESCRIPTION).read_text(encoding="utf-8") == before
     assert OnnxCodec(folder, threads=1).weights_hash == tiny_codec.weights_hash
-    writing.write_torch_export(other, folder)
+    graph_writing.write_torch_export(other, folder)
     assert read_description(folder, TORCH_EXPORT)[0]["codec_hash"] == other.weights_hash
     assert not list(folder.glob("*.onnx"))
     assert [path.name for path in tmp_path.iterdir()] == ["earlier"]
 
 
 def test_a_graph_with_other_tokens_is_refused_and_leaves_nothing(tiny_codec, tmp_path, monkeypatch):
-    encode = writing.TorchExportRunner.encode
+    encode = graph_writing.TorchExportRunner.encode
 
     def wrong(*given):
         found = encode(*given)
@@ -271,9 +271,9 @@ def test_a_graph_with_other_tokens_is_refused_and_leaves_nothing(tiny_codec, tmp
         codes[-1, 0, 0] = (codes[-1, 0, 0] + 1) % 512
         return found._replace(codes=codes)
 
-    monkeypatch.setattr(writing.TorchExportRunner, "encode", wrong)
+    monkeypatch.setattr(graph_writing.TorchExportRunner, "encode", wrong)
     with pytest.raises(ExportError, match=r"\d+ of \d+ frames otherwise than the codec on a clip of \d+ samples"):
-        writing.write_torch_export(tiny_codec, tmp_path / "new")
+        graph_writing.write_torch_export(tiny_codec, tmp_path / "new")
     assert not list(tmp_path.iterdir())
 
 
@@ -294,7 +294,7 @@ def test_the_codec_is_left_as_it_was(tmp_path):
     codec = LLMCodec.random(CodecConfig.preset("tiny"), seed=2)
     codec.model.train().requires_grad_(True)
     before = codec.weights_hash
-    writing.write_torch_export(codec, tmp_path / "programs")
+    graph_writing.write_torch_export(codec, tmp_path / "programs")
     assert codec.weights_hash == before
     assert all(part.training for part in codec.model.modules())
     assert all(parameter.requires_grad for parameter in codec.model.parameters())

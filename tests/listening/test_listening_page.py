@@ -14,7 +14,7 @@ import soundfile
 
 from soundcodec_llmcodec.audio import AudioError, Clip
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.listening import Excerpt, build, codes, read_excerpt
+from soundcodec_llmcodec.listening import Excerpt, build, code_pictures, read_excerpt
 from soundcodec_llmcodec.listening.recordings import flac
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.pages.markup import VOID
@@ -212,20 +212,22 @@ def test_too_many_channels_are_refused(tmp_path):
 
 
 def test_codes_are_counted_within_their_levels():
-    used = codes.use(np.array([[1, 1, 2, 2], [1, 1, 1, 1]]))
+    used = code_pictures.use(np.array([[1, 1, 2, 2], [1, 1, 1, 1]]))
     assert (used.frames, used.distinct) == (4, 3)
     assert used.unique_share == 3 / 8
     assert used.entropy_bits == 0.5
-    assert str(codes.use(np.array([[7, 7]])).entropy_bits) == "0.0"
+    assert str(code_pictures.use(np.array([[7, 7]])).entropy_bits) == "0.0"
 
 
 def test_like_codes_have_like_colours_whatever_their_length():
     generator = np.random.default_rng(0)
     book = generator.standard_normal((2_000, 8))
-    colours = codes.colours(book).astype(int)
-    np.testing.assert_array_equal(colours, codes.colours(book))
-    np.testing.assert_array_equal(colours, codes.colours(book * generator.uniform(0.5, 2, (2_000, 1))))
-    near = codes.colours(np.concatenate([book, book + 0.01 * generator.standard_normal(book.shape)])).astype(int)
+    colours = code_pictures.colours(book).astype(int)
+    np.testing.assert_array_equal(colours, code_pictures.colours(book))
+    np.testing.assert_array_equal(colours, code_pictures.colours(book * generator.uniform(0.5, 2, (2_000, 1))))
+    near = code_pictures.colours(np.concatenate([book, book + 0.01 * generator.standard_normal(book.shape)])).astype(
+        int
+    )
     apart = np.abs(near[:2_000] - near[2_000:]).sum(axis=1)
     others = np.abs(near[:2_000] - near[2_000:][::-1]).sum(axis=1)
     assert np.median(apart) < 0.1 * np.median(others)
@@ -234,5 +236,5 @@ def test_like_codes_have_like_colours_whatever_their_length():
 
 @pytest.mark.parametrize("width", [1, 2])
 def test_small_codebooks_have_colours(width: int):
-    assert codes.colours(np.random.default_rng(0).standard_normal((10, width))).shape == (10, 3)
-    assert codes.colours(np.ones((4, width))).shape == (4, 3)
+    assert code_pictures.colours(np.random.default_rng(0).standard_normal((10, width))).shape == (10, 3)
+    assert code_pictures.colours(np.ones((4, width))).shape == (4, 3)

@@ -8,9 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from eval.metrics import METRICS, Signal
-from soundcodec_llmcodec.listening import measures
-from soundcodec_llmcodec.listening.loudness import loudness
+from eval.reconstruction.metrics import METRICS, Signal
+from soundcodec_llmcodec.listening import page_measures
+from soundcodec_llmcodec.measures.loudness import loudness
 
 
 def pair(n: int, rate: int) -> tuple[np.ndarray, np.ndarray]:
@@ -26,7 +26,12 @@ def pair(n: int, rate: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
 def test_measures_are_the_harnesss(name: str, within: float, rate: int):
     clean, made = pair(2 * rate + 7, rate)
-    compute = {"mel": measures.mel_distance, "si_sdr": measures.si_sdr, "pesq": measures.pesq, "stoi": measures.stoi}
+    compute = {
+        "mel": page_measures.mel_distance,
+        "si_sdr": page_measures.si_sdr,
+        "pesq": page_measures.pesq,
+        "stoi": page_measures.stoi,
+    }
     expected = METRICS[name].score(Signal(clean, rate), Signal(made, rate))
     assert compute[name](clean, made, rate).value == pytest.approx(expected.value, abs=within)
 
@@ -36,16 +41,18 @@ def test_loudness_is_bs_1770s(rate: int):
     """A 997 Hz sine of full scale is -3.01 LUFS; half of it is 6.02 LU less."""
     sine = np.sin(2 * np.pi * 997 * np.arange(3 * rate) / rate).astype(np.float32)
     assert loudness(sine, rate) == pytest.approx(-3.01, abs=0.03)
-    assert measures.loudness_difference(sine, sine / 2, rate).value == pytest.approx(20 * math.log10(0.5), abs=1e-6)
+    assert page_measures.loudness_difference(sine, sine / 2, rate).value == pytest.approx(
+        20 * math.log10(0.5), abs=1e-6
+    )
     low = np.sin(2 * np.pi * 20 * np.arange(3 * rate) / rate).astype(np.float32)
     assert loudness(low, rate) < -15
 
 
 def test_equal_signals_and_unrelated_ones():
     clean, _ = pair(16_000, 16_000)
-    assert measures.mel_distance(clean, clean, 16_000).value == 0
-    assert measures.si_sdr(clean, clean, 16_000).value == measures.LIMIT_DB
-    assert measures.loudness_difference(clean, clean, 16_000).value == 0
+    assert page_measures.mel_distance(clean, clean, 16_000).value == 0
+    assert page_measures.si_sdr(clean, clean, 16_000).value == page_measures.LIMIT_DB
+    assert page_measures.loudness_difference(clean, clean, 16_000).value == 0
 
 
 def test_a_measure_is_a_value_or_a_reason():
@@ -58,7 +65,7 @@ def test_a_measure_is_a_value_or_a_reason():
         (silence, clean),
         (clean[:2000], clean[:2000]),
     ):
-        for measure in measures.MEASURES:
+        for measure in page_measures.MEASURES:
             told = measure.compute(first, second, 16_000)
             assert (told.value is None) != (told.reason is None)
             assert told.value is None or math.isfinite(told.value)
@@ -67,5 +74,5 @@ def test_a_measure_is_a_value_or_a_reason():
 def test_a_package_that_is_not_there_is_a_reason(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     clean, made = pair(16_000, 16_000)
-    assert "pip install pesq" in measures.pesq(clean, made, 16_000).reason
-    assert "pip install pystoi" in measures.stoi(clean, made, 16_000).reason
+    assert "pip install pesq" in page_measures.pesq(clean, made, 16_000).reason
+    assert "pip install pystoi" in page_measures.stoi(clean, made, 16_000).reason

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from soundcodec_llmcodec.data.token_corpus import TokenSource
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.lm.continuation import continue_audio
 from soundcodec_llmcodec.lm.loading import BUNDLED, load_token_lm
 from soundcodec_llmcodec.lm.scores import BOS, CodecMismatchError
-from soundcodec_llmcodec.token_corpus import TokenSource
 
 pytest.importorskip("transformers")
 MINI = Path(__file__).parents[2] / "eval" / "mini" / "data" / "Speech-00000-of-00001.parquet"

@@ -10,6 +10,7 @@ import torch
 from token_lms import BOS, EOS, FIRST, SIZE, make_clips, make_lm, make_source
 
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.data.token_corpus import TokenSource
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.lm.continuation import (
     Sampling,
@@ -19,7 +20,6 @@ from soundcodec_llmcodec.lm.continuation import (
     tokens_to_codes,
 )
 from soundcodec_llmcodec.lm.scores import CodecMismatchError
-from soundcodec_llmcodec.token_corpus import TokenSource
 
 PROMPT = make_clips(6)[0]
 

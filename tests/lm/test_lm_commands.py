@@ -14,11 +14,11 @@ from token_lms import make_clips, make_lm, make_source
 from soundcodec_llmcodec import tokens as token_files
 from soundcodec_llmcodec.cli import lm as command
 from soundcodec_llmcodec.cli.common import CommandError
+from soundcodec_llmcodec.data.token_corpus import TokenClip, TokenSource, shard_name, write_shard, write_source
 from soundcodec_llmcodec.lm.counted import NgramLM
-from soundcodec_llmcodec.lm.folder import TokenLMError
+from soundcodec_llmcodec.lm.lm_folder import TokenLMError
 from soundcodec_llmcodec.lm.loading import load_token_lm
 from soundcodec_llmcodec.lm.scores import CodecMismatchError
-from soundcodec_llmcodec.token_corpus import TokenClip, TokenSource, shard_name, write_shard, write_source
 
 pytest.importorskip("pyarrow")
 
@@ -203,8 +203,8 @@ def test_a_model_of_another_kind_is_not_overwritten(tmp_path, corpus):
 
 
 def test_train_gets_everything_after_the_word(monkeypatch):
-    from soundcodec_llmcodec.lm.training import __main__ as training
-    from soundcodec_llmcodec.train.errors import TrainingError
+    from soundcodec_llmcodec.cli import lm_train as training
+    from soundcodec_llmcodec.runs.errors import TrainingError
 
     given = []
     monkeypatch.setattr(training, "main", lambda argv: given.extend(argv) or 3)

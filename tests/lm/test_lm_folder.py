@@ -9,10 +9,10 @@ from tiny_lms import make_model
 from token_lms import make_clips, make_lm, make_source
 
 from soundcodec_llmcodec.cli import lm as command
+from soundcodec_llmcodec.cli.lm_train import main as train
 from soundcodec_llmcodec.lm.counted import NgramLM
-from soundcodec_llmcodec.lm.folder import NEURAL, NGRAM, TokenLMError, check_target
+from soundcodec_llmcodec.lm.lm_folder import NEURAL, NGRAM, TokenLMError, check_target
 from soundcodec_llmcodec.lm.loading import load_token_lm
-from soundcodec_llmcodec.lm.training.__main__ import main as train
 
 
 def contents(folder):

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from token_lms import SIZE, make_clips, make_source
 
 from soundcodec_llmcodec.lm.counted import COUNTS_FILE, NgramLM, UniformLM
-from soundcodec_llmcodec.lm.folder import TokenLMError
+from soundcodec_llmcodec.lm.lm_folder import TokenLMError
 from soundcodec_llmcodec.lm.ngrams import Ngrams, histories
 
 

@@ -10,13 +10,13 @@ import pytest
 import soundfile
 from tiny_lms import make_model, make_tokenizer
 
-from eval.coherence.models import Loader, parse
-from eval.predictability import main as predictability
+from eval.predictability.predictability_command import main as predictability
+from eval.salmon.salmon_models import Loader, parse
 from soundcodec_llmcodec.cli import lm as command
+from soundcodec_llmcodec.data.token_corpus import TokenClip, TokenSource, shard_name, write_shard, write_source
 from soundcodec_llmcodec.lm.extend import extend_lm
 from soundcodec_llmcodec.lm.loading import load_token_lm
-from soundcodec_llmcodec.token_corpus import TokenClip, TokenSource, shard_name, write_shard, write_source
-from soundcodec_llmcodec.train.export import export_lm
+from soundcodec_llmcodec.train.codec_export import export_lm
 
 pytest.importorskip("pyarrow")
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not say whose tokens")

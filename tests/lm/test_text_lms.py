@@ -15,14 +15,14 @@ from huggingface_hub.errors import EntryNotFoundError
 from tiny_lms import make_model, make_tokenizer
 from token_lms import SIZE, make_clips, make_lm, make_source
 
+from soundcodec_llmcodec.data.token_corpus import TokenSource
 from soundcodec_llmcodec.lm import backbone
 from soundcodec_llmcodec.lm.extend import ExtendedLM, extend_lm
-from soundcodec_llmcodec.lm.folder import TokenLMError
+from soundcodec_llmcodec.lm.lm_folder import TokenLMError
 from soundcodec_llmcodec.lm.loading import load_token_lm
 from soundcodec_llmcodec.lm.scores import CodecMismatchError
 from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
-from soundcodec_llmcodec.token_corpus import TokenSource
-from soundcodec_llmcodec.train.export import export_lm
+from soundcodec_llmcodec.train.codec_export import export_lm
 
 UNKNOWN = "does not say whose tokens it was trained on; they are taken for those of toy"
 

@@ -11,9 +11,9 @@ import transformers
 from tiny_lms import make_model, make_tokenizer
 from token_lms import BOS, EOS, FIRST, ROWS, SIZE, make_clips, make_lm, make_source
 
-from soundcodec_llmcodec.lm import likelihood
+from soundcodec_llmcodec.lm import token_head
 from soundcodec_llmcodec.lm.extend import ExtendedLM, extend_lm
-from soundcodec_llmcodec.lm.folder import TokenLMError
+from soundcodec_llmcodec.lm.lm_folder import TokenLMError
 from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
 from soundcodec_llmcodec.vocabulary import TokenSpec
 
@@ -62,8 +62,8 @@ def test_scores_do_not_depend_on_the_batch(bos):
 def test_batches_hold_no_more_than_they_may(monkeypatch):
     lm = make_lm()
     seen = []
-    states = likelihood.TokenHead.states
-    monkeypatch.setattr(likelihood.TokenHead, "states", lambda self, ids: seen.append(ids.shape) or states(self, ids))
+    states = token_head.TokenHead.states
+    monkeypatch.setattr(token_head.TokenHead, "states", lambda self, ids: seen.append(ids.shape) or states(self, ids))
     lm.score(make_clips(30, 10, 10, 10, 10, 10, 40), batch_tokens=35)
     shapes = [tuple(shape) for shape in seen[1:]]  # the first looks whether the head is plain
     assert shapes == [(1, 40), (1, 30), (3, 10), (2, 10)]
@@ -72,12 +72,12 @@ def test_batches_hold_no_more_than_they_may(monkeypatch):
 def test_blocks_of_the_vocabulary_change_nothing(monkeypatch):
     clips = make_clips(9, 14)
     whole = make_lm().score(clips)
-    monkeypatch.setattr(likelihood, "_NARROWEST", 1)
-    monkeypatch.setattr(likelihood, "_BLOCK", 23 * 7)  # seven rows at a time: none of the borders is a multiple
+    monkeypatch.setattr(token_head, "_NARROWEST", 1)
+    monkeypatch.setattr(token_head, "_BLOCK", 23 * 7)  # seven rows at a time: none of the borders is a multiple
     asked = []
-    logits = likelihood.TokenHead._logits
+    logits = token_head.TokenHead._logits
     monkeypatch.setattr(
-        likelihood.TokenHead, "_logits", lambda self, s, rows: asked.append((len(s), rows)) or logits(self, s, rows)
+        token_head.TokenHead, "_logits", lambda self, s, rows: asked.append((len(s), rows)) or logits(self, s, rows)
     )
     for one, other in zip(whole, make_lm().score(clips), strict=True):
         assert other.audio_nll == pytest.approx(one.audio_nll, abs=1e-5)

@@ -8,7 +8,7 @@ from token_lms import make_clips, make_lm, make_source
 
 from soundcodec_llmcodec.lm import loading
 from soundcodec_llmcodec.lm.counted import NgramLM, UniformLM
-from soundcodec_llmcodec.lm.folder import TokenLMError
+from soundcodec_llmcodec.lm.lm_folder import TokenLMError
 from soundcodec_llmcodec.lm.loading import load_token_lm
 from soundcodec_llmcodec.lm.scores import CodecMismatchError
 from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from tiny_lms import make_model
 
+from soundcodec_llmcodec.data.token_corpus import TokenSource
 from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
-from soundcodec_llmcodec.token_corpus import TokenSource
 from soundcodec_llmcodec.vocabulary import TokenSpec
 
 SIZE, FIRST, BOS, EOS = 50, 5, 2, 3

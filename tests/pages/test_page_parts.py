@@ -8,7 +8,8 @@ import zlib
 import numpy as np
 import pytest
 
-from soundcodec_llmcodec.pages import markup, png, spectrogram
+from soundcodec_llmcodec.measures import spectrogram
+from soundcodec_llmcodec.pages import markup, png
 
 
 def decoded(image: bytes) -> tuple[np.ndarray, np.ndarray]:

@@ -23,8 +23,8 @@ from fuzzing.worker import Worker
 
 from soundcodec_llmcodec import audio, checkpoints, tokens
 from soundcodec_llmcodec.checkpoints import CheckpointError
+from soundcodec_llmcodec.data.token_corpus import TokenCorpusError, read_source
 from soundcodec_llmcodec.lm.loading import load_token_lm
-from soundcodec_llmcodec.token_corpus import TokenCorpusError, read_source
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 NEEDS = {"corpus": "pyarrow", "lm": "transformers"}

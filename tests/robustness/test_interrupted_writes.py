@@ -51,15 +51,15 @@ def _write_checkpoint(path: Path) -> None:
 
 
 def _write_ngrams(path: Path) -> None:
+    from soundcodec_llmcodec.data.token_corpus import TokenSource
     from soundcodec_llmcodec.lm.counted import NgramLM
-    from soundcodec_llmcodec.token_corpus import TokenSource
 
     source = TokenSource("toy", "a" * 64, 16_000, 320, 20_480)
     NgramLM.count([np.arange(2_000)], source, 2).save(path)
 
 
 def _write_shard(path: Path) -> None:
-    from soundcodec_llmcodec.token_corpus import TokenClip, write_shard
+    from soundcodec_llmcodec.data.token_corpus import TokenClip, write_shard
 
     codes = np.random.default_rng(0).integers(0, 20_480, 50_000).astype(np.int32)
     write_shard(path, "train-00000-of-00001", [TokenClip("a", codes, 16_000_000)])

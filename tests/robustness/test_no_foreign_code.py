@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from eval.codec_models.base import CodecLoadError
-from eval.codec_models.hf import _model
+from eval.reconstruction.codecs.codec_protocol import CodecLoadError
+from eval.reconstruction.codecs.hf import _model
 from soundcodec_llmcodec.data import hub
 from soundcodec_llmcodec.data.rows import DataError
 from soundcodec_llmcodec.lm.backbone import BackboneError, load_causal_lm

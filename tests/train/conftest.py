@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from soundcodec_llmcodec.train.config import load_config
+from soundcodec_llmcodec.train.train_config import load_config
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 from toy_lm import ToyLM
 
-from soundcodec_llmcodec.train.config import make_config
-from soundcodec_llmcodec.train.trainer import Trainer
+from soundcodec_llmcodec.train.codec_trainer import Trainer
+from soundcodec_llmcodec.train.train_config import make_config
 
 
 def main() -> None:

@@ -6,13 +6,13 @@ import dataclasses
 
 import pytest
 import torch
-from runs import assert_equal, tensors_of, trainer
+from train_runs import assert_equal, tensors_of, trainer
 
+from soundcodec_llmcodec.runs.config_values import merged
+from soundcodec_llmcodec.runs.distributed import World
+from soundcodec_llmcodec.runs.schedules import LossSchedule
 from soundcodec_llmcodec.train.balance import BalanceConfig, WaveBalance, norm_at_clips
-from soundcodec_llmcodec.train.config import TrainConfigError, make_config, parse_override
-from soundcodec_llmcodec.train.distributed import World
-from soundcodec_llmcodec.train.parsing import merged
-from soundcodec_llmcodec.train.schedules import LossSchedule
+from soundcodec_llmcodec.train.train_config import TrainConfigError, make_config, parse_override
 
 ALONE = World()
 LOSSES = {

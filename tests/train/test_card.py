@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.runs.monitor import Monitor
 from soundcodec_llmcodec.train.card import PushError, changes, model_card, push, run_facts
-from soundcodec_llmcodec.train.monitor import Monitor
 
 FACTS = {
     "name": "compact | LM",

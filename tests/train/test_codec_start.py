@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 import torch
-from runs import assert_equal, tensors_of, trainer
+from train_runs import assert_equal, tensors_of, trainer
 
-from soundcodec_llmcodec.train.config import TrainConfigError, make_config
+from soundcodec_llmcodec.train.train_config import TrainConfigError, make_config
 
 START = 4
 

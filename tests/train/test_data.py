@@ -13,7 +13,15 @@ import soundfile
 import torch
 
 from soundcodec_llmcodec.data import DataError, open_dataset
-from soundcodec_llmcodec.train.data import Corpus, Cropping, change_speed, crops, may_have_texts, open_corpus, speed_of
+from soundcodec_llmcodec.train.crops import (
+    Cropping,
+    DecodedCorpus,
+    change_speed,
+    crops,
+    may_have_texts,
+    open_corpus,
+    speed_of,
+)
 
 
 @pytest.fixture
@@ -76,12 +84,12 @@ def test_short_clips_begin_up_to_the_jitter_late_and_stay_whole(corpus):
     assert max(starts) <= 5 + 2  # the clip itself begins with a zero or two
 
 
-def made_corpus(*lengths: int) -> Corpus:
+def made_corpus(*lengths: int) -> DecodedCorpus:
     """Clips whose samples count on from 1, so that each sample says where it is from."""
     offsets = np.cumsum([0, *lengths])
     names = tuple(f"clip{index}" for index in range(len(lengths)))
     samples = np.arange(1, offsets[-1] + 1, dtype=np.int16)
-    return Corpus(samples, offsets, names, names, (), 16_000, "made")
+    return DecodedCorpus(samples, offsets, names, names, (), 16_000, "made")
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 9])
@@ -242,7 +250,7 @@ def test_a_source_with_texts_is_known_by_its_first_row(audio_folder, text_folder
                 read.append(self.text)
                 yield row
 
-    monkeypatch.setattr("soundcodec_llmcodec.train.data.open_dataset", Spied)
+    monkeypatch.setattr("soundcodec_llmcodec.train.crops.open_dataset", Spied)
     without, with_texts = str(audio_folder), str(text_folder)
     assert may_have_texts([without, with_texts], 16_000, tmp_path)
     assert read == [without, with_texts]

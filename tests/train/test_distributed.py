@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from soundcodec_llmcodec.train.distributed import World
-from soundcodec_llmcodec.train.errors import TrainConfigError
-from soundcodec_llmcodec.train.step_folders import checkpoints_in
+from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
+from soundcodec_llmcodec.runs.distributed import World
+from soundcodec_llmcodec.runs.errors import TrainConfigError
 
 pytest.importorskip("accelerate")
 HERE = Path(__file__).parent

@@ -6,13 +6,13 @@ import dataclasses
 
 import pytest
 import torch
-from runs import tensors_of, trainer
 from toy_lm import ToyLM
+from train_runs import tensors_of, trainer
 
-from soundcodec_llmcodec.train.config import TrainConfigError
+from soundcodec_llmcodec.train.codec_state import optimizer_of
+from soundcodec_llmcodec.train.codec_trainer import Trainer
 from soundcodec_llmcodec.train.outputs import export_run
-from soundcodec_llmcodec.train.state import optimizer_of
-from soundcodec_llmcodec.train.trainer import Trainer
+from soundcodec_llmcodec.train.train_config import TrainConfigError
 
 
 def test_every_part_does_what_it_says(everything, tmp_path):

@@ -14,8 +14,8 @@ from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.nn.model import CodecModel
-from soundcodec_llmcodec.train.export import (
-    ExportError,
+from soundcodec_llmcodec.train.codec_export import (
+    RunExportError,
     export_bundle,
     export_codec,
     export_lm,
@@ -58,16 +58,16 @@ def test_an_export_replaces_an_earlier_one_and_nothing_else(tiny_codec, tmp_path
     foreign = tmp_path / "mine"
     foreign.mkdir()
     (foreign / "thesis.txt").write_text("years of work")
-    with pytest.raises(ExportError, match="no earlier export"):
+    with pytest.raises(RunExportError, match="no earlier export"):
         export_codec(foreign, *arguments)
     (folder / "checkpoints").mkdir()  # somebody trains in there
-    with pytest.raises(ExportError, match="no earlier export"):
+    with pytest.raises(RunExportError, match="no earlier export"):
         export_codec(folder, *arguments)
-    with pytest.raises(ExportError, match="no earlier export"):
+    with pytest.raises(RunExportError, match="no earlier export"):
         export_bundle(folder, {"model": tiny_codec.model}, {})
     (folder / "checkpoints").rmdir()
     (folder / "notes.txt").write_text("what it sounds like")  # a file is as good as a folder
-    with pytest.raises(ExportError, match="holds more than that"):
+    with pytest.raises(RunExportError, match="holds more than that"):
         export_codec(folder, *arguments)
     assert (folder / "notes.txt").read_text() == "what it sounds like"
     assert (foreign / "thesis.txt").read_text() == "years of work"
@@ -117,7 +117,7 @@ def test_a_published_file_of_another_codec_says_what_it_is(tiny_codec, tmp_path,
 
 def test_a_published_file_is_not_put_beside_another_config(tiny_codec, tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
-    with pytest.raises(ExportError, match=r"config\.json"):
+    with pytest.raises(RunExportError, match=r"config\.json"):
         export_published(tmp_path / "llm-codec.pt", tiny_codec.model)
     assert (tmp_path / "config.json").read_text() == '{"model_type": "llama"}'
     assert not (tmp_path / "llm-codec.pt").exists()
@@ -164,22 +164,22 @@ def test_fine_tuning_goes_on_from_a_bundle_as_from_the_run(tmp_path):
 
 def test_a_bundle_that_does_not_fit_is_refused(tmp_path):
     parts = trained_parts(0)
-    with pytest.raises(ExportError, match=r"dot, got a\.b"):
+    with pytest.raises(RunExportError, match=r"dot, got a\.b"):
         export_bundle(tmp_path / "bundle", {"a.b": parts["model"]}, {})
-    with pytest.raises(ExportError, match=r"no bundle\.json"):
+    with pytest.raises(RunExportError, match=r"no bundle\.json"):
         load_bundle(tmp_path)
     folder = export_bundle(tmp_path / "bundle", {"model": parts["model"]}, {})
-    with pytest.raises(ExportError, match="has no prior; it has model"):
+    with pytest.raises(RunExportError, match="has no prior; it has model"):
         load_bundle(folder).restore({"prior": nn.Linear(1, 1)})
     with pytest.raises(RuntimeError, match="size mismatch"):
         load_bundle(folder).restore({"model": nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.Linear(5, 1))})
     weights = folder / "bundle.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
-    with pytest.raises(ExportError, match="damaged"):
+    with pytest.raises(RunExportError, match="damaged"):
         load_bundle(folder)
     described = json.loads((folder / "bundle.json").read_text())
     (folder / "bundle.json").write_text(json.dumps({**described, "format_version": 9}))
-    with pytest.raises(ExportError, match="version 9"):
+    with pytest.raises(RunExportError, match="version 9"):
         load_bundle(folder)
 
 
@@ -239,6 +239,6 @@ def test_a_language_model_comes_back_with_its_trained_rows(extended, tmp_path):
 def test_rows_that_do_not_fit_leave_no_folder(extended, tmp_path):
     with pytest.raises(ValueError, match=r"\(12, 16\)"):
         export_lm(tmp_path / "lm", extended, torch.zeros(11, 16))
-    with pytest.raises(ExportError, match="without embeddings"):
+    with pytest.raises(RunExportError, match="without embeddings"):
         export_lm(tmp_path / "lm", extended, head=torch.zeros(12, 16))
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ import pytest
 import torch
 from objective_parts import CODEC, encoder_gradient, generator, padded_noise, tiny_codec
 
-from soundcodec_llmcodec.train.errors import TrainConfigError
+from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.train.noise import NoiseConfig, masked_noise
 
 PAD, HOP = CODEC.stft_padding, CODEC.hop_length

@@ -8,10 +8,10 @@ import math
 
 import pytest
 import torch
-from runs import tensors_of, trainer
+from train_runs import tensors_of, trainer
 
-from soundcodec_llmcodec.train.config import OptimizerConfig, TrainConfigError, make_config, parse_override
-from soundcodec_llmcodec.train.step_folders import FACTS
+from soundcodec_llmcodec.runs.checkpoint_folders import FACTS
+from soundcodec_llmcodec.train.train_config import OptimizerConfig, TrainConfigError, make_config, parse_override
 
 # Keys that checkpoints had not before there was a published recipe: (section, key).
 NEW_KEYS = [((), name) for name in ("draw", "padding", "random_polarity", "codec_start", "clip_apart")]

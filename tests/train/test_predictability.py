@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from soundcodec_llmcodec.train.predictability import Ngrams, Predictability, predictability
+from soundcodec_llmcodec.train.code_perplexity import Ngrams, Predictability, predictability
 
 
 def test_by_hand():

@@ -12,11 +12,11 @@ import math
 
 import pytest
 import torch
-from runs import assert_equal, tensors_of, trainer
 from toy_lm import ToyLM
+from train_runs import assert_equal, tensors_of, trainer
 
-from soundcodec_llmcodec.train.config import load_config
 from soundcodec_llmcodec.train.discriminators import Discriminators
+from soundcodec_llmcodec.train.train_config import load_config
 
 STEPS = 25_000  # script: --max_steps
 CODEC_START = 10_000  # script: --d_only_steps

@@ -6,16 +6,16 @@ import dataclasses
 import sys
 
 import pytest
-from runs import trainer
+from train_runs import trainer
 
 from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.data import DataError
 from soundcodec_llmcodec.lm.backbone import BackboneError
-from soundcodec_llmcodec.train.config import TrainConfigError, load_config
-from soundcodec_llmcodec.train.records import read_log
-from soundcodec_llmcodec.train.resuming import CONFIG, changes
-from soundcodec_llmcodec.train.schedules import LossSchedule
-from soundcodec_llmcodec.train.trainer import Trainer
+from soundcodec_llmcodec.runs.resuming import CONFIG, changes
+from soundcodec_llmcodec.runs.run_log import read_log
+from soundcodec_llmcodec.runs.schedules import LossSchedule
+from soundcodec_llmcodec.train.codec_trainer import Trainer
+from soundcodec_llmcodec.train.train_config import TrainConfigError, load_config
 
 
 def test_a_folder_holds_its_config_and_a_resume_logs_what_it_changes(tiny_config, tmp_path):
@@ -46,7 +46,7 @@ def never(*_, **__):
 @pytest.fixture
 def undecoded(monkeypatch):
     """Decoding, which takes minutes, fails the test: what is wrong has to be found before."""
-    monkeypatch.setattr("soundcodec_llmcodec.train.data._decode", never)
+    monkeypatch.setattr("soundcodec_llmcodec.train.crops._decode", never)
 
 
 def test_what_is_wrong_is_found_before_data_are_decoded(tiny_config, tmp_path, undecoded, monkeypatch):
@@ -82,15 +82,15 @@ def test_alignment_without_texts_is_found_before_data_are_decoded(everything, au
 def test_texts_of_decoded_data_are_those_of_the_cache(everything, audio_folder, tmp_path, monkeypatch):
     plain = {"data": (str(audio_folder),), "losses": {"mel": LossSchedule(1.0)}}
     trainer(everything, tmp_path, **plain)
-    monkeypatch.setattr("soundcodec_llmcodec.train.data.open_dataset", never)
+    monkeypatch.setattr("soundcodec_llmcodec.train.crops.open_dataset", never)
     with pytest.raises(TrainConfigError, match="alignment needs texts: of 4 clips none has one"):
         trainer(everything, tmp_path, **{**plain, "losses": {"alignment": LossSchedule(0.1)}})
 
 
 def test_another_runs_folder_is_found_before_data_are_decoded(tiny_config, tmp_path, monkeypatch):
     trainer(dataclasses.replace(tiny_config, steps=1), tmp_path / "run").run()
-    monkeypatch.setattr("soundcodec_llmcodec.train.data._decode", never)
-    monkeypatch.setattr("soundcodec_llmcodec.train.trainer.open_corpus", never)
+    monkeypatch.setattr("soundcodec_llmcodec.train.crops._decode", never)
+    monkeypatch.setattr("soundcodec_llmcodec.train.codec_trainer.open_corpus", never)
     with pytest.raises(TrainConfigError, match="seed was 0, now 5"):
         trainer(dataclasses.replace(tiny_config, seed=5), tmp_path / "run")
 

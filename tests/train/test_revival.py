@@ -6,7 +6,7 @@ import pytest
 import torch
 from objective_parts import CODEC, quantized_noise, tiny_codec
 
-from soundcodec_llmcodec.train.distributed import World
+from soundcodec_llmcodec.runs.distributed import World
 from soundcodec_llmcodec.train.revival import CodeUsage, RevivalConfig, revive
 
 ALONE = World()

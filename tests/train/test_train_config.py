@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.train.config import CONFIGS, TrainConfigError, load_config, make_config, parse_override
-from soundcodec_llmcodec.train.parsing import merged
+from soundcodec_llmcodec.runs.config_values import merged
+from soundcodec_llmcodec.train.train_config import CONFIGS, TrainConfigError, load_config, make_config, parse_override
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.yaml")))

@@ -9,16 +9,16 @@ import signal
 
 import pytest
 import torch
-from runs import assert_equal, trainer
+from train_runs import assert_equal, trainer
 
+from soundcodec_llmcodec.cli.train import main
 from soundcodec_llmcodec.llmcodec import LLMCodec
-from soundcodec_llmcodec.train.__main__ import main
-from soundcodec_llmcodec.train.config import OptimizerConfig, TrainConfigError
-from soundcodec_llmcodec.train.distributed import World
-from soundcodec_llmcodec.train.errors import TrainingError
-from soundcodec_llmcodec.train.schedules import LossSchedule, learning_rate_at
-from soundcodec_llmcodec.train.step_folders import checkpoints_in
-from soundcodec_llmcodec.train.trainer import Trainer
+from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
+from soundcodec_llmcodec.runs.distributed import World
+from soundcodec_llmcodec.runs.errors import TrainingError
+from soundcodec_llmcodec.runs.schedules import LossSchedule, learning_rate_at
+from soundcodec_llmcodec.train.codec_trainer import Trainer
+from soundcodec_llmcodec.train.train_config import OptimizerConfig, TrainConfigError
 
 
 @pytest.mark.parametrize("stop", [1, 2, 4, 6])

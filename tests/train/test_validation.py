@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from soundcodec_llmcodec.train.validation import CodebookUse, mel_distance
+from soundcodec_llmcodec.train.codec_validation import CodebookUse, mel_distance
 
 
 def test_validation_mel_distance_of_a_known_gain(noise):
@@ -24,7 +24,7 @@ def test_validation_mel_distance_of_a_known_gain(noise):
 
 def test_validation_and_harness_measure_the_same_mel_distance(noise):
     """The package cannot import the harness, so the distance stands in both."""
-    from eval.metrics import METRICS, Signal
+    from eval.reconstruction.metrics import METRICS, Signal
 
     target, estimate = noise(20_000), 0.5 * noise(20_000, 1)
     score = METRICS["mel"].score(Signal(target.numpy(), 16_000), Signal(estimate.numpy(), 16_000))

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 import torch
-from runs import trainer
 from torch import nn
+from train_runs import trainer
 
 from soundcodec_llmcodec.train.discriminators import (
     DiscriminatorConfig,

@@ -8,7 +8,7 @@ import torch
 from objective_parts import CODEC, WIDTH, frozen_lm
 from torch import Tensor
 
-from soundcodec_llmcodec.train.objectives import Start
+from soundcodec_llmcodec.train.objectives.language import Start
 
 
 class ToyLM:

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from soundcodec_llmcodec.lm.extend import ExtendedLM, audio_embeddings, extend_lm
-from soundcodec_llmcodec.lm.likelihood import TokenHead
-from soundcodec_llmcodec.lm.training.config import FinetuneConfig, LoraSettings
+from soundcodec_llmcodec.lm.token_head import TokenHead
+from soundcodec_llmcodec.lm.training.embedding_rows import FreeRows
+from soundcodec_llmcodec.lm.training.lm_config import FinetuneConfig, LoraSettings
 from soundcodec_llmcodec.lm.training.network import Network
 from soundcodec_llmcodec.lm.training.packing import Layout
-from soundcodec_llmcodec.lm.training.rows import FreeRows
 from soundcodec_llmcodec.lm.weights import is_tied
 
 

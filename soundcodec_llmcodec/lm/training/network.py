@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from soundcodec_llmcodec.lm.training.head import both_nll, summed_nll
-from soundcodec_llmcodec.lm.training.packing import Batch, Layout
+from soundcodec_llmcodec.lm.training.packing import Layout, PackedBatch
 from soundcodec_llmcodec.lm.weights import input_embedding, output_head
+from soundcodec_llmcodec.nn.vocabulary_loss import both_nll, summed_nll
 from soundcodec_llmcodec.vocabulary import TokenSpec
 
 
@@ -54,7 +54,7 @@ class Network(nn.Module):
         """PEFT's model around `lm`, None where there is none."""
         return self._wrapped[0]
 
-    def forward(self, batch: Batch, dtype: torch.dtype = torch.float32) -> Tensor:
+    def forward(self, batch: PackedBatch, dtype: torch.dtype = torch.float32) -> Tensor:
         """The sum of the negative log-likelihoods of a batch's scored positions, over all tokens, float32.
 
         `dtype` is of the head's products; the model's own are as autocast says.
@@ -63,7 +63,7 @@ class Network(nn.Module):
         return summed_nll(states.to(dtype), weight, bias, targets)
 
     @torch.no_grad()
-    def nll(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def nll(self, batch: PackedBatch) -> tuple[Tensor, Tensor]:
         """(over the codes, over all tokens) float32 (N,): of the batch's targets that are codes, row by row."""
         states, targets, weight, bias = self._scored(batch)
         codes = self.spec.is_code(targets)
@@ -87,7 +87,7 @@ class Network(nn.Module):
         first = self.spec.first_id
         return torch.cat((own[:first], rows().to(own.dtype), own[self.spec.end_id if self.holds_codes else first :]))
 
-    def _scored(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    def _scored(self, batch: PackedBatch) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """States (N, E) and targets (N,) of scored positions, and the head's table and bias."""
         entering, leaving, bias = self.tables()
         embedded = functional.embedding(batch.ids, entering)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soundcodec_llmcodec.lm.training.corpus import Clips
+from soundcodec_llmcodec.lm.training.token_clips import Clips
 
 UNSCORED = -1
 # Rows that wait for a piece that fits: more waste less, but clips of one length come together.
@@ -43,7 +43,7 @@ def clips_to_predict(layout: Layout, clips: Clips) -> int:
 
 
 @dataclass(frozen=True)
-class Piece:
+class PackedPiece:
     """Positions [start, stop) of a clip."""
 
     clip: int
@@ -54,11 +54,11 @@ class Piece:
         return self.stop - self.start
 
 
-Row = tuple[Piece, ...]
+Row = tuple[PackedPiece, ...]
 
 
 @dataclass(frozen=True)
-class Batch:
+class PackedBatch:
     """Rows as the model takes them, padded on the right.
 
     ids, positions, segments, targets (B, L) int64: positions restart with each piece; segments number a row's pieces
@@ -83,9 +83,9 @@ class Batch:
         same = self.segments[:, :, None] == self.segments[:, None, :]
         return (same & torch.ones_like(same[0]).tril())[:, None]
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> PackedBatch:
         """The same on a device."""
-        return Batch(*(part.to(device) for part in (self.ids, self.positions, self.segments, self.targets)))
+        return PackedBatch(*(part.to(device) for part in (self.ids, self.positions, self.segments, self.targets)))
 
 
 def packed(lengths: np.ndarray, row_tokens: int, seed: int | None, epoch: int = 0) -> list[Row]:
@@ -115,18 +115,18 @@ def packed(lengths: np.ndarray, row_tokens: int, seed: int | None, epoch: int = 
     return rows if generator is None else [rows[index] for index in generator.permutation(len(rows))]
 
 
-def _pieces(clip: int, length: int, row_tokens: int, generator: np.random.Generator | None) -> Iterator[Piece]:
+def _pieces(clip: int, length: int, row_tokens: int, generator: np.random.Generator | None) -> Iterator[PackedPiece]:
     if length <= row_tokens:
         if length > 0:
-            yield Piece(clip, 0, length)
+            yield PackedPiece(clip, 0, length)
         return
     start, stop = 0, row_tokens if generator is None else int(generator.integers(1, row_tokens + 1))
     while start < length:
-        yield Piece(clip, start, min(stop, length))
+        yield PackedPiece(clip, start, min(stop, length))
         start, stop = stop, stop + row_tokens
 
 
-def collate(rows: Sequence[Row], clips: Clips, layout: Layout) -> Batch:
+def collate(rows: Sequence[Row], clips: Clips, layout: Layout) -> PackedBatch:
     """The batch of some rows, as wide as the widest of them."""
     width = max(sum(map(len, row)) for row in rows)
     ids = np.full((len(rows), width), layout.first_id, dtype=np.int64)
@@ -144,7 +144,7 @@ def collate(rows: Sequence[Row], clips: Clips, layout: Layout) -> Batch:
             positions[index, place] = np.arange(len(piece))
             segments[index, place] = number
             at += len(piece)
-    return Batch(*map(torch.from_numpy, (ids, positions, segments, targets)))
+    return PackedBatch(*map(torch.from_numpy, (ids, positions, segments, targets)))
 
 
 class Sampler:

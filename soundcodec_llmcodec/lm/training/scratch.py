@@ -10,12 +10,12 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from soundcodec_llmcodec.lm.training.config import ScratchConfig
+from soundcodec_llmcodec.lm.training.embedding_rows import CodebookRows
+from soundcodec_llmcodec.lm.training.lm_config import ScratchConfig
 from soundcodec_llmcodec.lm.training.network import Network
 from soundcodec_llmcodec.lm.training.packing import Layout
-from soundcodec_llmcodec.lm.training.rows import CodebookRows
 from soundcodec_llmcodec.lm.weights import input_embedding, output_head
-from soundcodec_llmcodec.train.errors import TrainConfigError
+from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.vocabulary import TokenSpec
 
 BEGIN_END = 2

@@ -4,12 +4,12 @@ Each is 0 for equal waves, has finite gradients on silence, and is a mean over c
 no clip's loss depends on its batch, so that the mean over equal shards of a batch is the loss of the batch.
 """
 
-from soundcodec_llmcodec.train.losses.loudness import LoudnessLoss
-from soundcodec_llmcodec.train.losses.mel import LogMelLoss, MultiScaleMelLoss, PublishedMelLoss
-from soundcodec_llmcodec.train.losses.phase import PhaseLoss
-from soundcodec_llmcodec.train.losses.relative import relative_error
-from soundcodec_llmcodec.train.losses.spectra import Resolution, Spectra, magnitude, resolution, spectra
-from soundcodec_llmcodec.train.losses.stft import ComplexSTFTLoss, MultiResolutionSTFTLoss
+from soundcodec_llmcodec.train.losses.loudness_loss import LoudnessLoss
+from soundcodec_llmcodec.train.losses.mel_losses import LogMelLoss, MultiScaleMelLoss, PublishedMelLoss
+from soundcodec_llmcodec.train.losses.phase_loss import PhaseLoss
+from soundcodec_llmcodec.train.losses.relative_error import relative_error
+from soundcodec_llmcodec.train.losses.shared_spectra import Resolution, Spectra, magnitude, resolution, spectra
+from soundcodec_llmcodec.train.losses.stft_losses import ComplexSTFTLoss, MultiResolutionSTFTLoss
 
 __all__ = [
     "ComplexSTFTLoss",

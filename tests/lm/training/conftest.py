@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from counting_corpus import counting, write_corpus
 
-from soundcodec_llmcodec.token_corpus import TokenSource
+from soundcodec_llmcodec.data.token_corpus import TokenSource
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from soundcodec_llmcodec.token_corpus import TokenClip, TokenSource, shard_name, write_shard, write_source
+from soundcodec_llmcodec.data.token_corpus import TokenClip, TokenSource, shard_name, write_shard, write_source
 
 
 def counting(codes: int, clips: int, seed: int, longest: int = 40) -> list[np.ndarray]:

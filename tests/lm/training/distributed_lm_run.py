@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from soundcodec_llmcodec.lm.training.config import make_config
-from soundcodec_llmcodec.lm.training.loop import LMTrainer
+from soundcodec_llmcodec.lm.training.lm_config import make_config
+from soundcodec_llmcodec.lm.training.lm_trainer import LMTrainer
 
 
 def main() -> None:

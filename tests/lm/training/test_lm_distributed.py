@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from soundcodec_llmcodec.lm.training.config import make_config
+from soundcodec_llmcodec.lm.training.lm_config import make_config
 
 pytest.importorskip("accelerate")
 SCRIPT = Path(__file__).parent / "distributed_lm_run.py"

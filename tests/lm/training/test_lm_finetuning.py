@@ -7,16 +7,16 @@ import pytest
 import torch
 from tiny_lms import SPARE, make_model, make_tokenizer
 
+from soundcodec_llmcodec.data.token_corpus import TokenSource
 from soundcodec_llmcodec.lm.extend import ExtendedLM, extend_lm
 from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
-from soundcodec_llmcodec.lm.training.config import FinetuneConfig, make_config
-from soundcodec_llmcodec.lm.training.corpus import Clips
 from soundcodec_llmcodec.lm.training.finetuning import extended_network
-from soundcodec_llmcodec.lm.training.models import base_facts, finished
+from soundcodec_llmcodec.lm.training.lm_config import FinetuneConfig, make_config
+from soundcodec_llmcodec.lm.training.lm_state import optimizer_of
+from soundcodec_llmcodec.lm.training.network_building import base_facts, finished
 from soundcodec_llmcodec.lm.training.packing import collate, packed
-from soundcodec_llmcodec.lm.training.state import optimizer_of
+from soundcodec_llmcodec.lm.training.token_clips import Clips
 from soundcodec_llmcodec.lm.weights import output_head
-from soundcodec_llmcodec.token_corpus import TokenSource
 
 KINDS = ["qwen3_tied", "qwen3_untied", "gpt2"]
 SOURCE = TokenSource("toy", "0" * 64, 16000, 320, 40)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from soundcodec_llmcodec.lm.training import head
+from soundcodec_llmcodec.nn import vocabulary_loss
 
 
 @pytest.fixture
@@ -19,10 +19,10 @@ def parts():
 
 @pytest.mark.parametrize("with_bias", [True, False])
 def test_sum_and_gradients_are_those_of_cross_entropy(parts, with_bias, monkeypatch):
-    monkeypatch.setattr(head, "CHUNK_ELEMENTS", 400)  # 8 rows at a time, 5 in the last
+    monkeypatch.setattr(vocabulary_loss, "CHUNK_ELEMENTS", 400)  # 8 rows at a time, 5 in the last
     states, weight, bias, targets = parts
     leaves = [t.clone().requires_grad_() for t in (states, weight, *([bias] if with_bias else []))]
-    found = head.summed_nll(leaves[0], leaves[1], leaves[2] if with_bias else None, targets)
+    found = vocabulary_loss.summed_nll(leaves[0], leaves[1], leaves[2] if with_bias else None, targets)
     (3 * found).backward()
     again = [t.detach().clone().requires_grad_() for t in leaves]
     logits = functional.linear(again[0], again[1], again[2] if with_bias else None)
@@ -37,19 +37,19 @@ def test_half_precision_is_near_and_extremes_are_finite(parts):
     states, weight, _, targets = parts
     expected = functional.cross_entropy(states @ weight.t(), targets, reduction="sum")
     leaf = states.bfloat16().requires_grad_()
-    found = head.summed_nll(leaf, weight.requires_grad_(), None, targets)
+    found = vocabulary_loss.summed_nll(leaf, weight.requires_grad_(), None, targets)
     found.backward()
     assert found.item() == pytest.approx(expected.item(), rel=0.01)
     assert weight.grad.dtype == torch.float32
-    far = head.summed_nll(1000 * states.bfloat16(), weight, None, targets)
+    far = vocabulary_loss.summed_nll(1000 * states.bfloat16(), weight, None, targets)
     assert torch.isfinite(far)
-    assert torch.isnan(head.summed_nll(leaf * torch.nan, weight, None, targets))
+    assert torch.isnan(vocabulary_loss.summed_nll(leaf * torch.nan, weight, None, targets))
 
 
 def test_what_needs_no_gradient_gets_none(parts):
     states, weight, _, targets = parts
     leaf = states.requires_grad_()
-    head.summed_nll(leaf, weight, None, targets).backward()
+    vocabulary_loss.summed_nll(leaf, weight, None, targets).backward()
     assert leaf.grad is not None
     assert weight.grad is None
 
@@ -57,7 +57,7 @@ def test_what_needs_no_gradient_gets_none(parts):
 def test_likelihoods_over_the_codes_and_over_all(parts):
     states, weight, bias, _ = parts
     targets = torch.arange(37) % 20 + 10
-    audio, full = head.both_nll(states, weight, bias, targets, 10, 30)
+    audio, full = vocabulary_loss.both_nll(states, weight, bias, targets, 10, 30)
     logits = (states @ weight.t() + bias).double()
     rows = torch.arange(37)
     torch.testing.assert_close(full.double(), -logits.log_softmax(1)[rows, targets], rtol=1e-5, atol=1e-5)

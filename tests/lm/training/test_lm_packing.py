@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from soundcodec_llmcodec.lm.training.config import make_config
-from soundcodec_llmcodec.lm.training.corpus import Clips
-from soundcodec_llmcodec.lm.training.models import build
+from soundcodec_llmcodec.data.token_corpus import TokenSource
+from soundcodec_llmcodec.lm.training.lm_config import make_config
+from soundcodec_llmcodec.lm.training.network_building import build
 from soundcodec_llmcodec.lm.training.packing import (
     OPEN_ROWS,
     UNSCORED,
     Layout,
-    Piece,
+    PackedPiece,
     Sampler,
     clips_to_predict,
     collate,
     packed,
 )
-from soundcodec_llmcodec.token_corpus import TokenSource
+from soundcodec_llmcodec.lm.training.token_clips import Clips
 
 SOURCE = TokenSource("toy", "0" * 64, 16000, 320, 50)
 LAYOUTS = [Layout(7, 60, 61), Layout(7, None, 61), Layout(7, 60, None), Layout(7, None, None)]
@@ -94,7 +94,7 @@ def test_targets_are_the_tokens_that_follow_each_once(layout):
 
 def test_positions_and_segments_restart_with_each_piece():
     clips, layout = clips_of(3, 2), Layout(0, 50, 51)
-    batch = collate([(Piece(0, 0, 4), Piece(1, 0, 3)), (Piece(0, 2, 4),)], clips, layout)
+    batch = collate([(PackedPiece(0, 0, 4), PackedPiece(1, 0, 3)), (PackedPiece(0, 2, 4),)], clips, layout)
     assert batch.positions.tolist() == [[0, 1, 2, 3, 0, 1, 2], [0, 1, 0, 0, 0, 0, 0]]
     assert batch.segments.tolist() == [[0, 0, 0, 0, 1, 1, 1], [0, 0, -1, -1, -1, -1, -1]]
     assert (batch.targets[1, 2:] == UNSCORED).all()
@@ -121,7 +121,7 @@ def test_packed_loss_and_gradient_are_those_of_each_clip_alone(architecture):
     network.zero_grad()
     alone = []
     for index in range(len(clips)):
-        loss = network(collate([(Piece(index, 0, len(clips.clip(index)) + 1),)], clips, network.layout))
+        loss = network(collate([(PackedPiece(index, 0, len(clips.clip(index)) + 1),)], clips, network.layout))
         loss.backward()
         alone.append(loss.detach())
     assert together.item() == pytest.approx(sum(alone).item(), rel=1e-6)

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 import torch
 
-from soundcodec_llmcodec.lm.training.config import RowsConfig, TrainConfigError, make_config
-from soundcodec_llmcodec.lm.training.models import build, finished
-from soundcodec_llmcodec.lm.training.rows import ROW_DEVIATION, CodebookRows, codebook_of, stacked
+from soundcodec_llmcodec.lm.training.embedding_rows import ROW_DEVIATION, CodebookRows, codebook_of, stacked
+from soundcodec_llmcodec.lm.training.lm_config import RowsConfig, TrainConfigError, make_config
+from soundcodec_llmcodec.lm.training.network_building import build, finished
 
 
 def test_the_codebook_is_the_codecs_unit_vectors(codec_folder, source, tiny_codec):

@@ -14,15 +14,15 @@ import torch
 from counting_corpus import counting, write_corpus
 from safetensors.torch import load_file
 
+from soundcodec_llmcodec.cli.lm_train import main
+from soundcodec_llmcodec.data.token_corpus import TokenCorpus
 from soundcodec_llmcodec.lm.loading import load_token_lm
-from soundcodec_llmcodec.lm.training.__main__ import main
-from soundcodec_llmcodec.lm.training.config import CONFIGS, TrainConfigError, load_config, make_config
-from soundcodec_llmcodec.lm.training.corpus import open_clips
-from soundcodec_llmcodec.lm.training.export import read_run
-from soundcodec_llmcodec.lm.training.loop import LMTrainer
-from soundcodec_llmcodec.lm.training.validation import validate
-from soundcodec_llmcodec.token_corpus import TokenCorpus
-from soundcodec_llmcodec.train.errors import TrainingError
+from soundcodec_llmcodec.lm.training.lm_config import CONFIGS, TrainConfigError, load_config, make_config
+from soundcodec_llmcodec.lm.training.lm_export import read_run
+from soundcodec_llmcodec.lm.training.lm_trainer import LMTrainer
+from soundcodec_llmcodec.lm.training.lm_validation import validate
+from soundcodec_llmcodec.lm.training.token_clips import open_clips
+from soundcodec_llmcodec.runs.errors import TrainingError
 
 
 def trainer(settings, folder, **changes) -> LMTrainer:

@@ -1,0 +1,29 @@
+"""Data sets of clips, as soundcodec_llmcodec.data reads them; and the bundled one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eval.harness.clips import ClipCorpus, CorpusClip, CorpusError, fingerprint
+from soundcodec_llmcodec.data import Place, Split, open_dataset
+from soundcodec_llmcodec.data.datasets import DOMAINS
+
+__all__ = ["DOMAINS", "MINI", "ClipCorpus", "CorpusClip", "CorpusError", "Split", "fingerprint", "load"]
+
+MINI = "mini"
+MINI_LABEL = "mini (synthetic)"
+MINI_FOLDER = Path(__file__).parents[1] / "mini"
+
+
+def load(name: str) -> ClipCorpus:
+    """`mini`, or what `open_dataset` takes: a folder, a parquet file or a hub id, each with or without ":SPLIT".
+
+    Raises CorpusError.
+    """
+    place = Place.parse(name)
+    is_mini = name == MINI or (place.path.is_dir() and place.path.resolve() == MINI_FOLDER.resolve())
+    if is_mini and place.split is None:
+        return ClipCorpus(MINI, MINI_LABEL, True, open_dataset(str(MINI_FOLDER)).splits)
+    opened = open_dataset(name, all_splits=True)
+    label = place.path.name if place.path.is_file() else place.title
+    return ClipCorpus(name, label, is_mini, opened.splits, opened.revision)

@@ -1,0 +1,124 @@
+"""How well language models predict a codec's tokens: `python eval/predictability.py --train ... --test ...`; see
+`--help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from eval.reconstruction.reconstruction_arguments import positive
+from soundcodec_llmcodec.terminal import show_what_can_be_shown
+
+DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
+
+_ABOUT = """How well language models predict a codec's tokens: nats and bits a token, bits a second of audio,
+perplexity, and the share of the unigram's bits that a context explains.
+
+    llmcodec tokenize --dataset DATA:train --out tokens
+    llmcodec tokenize --dataset DATA:validation --out tokens
+    python eval/predictability.py --train tokens:train --test tokens:validation --output runs/predictability
+
+Several codecs side by side, each with its own tokens of the same clips:
+
+    python eval/predictability.py --codec a=tokens_a:train,tokens_a:test,lms/a --codec b=tokens_b:train,tokens_b:test
+
+Without any of these, the bundled clips are made into tokens here; those numbers are not for reporting. Without --train,
+each half of the clips is predicted by counts of the other half."""
+
+_EXIT_CODES = """exit codes:
+  0    every model was measured
+  1    some could not be had; they are listed, everything else was measured
+  2    nothing could be measured: no tokens, a model of another codec, a clip too long for a model
+  130  stopped by Ctrl-C"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    show_what_can_be_shown()
+    arguments = _parse(argv)
+    try:
+        return _run(arguments, ["predictability", *argv] if argv is not None else sys.argv)
+    except (ValueError, OSError) as error:
+        print(f"predictability: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return REFUSED
+    except ImportError as error:
+        print(f"predictability: error: {error}; pip install -c constraints.txt -e '.[eval]'", file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        print("predictability: stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="predictability",
+        description=_ABOUT,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what is compared")
+    what.add_argument("--train", metavar="DIR:SPLIT", help="tokens to count n-grams in")
+    what.add_argument("--test", metavar="DIR:SPLIT", help="tokens to predict")
+    what.add_argument(
+        "--codec",
+        action="append",
+        metavar="[LABEL=]TRAIN,TEST[,LM...]",
+        help="a codec's tokens and language models of its own, in place of --train and --test; may be repeated; TRAIN "
+        "may be -",
+    )
+    what.add_argument(
+        "--models",
+        nargs="+",
+        metavar="MODEL",
+        help="uniform, unigram, bigram, trigram, bundled, a token LM's folder, or a folder or hub id of a model with "
+        "<CODEC_i> tokens (default: the first four, and bundled where it is of this codec)",
+    )
+    what.add_argument("--limit", type=positive, help="clips to predict; the table is then marked as not for reporting")
+    how = parser.add_argument_group("how it runs, and what it leaves")
+    how.add_argument("--output", metavar="FOLDER", help="write results.json, clips.jsonl and table.md there")
+    how.add_argument("--overwrite", action="store_true", help="write where --output holds results already")
+    how.add_argument("--device", default="cpu", help="where language models run (default: cpu)")
+    how.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of their weights")
+    how.add_argument("--batch-tokens", type=positive, default=4096, help="padded tokens a batch (default: 4096)")
+    how.add_argument("--quiet", action="store_true", help="no progress bar")
+    arguments = parser.parse_args(argv)
+    if arguments.codec and (arguments.train or arguments.test):
+        parser.error("--codec names its own tokens; leave --train and --test out")
+    if arguments.train and not arguments.test:
+        parser.error("--train goes with --test DIR:SPLIT, the tokens to predict")
+    return arguments
+
+
+def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
+    from eval.harness import manifest
+    from eval.harness.run_files import check_folder
+    from eval.predictability import predictability_results, predictability_table, token_sets
+    from eval.predictability.predictability_run import run
+    from eval.predictability.predictors import How
+
+    output = Path(arguments.output) if arguments.output else None
+    if output:
+        check_folder(output)
+        manifest.check(output, predictability_results.FILES)
+        if (output / "results.json").exists() and not arguments.overwrite:
+            raise ValueError(f"{output} holds results already; --overwrite writes there, --output takes another folder")
+    specs = [token_sets.TokenSetSpec.parse(text) for text in arguments.codec or ()]
+    if arguments.test:
+        specs.append(token_sets.TokenSetSpec(arguments.test, arguments.train))
+    read = [token_sets.read(spec, arguments.limit) for spec in specs]
+    if not read:
+        print("predictability: no tokens are named, so the bundled clips are coded; see --help", file=sys.stderr)
+        read = [token_sets.mini(arguments.limit)]
+    how = How(arguments.device, arguments.dtype, arguments.batch_tokens, progress=not arguments.quiet)
+    own = [spec.lms for spec in specs] or [()]
+    found = run(read, arguments.models, own, how)
+    text = predictability_table.markdown(found, arguments.limit)
+    if output:
+        predictability_results.write(
+            output, predictability_results.document(found, how, command_line, arguments.limit), found, text
+        )
+        print(f"written to {output}", file=sys.stderr)
+    print(text)  # last: what was computed is kept, whatever becomes of what is printed
+    return INCOMPLETE if found.left_out else DONE

@@ -1,0 +1,257 @@
+"""What a codec can be called: `[LABEL=]SPEC`, parsed without loading anything."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from eval.reconstruction.codecs import codec2, hf, opus, programs, superb
+from eval.reconstruction.codecs.codec_protocol import UnknownSpecError
+
+# The forms that a SPEC can have, by kind: for help texts and errors.
+FORMS = {
+    "bound": "identity, resample_<N>k (N kHz and back): upper bounds",
+    "llmcodec": "a codec of soundcodec_llmcodec by name, or a checkpoint's folder or file (./NAME for one beside you); "
+    "?optimize=bf16 or bf16-decoder behind it",
+    "classical": f"opus_<K>k ({opus.KBPS[0]} to {opus.KBPS[-1]} kbit/s), codec2_<MODE> ({', '.join(codec2.MODES)})",
+    "superb": "superb:NAME, a codec of an installed Codec-SUPERB; plain NAME where no other codec has it",
+    "hf": "hf:REPO_OR_FOLDER[?bandwidth=6&num_quantizers=8&revision=...]: a codec model of transformers",
+    "recon": "recon:FOLDER[?kbps=1.04]: audio that was made before, a file for each clip id, and its bit rate",
+}
+_PREFIXES = ("superb", "hf", "recon")
+_LABEL = re.compile(r"(?P<label>[^=:/?]*)=(?P<spec>.*)", re.DOTALL)
+_RESAMPLE = re.compile(r"resample_(\d+)k")
+_OPUS = re.compile(r"opus_(\d+)k")
+_CODEC2 = re.compile(r"codec2_(\w+)")
+_MODES = {mode.lower(): mode for mode in codec2.MODES}
+_RATES_KHZ = range(1, 193)
+
+
+@dataclass(frozen=True)
+class CodecSpec:
+    """A codec to load: its label, its kind (a key of FORMS), and what of that kind.
+
+    `target` is the registry's name, "identity" or "resample", "opus" or "codec2", the repository or the folder; `value`
+    is the rate in Hz, the kbit/s or the mode; `path` a checkpoint of one's own; `options` what stands behind
+    the question mark.
+    """
+
+    text: str
+    label: str
+    kind: str
+    target: str
+    value: int | str | None = None
+    path: Path | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def takes_checkpoint(self) -> bool:
+        """Whether other weights can be put in the place of the codec's own."""
+        return self.kind == "llmcodec" and self.path is None
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A name that `parse` takes, and what is missing here before it can be loaded, if that is known."""
+
+    name: str
+    missing: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.missing is None else f"{self.name} ({self.missing})"
+
+
+def parse(text: str) -> CodecSpec:
+    """The codec that `[LABEL=]SPEC` means. Nothing is loaded; only names and folders are looked at.
+
+    LABEL holds no '=', ':', '/' or '?'; without it the codec is called as SPEC says. A bare name is a name before it is
+    a folder. Raises UnknownModelError, with the nearest name and the kinds that there are, for what means no codec.
+    """
+    match = _LABEL.fullmatch(text)
+    given, spec = (match["label"].strip(), match["spec"]) if match else (None, text)
+    if given == "" or not spec:
+        raise UnknownSpecError(f"expected LABEL=SPEC or SPEC, got {text!r}; {_kinds()}")
+    prefix, colon, rest = spec.partition(":")
+    if colon and prefix in _PREFIXES:
+        if not rest:
+            raise UnknownSpecError(f"{spec!r} names nothing; expected {FORMS[prefix]}")
+        found: CodecSpec | None = _PARSERS[prefix](text, rest)
+    else:
+        found = _builtin(text, spec) or _ours(text, spec) or _upstream(text, spec)
+    if found is None:
+        raise UnknownSpecError(_unknown(spec))
+    return found if given is None else replace(found, label=given)
+
+
+def check(texts: Sequence[str], *, checkpoint: object = None) -> tuple[CodecSpec, ...]:
+    """The codecs that the texts mean, told apart by label. Raises UnknownModelError as `parse` does, and ValueError for
+    two of one label, or for a checkpoint where not exactly one of the codecs takes one."""
+    specs = tuple(parse(text) for text in texts)
+    labels = [spec.label for spec in specs]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise ValueError(f"two codecs are called {', '.join(twice)}; give one another name: LABEL=SPEC")
+    odd = next((label for label in labels if "|" in label or not label.isprintable()), None)
+    if odd is not None:
+        raise ValueError(f"the label {odd!r} cannot stand in a table; give another name: LABEL=SPEC")
+    taking = [spec.text for spec in specs if spec.takes_checkpoint]
+    if checkpoint is not None and len(taking) != 1:
+        raise ValueError(f"a checkpoint goes with exactly one named codec of soundcodec_llmcodec, got {taking}")
+    return specs
+
+
+def known_names() -> dict[str, tuple[KnownModel, ...]]:
+    """Names by kind, with what is missing for each: all of ours and of an installed Codec-SUPERB, examples of the rest.
+
+    The kinds are those of FORMS; `recon` has no names.
+    """
+    from soundcodec_llmcodec.codec import list_codec
+
+    no_opus = programs.missing(opus.PROGRAMS, opus.PACKAGE)
+    no_codec2 = programs.missing(codec2.PROGRAMS, codec2.PACKAGE)
+    no_hf = hf.missing()
+    classical = [KnownModel(f"opus_{kbps}k", no_opus) for kbps in (6, 8, 12, 16, 24, 32, 64, 128)]
+    classical += [KnownModel(f"codec2_{mode}", no_codec2) for mode in _MODES]
+    return {
+        "bound": tuple(KnownModel(name) for name in ("identity", "resample_8k", "resample_16k", "resample_24k")),
+        "llmcodec": tuple(KnownModel(name) for name in list_codec()),
+        "classical": tuple(classical),
+        "superb": tuple(KnownModel(f"superb:{name}") for name in superb.names()),
+        "hf": tuple(KnownModel(f"hf:{repo}", no_hf) for repo in hf.EXAMPLES),
+        "recon": (),
+    }
+
+
+def _builtin(text: str, name: str) -> CodecSpec | None:
+    """Upper bounds and classical codecs."""
+    if name == "identity":
+        return CodecSpec(text, name, "bound", "identity")
+    if match := _RESAMPLE.fullmatch(name):
+        khz = _within(match[1], _RATES_KHZ, name, "kHz")
+        return CodecSpec(text, name, "bound", "resample", khz * 1000)
+    if match := _OPUS.fullmatch(name):
+        kbps = _within(match[1], opus.KBPS, name, "kbit/s for one channel, as opusenc does")
+        return CodecSpec(text, name, "classical", "opus", kbps)
+    match = _CODEC2.fullmatch(name.lower())
+    if match and match[1] in _MODES:
+        return CodecSpec(text, name, "classical", "codec2", _MODES[match[1]])
+    return None
+
+
+def _within(number: str, allowed: range, name: str, unit: str) -> int:
+    if int(number) not in allowed:
+        raise UnknownSpecError(f"{name!r} is out of range: it takes {allowed[0]} to {allowed[-1]} {unit}")
+    return int(number)
+
+
+def _ours(text: str, spec: str) -> CodecSpec | None:
+    """A codec of soundcodec_llmcodec's registry, or a checkpoint in a folder or file."""
+    from soundcodec_llmcodec.checkpoint_files import CONFIG_FILE, WEIGHTS_ENDINGS, WEIGHTS_FILE
+    from soundcodec_llmcodec.codec import list_codec
+
+    if "?" in spec and not Path(spec).exists():
+        source, options = _with_options(text, spec)
+        plain = _ours(text, source)
+        return None if plain is None else replace(plain, label=spec, options=_optimize(options))
+    if spec in list_codec():
+        return CodecSpec(text, spec, "llmcodec", spec)
+    path = Path(spec).expanduser()
+    written_as_path = "/" in spec or spec.startswith((".", "~")) or spec.endswith(WEIGHTS_ENDINGS)
+    bare_folder = path.is_dir() and spec not in superb.names()
+    if not (written_as_path or bare_folder):
+        return None
+    if not path.exists():
+        raise UnknownSpecError(
+            f"there is no checkpoint at {spec!r}: expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, or with a "
+            f"published codec's .pt, or a {' or '.join(WEIGHTS_ENDINGS)} file. A hub repository of transformers is "
+            f"hf:{spec}; one of "
+            "soundcodec_llmcodec is a --checkpoint for llmcodec"
+        )
+    whole = path.resolve()
+    name = whole.parent.name if whole.name == WEIGHTS_FILE else whole.stem if whole.is_file() else whole.name
+    return CodecSpec(text, name, "llmcodec", "llmcodec", path=whole)
+
+
+def _optimize(options: Mapping[str, str]) -> Mapping[str, str]:
+    """The options of a codec of ours. Raises UnknownModelError for others."""
+    from soundcodec_llmcodec.nn.precision import check_optimize
+
+    if set(options) != {"optimize"}:
+        raise UnknownSpecError(f"a codec of soundcodec_llmcodec has the option optimize, got {sorted(options)}")
+    try:
+        check_optimize(options["optimize"])
+    except ValueError as error:
+        raise UnknownSpecError(str(error)) from error
+    return options
+
+
+def _upstream(text: str, name: str) -> CodecSpec | None:
+    return CodecSpec(text, name, "superb", name) if name in superb.names() else None
+
+
+def _superb(text: str, name: str) -> CodecSpec:
+    names = superb.names()
+    # Without SoundCodec nobody can tell which names it has: loading says what to install.
+    if names and name not in names:
+        raise UnknownSpecError(superb.unknown(name, names))
+    return CodecSpec(text, f"superb:{name}", "superb", name)
+
+
+def _with_options(text: str, rest: str) -> tuple[str, dict[str, str]]:
+    """What stands before the '?', and the options after it."""
+    source, mark, query = rest.partition("?")
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if mark else []
+    except ValueError as error:
+        raise UnknownSpecError(f"expected KIND:NAME?key=value&key=value, got {text!r}") from error
+    options = dict(pairs)
+    if not source or len(options) < len(pairs):
+        raise UnknownSpecError(f"expected KIND:NAME with each option once, got {text!r}")
+    return source, options
+
+
+def _hf(text: str, rest: str) -> CodecSpec:
+    source, options = _with_options(text, rest)
+    parts = [Path(source).name, *(f"{key}_{value}" for key, value in options.items())]
+    return CodecSpec(text, "_".join(parts), "hf", source, options=options)
+
+
+def _recon(text: str, rest: str) -> CodecSpec:
+    source, options = _with_options(text, rest)
+    unknown = sorted(set(options) - {"kbps"})
+    if unknown:
+        raise UnknownSpecError(f"{text!r}: unknown options {unknown}; there is kbps")
+    kbps = options.get("kbps")
+    if kbps is not None:
+        _positive(kbps, text)
+    return CodecSpec(text, Path(source).expanduser().resolve().name, "recon", source, options=options)
+
+
+def _positive(number: str, text: str) -> float:
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UnknownSpecError(f"{text!r}: expected a bit rate in kbit/s above zero, got {number!r}")
+    return value
+
+
+_PARSERS = {"superb": _superb, "hf": _hf, "recon": _recon}
+
+
+def _unknown(spec: str) -> str:
+    known = [model.name for models in known_names().values() for model in models]
+    bare = [name.removeprefix("superb:") for name in known if name.startswith("superb:")]
+    near = difflib.get_close_matches(spec, [*known, *bare], n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    absent = "" if bare else " Codec-SUPERB's SoundCodec is not installed here, so none of its names is known."
+    return f"no codec is called {spec!r}{hint}{absent} {_kinds()}"
+
+
+def _kinds() -> str:
+    return "A codec is one of: " + "; ".join(FORMS.values())

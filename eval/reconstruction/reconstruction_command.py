@@ -1,0 +1,240 @@
+"""A reconstruction leaderboard of codecs: `python eval/superb_tiny.py --models llmcodec identity`; see `--help`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eval.reconstruction import metrics as metric_registry
+from eval.reconstruction import reconstruction_arguments
+from eval.reconstruction.scoring import Scorer
+from soundcodec_llmcodec.terminal import show_what_can_be_shown
+
+# torch comes with the rest, which is imported where it is used: worker processes import this file and do without.
+if TYPE_CHECKING:
+    from eval.reconstruction.clip_journal import ClipJournal
+    from eval.reconstruction.clip_results import ReconstructionRun, UnloadedCodec
+    from eval.reconstruction.clip_samples import ClipSamples
+    from eval.reconstruction.codecs import CodecSpec, MeasuredCodec
+    from eval.reconstruction.reconstruction_run import ReconstructionPlan
+    from eval.reconstruction.score_cache import Cache
+
+DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    show_what_can_be_shown()
+    arguments = reconstruction_arguments.parse(argv)
+    if arguments.list:
+        return _list()
+    with Scorer(arguments.workers) as scorer:
+        try:
+            plan = _plan(arguments, scorer)
+            return _run(plan, arguments, scorer, ["superb_tiny", *argv] if argv is not None else sys.argv)
+        except (ValueError, OSError) as error:
+            print(f"superb_tiny: error: {' '.join(str(error).split())}", file=sys.stderr)
+            return REFUSED
+        except ImportError as error:
+            print(f"superb_tiny: error: {error}; pip install -c constraints.txt -e '.[eval]'", file=sys.stderr)
+            return REFUSED
+        except KeyboardInterrupt:
+            on = "go on with the same command and --resume" if arguments.output else "nothing is kept without --output"
+            print(f"superb_tiny: stopped; {on}", file=sys.stderr)
+            return INTERRUPTED
+
+
+def _plan(arguments: argparse.Namespace, scorer: Scorer) -> ReconstructionPlan:
+    """What the arguments ask for, with codecs loaded. Raises ValueError or OSError for what cannot be had."""
+    from eval.harness import corpora
+    from eval.reconstruction import codecs, reconstruction_results
+    from eval.reconstruction.reconstruction_run import ReconstructionPlan
+    from soundcodec_llmcodec.checkpoints import usable_device
+
+    names = metric_registry.SUPERB_NAMES if arguments.compat else arguments.metrics or metric_registry.DEFAULT
+    metrics = metric_registry.named(names)
+    metric_registry.require(metrics)
+    corpus = corpora.load(arguments.dataset)
+    splits = corpus.chosen(arguments.splits)
+    corpus.check(splits)
+    usable_device(arguments.device)
+    try:
+        specs = codecs.check(arguments.models, checkpoint=arguments.checkpoint)
+    except codecs.CodecLoadError as error:  # names cannot be looked up where a package is broken
+        raise ValueError(str(error)) from error
+    if arguments.output:
+        # A run takes hours on the full set: better to hear now that its results have no place.
+        reconstruction_results.check_folder(Path(arguments.output))
+    scorer.start()
+    models, unloaded = _load(specs, arguments)
+    return ReconstructionPlan(models, corpus, splits, metrics, arguments.batch_size, arguments.limit, unloaded)
+
+
+def _load(
+    specs: Sequence[CodecSpec], arguments: argparse.Namespace
+) -> tuple[list[MeasuredCodec], tuple[UnloadedCodec, ...]]:
+    """The codecs that can be had, and those that cannot. Raises ValueError where there is none to measure."""
+    from eval.reconstruction import codecs
+    from eval.reconstruction.clip_results import UnloadedCodec
+
+    models, unloaded = [], []
+    for spec in specs:
+        checkpoint = arguments.checkpoint if spec.takes_checkpoint else None
+        try:
+            models.append(codecs.load(spec, checkpoint=checkpoint, device=arguments.device))
+        except codecs.CodecLoadError as error:
+            unloaded.append(UnloadedCodec(spec.label, " ".join(str(error).split())))
+    reasons = [f"{one.name}: {one.reason}" for one in unloaded]
+    if not models:
+        raise ValueError(f"no codec could be loaded; {'; '.join(reasons)}")
+    for reason in reasons:
+        print(f"superb_tiny: left out: {reason}", file=sys.stderr)
+    return models, tuple(unloaded)
+
+
+def _run(plan: ReconstructionPlan, arguments: argparse.Namespace, scorer: Scorer, command_line: Sequence[str]) -> int:
+    # The report's modules too: better to hear now that a package is missing.
+    from eval.harness import manifest
+    from eval.reconstruction import (
+        clip_journal,
+        reconstruction_results,
+        reconstruction_run,
+        reconstruction_table,
+    )
+    from eval.reconstruction.clip_samples import ClipSamples
+
+    baseline = arguments.baseline
+    names = [model.info.name for model in plan.models]
+    if baseline is not None and baseline not in names:
+        raise ValueError(f"--baseline {baseline!r} is none of the codecs of this run: {', '.join(names)}")
+    output = Path(arguments.output) if arguments.output else None
+    samples = ClipSamples(output, arguments.report_clips) if output else None
+    if output and samples:
+        places = (*reconstruction_results.FILES, *samples.names(plan.splits, names), *_compat_files(plan, arguments))
+        manifest.check(output, places, resumed=arguments.resume)
+        if arguments.overwrite:
+            clip_journal.discard(output)
+            manifest.discard(output)
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(_journal(output, plan, arguments)) if output else None
+        cache = stack.enter_context(_cache(arguments.cache)) if arguments.cache else None
+        run = reconstruction_run.run(
+            plan, scorer, journal=log, cache=cache, samples=samples, progress=not arguments.quiet
+        )
+        baseline = baseline or reconstruction_table.default_baseline(run.models)
+        _report(run, plan, arguments, samples, baseline, command_line)
+    failed = any(model.overall.failures for model in run.models) or run.unloaded
+    return INCOMPLETE if failed else DONE
+
+
+def _compat_files(plan: ReconstructionPlan, arguments: argparse.Namespace) -> list[str]:
+    """The result file by Codec-SUPERB's name, where it is asked for."""
+    from eval.reconstruction import reconstruction_table, superb_json
+
+    if not arguments.compat:
+        return []
+    for_reporting = reconstruction_table.mark(plan.corpus.synthetic, plan.limit) is None
+    return [superb_json.file_name(plan.corpus.label, for_reporting=for_reporting)]
+
+
+def _journal(output: Path, plan: ReconstructionPlan, arguments: argparse.Namespace) -> ClipJournal:
+    from eval.reconstruction import clip_journal, reconstruction_results
+
+    identity = {
+        "dataset": {"label": plan.corpus.label, "revision": plan.corpus.revision},
+        "splits": list(plan.splits),
+        "limit": plan.limit,
+        "models": {model.info.name: clip_journal.identity_of(model.info) for model in plan.models},
+        "metrics": {metric.name: metric.version for metric in plan.metrics},
+        "batch_size": plan.batch_size,
+        "report_clips": arguments.report_clips,
+        "versions": reconstruction_results.versions(),
+        "sources": _sources(),
+    }
+    untold = [model.info.name for model in plan.models if model.info.identity is None]
+    if arguments.resume and clip_journal.exists(output) and untold:
+        print(f"superb_tiny: nothing tells whether these are still the same: {', '.join(untold)}", file=sys.stderr)
+    return clip_journal.ClipJournal(output, identity, resume=arguments.resume)
+
+
+def _cache(folder: str) -> Cache:
+    from eval.reconstruction import score_cache as cache
+
+    return cache.Cache(Path(folder), _sources())
+
+
+def _sources() -> str:
+    """A digest of all that computes a score, a codec apart: packages, and the harness's own files."""
+    from eval.harness.provenance import sources_digest, versions
+
+    ours = (f"reconstruction/{name}" for name in ("metrics", "scoring.py", "coding_batches.py"))
+    return sources_digest(versions(), Path(__file__).parents[1], [*ours, "harness/clips.py", "harness/corpora.py"])
+
+
+def _report(
+    run: ReconstructionRun,
+    plan: ReconstructionPlan,
+    arguments: argparse.Namespace,
+    samples: ClipSamples | None,
+    baseline: str | None,
+    command_line: Sequence[str],
+) -> None:
+    """Print the tables, and write all that the run leaves where it is to leave something."""
+    from eval.harness import manifest
+    from eval.reconstruction import published_rows, reconstruction_results, reconstruction_table, report, superb_json
+
+    mark = reconstruction_table.mark(plan.corpus.synthetic, plan.limit)
+    shown = f"{mark}; Codec-SUPERB's rules" if mark and arguments.compat else mark
+    shown = "Codec-SUPERB's rules" if arguments.compat and not mark else shown
+    tables = reconstruction_table.tables(run, baseline)
+    parts = []
+    for table in tables:
+        parts.append(reconstruction_table.markdown(table, plan.corpus.label, shown))
+        if arguments.by_source:
+            parts.append(reconstruction_table.sources_markdown(table, run.models, plan.metrics))
+        parts += [text for text in (published_rows.markdown(table.split) if arguments.published else None,) if text]
+    parts += [f"- {one.name}: not loaded: {one.reason}" for one in run.unloaded]
+    text = "\n\n".join([*parts, reconstruction_table.legend(plan.metrics, baseline)])
+    if not arguments.output:
+        print(text)
+        return
+    output = Path(arguments.output)
+    settings = reconstruction_results.ReconstructionSettings(
+        command_line=tuple(command_line),
+        batch_size=plan.batch_size,
+        workers=arguments.workers,
+        device=arguments.device,
+        limit=plan.limit,
+        mark=mark,
+        rules=arguments.compat,
+        baseline=baseline,
+    )
+    rows = published_rows.rows() if arguments.published else []
+    contents = reconstruction_results.document(run, tables, plan.corpus, settings, samples, rows)
+    reconstruction_results.write(output, contents, reconstruction_results.clip_rows(run), text)
+    for name in _compat_files(plan, arguments):
+        with manifest.written(output, name) as path:
+            path.write_text(json.dumps(superb_json.document(run), indent=4) + "\n", encoding="utf-8")
+    report.write(output)
+    print(text)  # last: what was computed is kept, whatever becomes of what is printed
+    print(f"written to {output}; open {output / 'report.html'}", file=sys.stderr)
+
+
+def _list() -> int:
+    from eval.reconstruction import codecs
+
+    known = codecs.known_names()
+    for kind, form in codecs.FORMS.items():
+        print(f"{kind}: {form}")
+        for model in known.get(kind, ()):
+            print(f"  {model}")
+    for name, metric in metric_registry.METRICS.items():
+        extra = f"the extra {metric.extra}" if metric.extra else None
+        needs = metric.install or extra
+        print(f"metric {name} {metric.arrow} [{metric.unit}]: {metric.source}{f' (needs {needs})' if needs else ''}")
+    return DONE

@@ -1,0 +1,195 @@
+"""A SALMon leaderboard of token language models: `python eval/salmon.py --models llmcodec`; see `--help`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eval.salmon import salmon_arguments
+from soundcodec_llmcodec.terminal import show_what_can_be_shown
+
+# torch comes with the rest, which is imported where it is used: a mistyped option is refused without it.
+if TYPE_CHECKING:
+    from eval.salmon.pair_journal import PairJournal
+    from eval.salmon.pair_samples import PairSamples
+    from eval.salmon.pair_scores import SalmonRun, UnloadedModel
+    from eval.salmon.salmon_models import Model, SalmonModelSpec
+    from eval.salmon.salmon_run import SalmonPlan
+
+DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    show_what_can_be_shown()
+    arguments = salmon_arguments.parse(argv)
+    try:
+        if arguments.list:
+            return _list(arguments.suite)
+        return _run(_plan(arguments), arguments, ["salmon", *argv] if argv is not None else sys.argv)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"salmon: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        on = "go on with the same command and --resume" if arguments.output else "nothing is kept without --output"
+        print(f"salmon: stopped; {on}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _plan(arguments: argparse.Namespace) -> SalmonPlan:
+    """What the arguments ask for, with models loaded. Raises ValueError or OSError for what cannot be had."""
+    from eval.salmon import salmon_models as models
+    from eval.salmon import salmon_parts as parts
+    from eval.salmon import salmon_results, suites
+    from eval.salmon.salmon_run import SalmonPlan
+    from soundcodec_llmcodec.checkpoints import usable_device
+
+    specs = models.check(arguments.models)
+    _check_baseline(arguments.baseline, [spec.label for spec in specs])
+    usable_device(arguments.device)
+    if arguments.output:
+        # A run may take hours: better to hear now that its results have no place.
+        salmon_results.check_folder(Path(arguments.output))
+    suite = suites.load(arguments.suite)
+    chosen = parts.chosen(arguments.parts, suite.parts)
+    loaded, unloaded = _load(specs, arguments.device)
+    _check_baseline(arguments.baseline, [model.info.name for model in loaded])
+    return SalmonPlan(loaded, suite, chosen, arguments.batch_size, arguments.limit, unloaded)
+
+
+def _check_baseline(baseline: str | None, names: Sequence[str]) -> None:
+    if baseline is not None and baseline not in names:
+        raise ValueError(f"--baseline {baseline!r} is none of the models of this run: {', '.join(names)}")
+
+
+def _load(specs: Sequence[SalmonModelSpec], device: str) -> tuple[list[Model], tuple[UnloadedModel, ...]]:
+    """The models that can be had, and those that cannot. Raises ValueError where there is none to measure, and for a
+    language model of another codec's tokens: no number of such a pair means anything."""
+    from eval.salmon.pair_scores import UnloadedModel
+    from eval.salmon.salmon_models import Loader, ModelLoadError
+
+    loader = Loader(device)
+    models, unloaded = [], []
+    for spec in specs:
+        try:
+            models.append(loader.load(spec))
+        except ModelLoadError as error:
+            unloaded.append(UnloadedModel(spec.label, str(error)))
+    reasons = [f"{one.name}: {one.reason}" for one in unloaded]
+    if not models:
+        raise ValueError(f"no model could be loaded; {'; '.join(reasons)}")
+    for reason in reasons:
+        print(f"salmon: left out: {reason}", file=sys.stderr)
+    return models, tuple(unloaded)
+
+
+def _run(plan: SalmonPlan, arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
+    from eval.harness import manifest
+
+    # The report's modules too: better to hear now that a package is missing.
+    from eval.salmon import pair_journal, report, salmon_results, salmon_run  # noqa: F401
+    from eval.salmon.pair_samples import PairSamples
+
+    output = Path(arguments.output) if arguments.output else None
+    samples = PairSamples(output, arguments.report_pairs) if output else None
+    if output and samples:
+        manifest.check(output, (*salmon_results.FILES, *samples.names(plan.parts)), resumed=arguments.resume)
+        if arguments.overwrite:
+            pair_journal.discard(output)
+            manifest.discard(output)
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(_journal(output, plan, arguments)) if output else None
+        run = salmon_run.run(plan, journal=log, samples=samples, progress=not arguments.quiet)
+        _report(run, plan, arguments, samples, command_line)
+    failed = any(score.failure for model in run.models for scores in model.scores.values() for score in scores)
+    return INCOMPLETE if failed or run.unloaded else DONE
+
+
+def _journal(output: Path, plan: SalmonPlan, arguments: argparse.Namespace) -> PairJournal:
+    from eval.harness.provenance import versions
+    from eval.salmon import pair_journal
+    from eval.salmon.salmon_results import PACKAGES
+
+    identity = {
+        "suite": {"label": plan.suite.label, "revision": plan.suite.revision},
+        "parts": list(plan.parts),
+        "limit": plan.limit,
+        "models": {
+            model.info.name: {**pair_journal.identity_of(model.info), "codec_identity": model.tokenizer.identity}
+            for model in plan.models
+        },
+        "batch_size": plan.batch_size,
+        "device": arguments.device,
+        "report_pairs": arguments.report_pairs,
+        "versions": versions(PACKAGES),
+        "sources": _sources(),
+    }
+    return pair_journal.PairJournal(output, identity, resume=arguments.resume)
+
+
+def _sources() -> list[str]:
+    """Digests of all that computes a score: packages, the harness's own files, the codec and the language models."""
+    import soundcodec_llmcodec
+    from eval.harness.provenance import sources_digest
+    from eval.reconstruction.codecs import fingerprints
+
+    ours = [f"salmon/{name}" for name in ("suites.py", "salmon_models.py", "likelihood.py", "salmon_run.py", "build")]
+    harness = sources_digest({}, Path(__file__).parents[1], [*ours, "harness/clips.py", "harness/corpora.py"])
+    package = Path(soundcodec_llmcodec.__file__).parent
+    return [harness, sources_digest({}, package, ["lm"]), fingerprints.of_package()]
+
+
+def _report(
+    run: SalmonRun,
+    plan: SalmonPlan,
+    arguments: argparse.Namespace,
+    samples: PairSamples | None,
+    command_line: Sequence[str],
+) -> None:
+    """Print the table, and write all that the run leaves where it is to leave something."""
+    from eval.salmon import published_accuracies, report, salmon_results, salmon_table
+
+    mark = salmon_table.mark(plan.suite.synthetic, plan.limit)
+    baseline = arguments.baseline or salmon_table.default_baseline(run.models)
+    table = salmon_table.tables(run, arguments.normalize, baseline)
+    parts = [salmon_table.markdown(table, plan.suite.label, mark)]
+    if arguments.published:
+        parts.append(published_accuracies.markdown())
+    text = "\n\n".join([*parts, salmon_table.legend(table)])
+    if not arguments.output:
+        print(text)
+        return
+    output = Path(arguments.output)
+    settings = salmon_results.SalmonSettings(
+        command_line=tuple(command_line),
+        normalize=arguments.normalize,
+        batch_size=plan.batch_size,
+        device=arguments.device,
+        limit=plan.limit,
+        mark=mark,
+        baseline=baseline,
+    )
+    rows = published_accuracies.rows() if arguments.published else []
+    contents = salmon_results.document(run, table, plan.suite, settings, samples, rows)
+    salmon_results.write(output, contents, salmon_results.pair_rows(run), text)
+    report.write(output)
+    print(text)  # last: what was computed is kept, whatever becomes of what is printed
+    print(f"written to {output}; open {output / 'report.html'}", file=sys.stderr)
+
+
+def _list(suite_name: str) -> int:
+    from eval.salmon import salmon_models as models
+    from eval.salmon import suites
+    from eval.salmon.salmon_parts import PARTS
+
+    for name, form in models.FORMS.items():
+        print(f"{name}: {form}")
+    suite = suites.load(suite_name)
+    for part, size in suite.sizes.items():
+        title = f" ({PARTS[part].title}): {PARTS[part].about}" if part in PARTS else ""
+        print(f"part {part}, {size} pairs{title}")
+    return DONE

@@ -1,0 +1,236 @@
+"""What is compared: a codec with a language model over its tokens, written `[LABEL=]CODEC[@LM]`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from eval.salmon.pair_scores import ModelInfo
+
+# torch and transformers are imported where a model is loaded: names are checked, and refused, without them.
+if TYPE_CHECKING:
+    from soundcodec_llmcodec.data.token_corpus import TokenSource
+    from soundcodec_llmcodec.lm.scores import TokenLM
+
+BUNDLED, UNIFORM = "bundled", "uniform"
+DEFAULT_CODEC = "llmcodec"
+FORMS = {
+    "CODEC": "a codec of soundcodec_llmcodec by name, a checkpoint's folder or file, or a hub id owner/name",
+    "LM": "bundled (for llmcodec, and its default), uniform (every token equally likely), a token LM's folder, "
+    "which `llmcodec lm train` and `llmcodec lm count` make, or a folder or hub id of a model with <CODEC_i> tokens",
+}
+
+# A label holds no '@', so that the '=' in llmcodec@runs/rate=0.1 belongs to the folder.
+_LABEL = re.compile(r"(?P<label>[^=:/?@]*)=(?P<spec>.*)", re.DOTALL)
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+
+
+class UnknownSalmonModelError(ValueError):
+    """A text that means no codec, or no language model. A run does not start."""
+
+
+class ModelLoadError(RuntimeError):
+    """A model that cannot be had here: weights or a package are missing. A run goes on with the others."""
+
+
+@dataclass(frozen=True)
+class SalmonModelSpec:
+    """A model to load: what was written, what tables call it, its codec and its language model."""
+
+    text: str
+    label: str
+    codec: str
+    lm: str
+
+
+class AudioTokenizer(Protocol):
+    """A codec as this harness needs it."""
+
+    @property
+    def source(self) -> TokenSource:
+        """The codec's facts and hash."""
+
+    @property
+    def identity(self) -> str:
+        """Changes with anything that can change a token."""
+
+    def tokens(self, recordings: Sequence[tuple[np.ndarray, int]]) -> list[np.ndarray]:
+        """Recordings, each samples float32 (S,) and their rate in Hz, as tokens int64 (N,) in [0, V), in order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A loaded model."""
+
+    info: ModelInfo
+    tokenizer: AudioTokenizer
+    lm: TokenLM
+
+
+class CodecTokenizer:
+    """An LLMCodec: resampled to its rate, encoded in one batch, each frame's levels after one another."""
+
+    def __init__(self, codec: Any) -> None:
+        from soundcodec_llmcodec.data.token_corpus import TokenSource
+
+        self._codec = codec
+        self.source: TokenSource = TokenSource.of(codec)
+        self.identity = f"weights {codec.weights_hash}; device {codec.device.type}"
+
+    @property
+    def bitrate_bps(self) -> float:
+        """Bits a second of all tokens."""
+        return float(self._codec.config.bitrate_bps)
+
+    def tokens(self, recordings: Sequence[tuple[np.ndarray, int]]) -> list[np.ndarray]:
+        import torch
+
+        from soundcodec_llmcodec import audio
+        from soundcodec_llmcodec.data.token_corpus import token_ids
+
+        rate = self.source.sample_rate
+        samples = [torch.from_numpy(audio.resample(sound, audio.check_rate(own), rate)) for sound, own in recordings]
+        codes = self._codec.encode_samples_batch(samples)
+        return [token_ids(np.ascontiguousarray(item.numpy().T).reshape(-1), self.source) for item in codes]
+
+
+def parse(text: str) -> SalmonModelSpec:
+    """The model that `[LABEL=]CODEC[@LM]` means. Nothing is loaded; only names and folders are looked at.
+
+    LABEL holds no '=', ':', '/', '?' or '@'; without it, a model is called as it is written, a folder by its name.
+    Raises UnknownModelError.
+    """
+    match = _LABEL.fullmatch(text)
+    label, spec = (match["label"].strip(), match["spec"]) if match else (None, text)
+    codec, at, lm = (spec, "", "") if Path(spec).expanduser().exists() else spec.rpartition("@")
+    if not at:
+        codec, lm = spec, ""
+    if label == "" or not codec or (at and not lm):
+        raise UnknownSalmonModelError(f"expected [LABEL=]CODEC[@LM], got {text!r}; {_forms()}")
+    codec_name = _checked_codec(codec)
+    if not at and codec != DEFAULT_CODEC:
+        raise UnknownSalmonModelError(
+            f"{text!r} names no language model, and only {DEFAULT_CODEC} has one of its own; write {codec}@FOLDER "
+            f"with one that was trained on its tokens (llmcodec lm train), or {codec}@{UNIFORM}"
+        )
+    lm = lm or BUNDLED
+    lm_name = _checked_lm(lm)
+    return SalmonModelSpec(text, label or (f"{codec_name}@{lm_name}" if at else codec_name), codec, lm)
+
+
+def check(texts: Sequence[str]) -> tuple[SalmonModelSpec, ...]:
+    """The models that the texts mean, told apart by label.
+
+    Raises UnknownModelError as `parse` does, and ValueError for two of one label or a label that no table can hold.
+    """
+    specs = tuple(parse(text) for text in texts)
+    labels = [spec.label for spec in specs]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise ValueError(f"two models are called {', '.join(twice)}; give one another name: LABEL=CODEC@LM")
+    odd = next((label for label in labels if "|" in label or not label.isprintable()), None)
+    if odd is not None:
+        raise ValueError(f"the label {odd!r} cannot stand in a table; give another name: LABEL=CODEC@LM")
+    return specs
+
+
+class Loader:
+    """Loads models; those of one codec share it."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = device
+        self._codecs: dict[str, CodecTokenizer] = {}
+
+    def load(self, spec: SalmonModelSpec) -> Model:
+        """The model. Raises ModelLoadError where a part of it cannot be had here, and CodecMismatchError where the
+        language model was trained on another codec's tokens."""
+        from soundcodec_llmcodec.checkpoints import CheckpointError
+        from soundcodec_llmcodec.lm.lm_folder import TokenLMError
+        from soundcodec_llmcodec.lm.loading import load_token_lm
+        from soundcodec_llmcodec.lm.scores import check_codec
+
+        try:
+            tokenizer = self._codec(spec.codec)
+            lm = load_token_lm(spec.lm, source=tokenizer.source, device=self._device, dtype="float32")
+        except (CheckpointError, TokenLMError, ImportError, OSError) as error:
+            raise ModelLoadError(" ".join(str(error).split())) from error
+        source = tokenizer.source
+        check_codec(lm, source.codec_hash, source.codec_name)
+        if lm.vocabulary_size != source.vocabulary_size:
+            raise UnknownSalmonModelError(
+                f"{spec.label}: the language model {lm.name} knows {lm.vocabulary_size} tokens, but the codec "
+                f"{source.codec_name} has {source.vocabulary_size}"
+            )
+        info = ModelInfo(
+            name=spec.label,
+            codec=source.codec_name,
+            codec_hash=source.codec_hash,
+            lm=lm.name,
+            lm_identity=lm.identity,
+            lm_prefix=lm.prefix,
+            vocabulary_size=lm.vocabulary_size,
+            token_rate=source.token_rate,
+            bitrate_bps=tokenizer.bitrate_bps,
+            lm_parameters=getattr(lm, "parameters", None),
+        )
+        return Model(info, tokenizer, lm)
+
+    def _codec(self, name: str) -> CodecTokenizer:
+        from soundcodec_llmcodec import checkpoints
+        from soundcodec_llmcodec.llmcodec import LLMCodec
+
+        if name not in self._codecs:
+            path = Path(name).expanduser()
+            place = str(path) if path.exists() and name not in _names() else checkpoints.resolve(name)
+            self._codecs[name] = CodecTokenizer(LLMCodec.from_pretrained(place, device=self._device))
+        return self._codecs[name]
+
+
+def _names() -> list[str]:
+    from soundcodec_llmcodec.codec import list_codec
+
+    return list_codec()
+
+
+def _checked_codec(codec: str) -> str:
+    """What tables call the codec. Raises UnknownModelError where the text means none."""
+    from soundcodec_llmcodec.checkpoints import WEIGHTS_FILE
+
+    names = _names()
+    if codec in names:
+        return codec
+    path = Path(codec).expanduser()
+    if path.exists():
+        whole = path.resolve()
+        return whole.parent.name if whole.name == WEIGHTS_FILE else whole.stem if whole.is_file() else whole.name
+    if _HUB_ID.fullmatch(codec) and not codec.startswith("."):
+        return codec
+    near = difflib.get_close_matches(codec, names, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise UnknownSalmonModelError(f"{codec!r} means no codec.{hint} {_forms()}")
+
+
+def _checked_lm(lm: str) -> str:
+    """What tables call the language model. Raises UnknownModelError where the text means none."""
+    if lm in (BUNDLED, UNIFORM):
+        return lm
+    path = Path(lm).expanduser()
+    if not path.is_dir():
+        from soundcodec_llmcodec.lm.loading import is_hub_lm
+
+        if is_hub_lm(lm):
+            return lm
+        near = difflib.get_close_matches(lm, (BUNDLED, UNIFORM), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UnknownSalmonModelError(f"there is no language model {lm!r}: no such folder.{hint} {_forms()}")
+    return path.resolve().name
+
+
+def _forms() -> str:
+    return "; ".join(f"{name} is {form}" for name, form in FORMS.items())

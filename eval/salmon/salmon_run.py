@@ -1,0 +1,189 @@
+"""A run: every pair of a suite under every model, in windows that are each complete before the next begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from eval.salmon.likelihood import Cost, Known, Likelihood, Outcome, encoded, measure, scored
+from eval.salmon.pair_journal import JournalError, PairBatch, PairJournal
+from eval.salmon.pair_scores import PairScore, SalmonModelRun, SalmonRun, UnloadedModel
+from eval.salmon.salmon_models import Model
+from eval.salmon.suite import Pair, PairedRecording, Suite, SuiteError, fingerprint
+
+# Recordings are sorted by length among the pairs of this many batches, so that a batch's are about equally long.
+BUCKETS = 8
+
+
+class PairKeeper(Protocol):
+    """Where the audio of some pairs is kept to be listened to."""
+
+    def wants(self, index: int) -> bool:
+        """Whether the pair at this place of its part is one of them."""
+
+    def keep(self, part: str, index: int, pair: Pair) -> None:
+        """Keep it."""
+
+
+@dataclass(frozen=True)
+class SalmonPlan:
+    """What a run does: the models, the pairs (at most `limit` a part), and recordings a batch."""
+
+    models: Sequence[Model]
+    suite: Suite
+    parts: tuple[str, ...]
+    batch_size: int
+    limit: int | None = None
+    unloaded: tuple[UnloadedModel, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"expected a batch size of 1 or more, got {self.batch_size}")
+        names = [model.info.name for model in self.models]
+        if len(set(names)) < len(names):
+            raise ValueError(f"models are told apart by name, got {names}; give one another by NEW_NAME=...")
+        missing = [part for part in self.parts if part not in self.suite.sizes]
+        if missing or not self.parts:
+            raise SuiteError(f"{self.suite.label} has no parts {missing}; it has {list(self.suite.parts)}")
+
+    @property
+    def total(self) -> int:
+        """The number of pairs."""
+        sizes = (self.suite.sizes[part] for part in self.parts)
+        return sum(size if self.limit is None else min(size, self.limit) for size in sizes)
+
+
+def run(
+    plan: SalmonPlan, *, journal: PairJournal | None = None, samples: PairKeeper | None = None, progress: bool = True
+) -> SalmonRun:
+    """Score the plan's pairs, but for those that the journal has; finished windows go into the journal.
+
+    A recording that stands in several pairs is encoded and scored once. Raises SuiteError for a part without pairs or
+    with repeated ids, and JournalError for pairs that are not those of the journal.
+    """
+    batches = list(journal.batches) if journal else []
+    done = {(score.part, score.pair_id): score for batch in batches for score in batch.any_model}
+    known = _known(batches)
+    order: list[tuple[str, str, str, str]] = []
+    warm = False
+    with tqdm(total=plan.total, unit="pair", desc="pairs", disable=not progress, leave=False) as bar:
+        for window in _windows(plan):
+            order.extend((p.part, p.pair_id, p.positive.digest, p.negative.digest) for _, p in window)
+            new = [(index, pair) for index, pair in window if not _is_done(pair, done)]
+            bar.update(len(window) - len(new))
+            if not new:
+                continue
+            if not warm:
+                _warm_up(plan.models)
+                warm = True
+            _keep(new, samples)
+            batch = _scored(plan, [pair for _, pair in new], known)
+            if journal:
+                journal.add(batch)
+            batches.append(batch)
+            bar.update(len(new))
+    gone = done.keys() - {(part, pair_id) for part, pair_id, _, _ in order}
+    if gone:
+        raise JournalError(f"the suite no longer has {len(gone)} pairs of this run, {sorted(gone)[0]}; begin a new run")
+    _refuse_empty(plan, order)
+    return SalmonRun(plan.parts, _gathered(plan, batches, order), fingerprint(order), plan.unloaded)
+
+
+def _windows(plan: SalmonPlan) -> Iterator[list[tuple[int, Pair]]]:
+    """The pairs of all parts in order, each with its place in its part."""
+    size = max(1, plan.batch_size * BUCKETS // 2)
+    window: list[tuple[int, Pair]] = []
+    for part in plan.parts:
+        for item in enumerate(plan.suite.pairs(part, plan.limit)):
+            window.append(item)
+            if len(window) == size:
+                yield window
+                window = []
+    if window:
+        yield window
+
+
+def _scored(plan: SalmonPlan, pairs: Sequence[Pair], known: Known) -> PairBatch:
+    recordings: dict[str, PairedRecording] = {}
+    for pair in pairs:
+        recordings |= {_key(one): one for one in (pair.positive, pair.negative)}
+    outcomes, costs = measure(plan.models, recordings, known, plan.batch_size)
+    scores = {name: [_pair_score(pair, found) for pair in pairs] for name, found in outcomes.items()}
+    return PairBatch(scores, {name: cost + Cost(pairs=len(pairs)) for name, cost in costs.items()})
+
+
+def _pair_score(pair: Pair, outcomes: Mapping[str, Outcome]) -> PairScore:
+    positive, negative = outcomes[_key(pair.positive)], outcomes[_key(pair.negative)]
+    digests = (pair.positive.digest, pair.negative.digest)
+    if isinstance(positive, Likelihood) and isinstance(negative, Likelihood):
+        nats = (positive.nats, negative.nats)
+        return PairScore(pair.part, pair.pair_id, *nats, positive.tokens, negative.tokens, *digests)
+    failed = ((which, outcome) for which, outcome in (("positive", positive), ("negative", negative)))
+    reasons = "; ".join(f"{which}: {outcome}" for which, outcome in failed if isinstance(outcome, str))
+    return PairScore(pair.part, pair.pair_id, None, None, 0, 0, *digests, failure=reasons)
+
+
+def _key(recording: PairedRecording) -> str:
+    # Unreadable recordings may have no digest; they differ by what is wrong with them.
+    return recording.digest if recording.problem is None else f"{recording.digest} {recording.problem}"
+
+
+def _known(batches: Sequence[PairBatch]) -> Known:
+    """What a run that goes on knows, so that it gives a repeated recording the score that it had."""
+    known = Known()
+    for batch in batches:
+        for model, scores in batch.scores.items():
+            for score in scores:
+                if score.positive is not None and score.negative is not None:
+                    known.of(model)[score.positive_digest] = Likelihood(score.positive, score.positive_tokens)
+                    known.of(model)[score.negative_digest] = Likelihood(score.negative, score.negative_tokens)
+    return known
+
+
+def _gathered(
+    plan: SalmonPlan, batches: Sequence[PairBatch], order: Sequence[tuple[str, str, str, str]]
+) -> tuple[SalmonModelRun, ...]:
+    """The batches' scores by model and part, in the suite's order."""
+    gathered = []
+    for model in plan.models:
+        name = model.info.name
+        by_pair = {(score.part, score.pair_id): score for batch in batches for score in batch.scores[name]}
+        scores: dict[str, list[PairScore]] = {part: [] for part in plan.parts}
+        for part, pair_id, _, _ in order:
+            scores[part].append(by_pair[part, pair_id])
+        cost = sum((batch.costs[name] for batch in batches), Cost())
+        gathered.append(SalmonModelRun(model.info, scores, cost.encode_s, cost.score_s, cost.audio_s, cost.pairs))
+    return tuple(gathered)
+
+
+def _is_done(pair: Pair, done: Mapping[tuple[str, str], PairScore]) -> bool:
+    before = done.get((pair.part, pair.pair_id))
+    if before is None:
+        return False
+    if (before.positive_digest, before.negative_digest) != (pair.positive.digest, pair.negative.digest):
+        raise JournalError(f"the audio of {pair.pair_id!r} of {pair.part} is another than when this run began")
+    return True
+
+
+def _keep(pairs: Sequence[tuple[int, Pair]], samples: PairKeeper | None) -> None:
+    for index, pair in pairs:
+        if samples is not None and samples.wants(index):
+            samples.keep(pair.part, index, pair)
+
+
+def _warm_up(models: Sequence[Model]) -> None:
+    """A second of noise: the first call of a model pays for things that later ones do not."""
+    noise = (0.1 * np.random.default_rng(0).standard_normal(rate := 16_000)).astype(np.float32)
+    for model in models:
+        tokens, _ = encoded(model.tokenizer, {"": PairedRecording(noise, rate, "")}, 1)
+        scored(model.lm, tokens, 1)
+
+
+def _refuse_empty(plan: SalmonPlan, order: Sequence[tuple[str, str, str, str]]) -> None:
+    empty = set(plan.parts) - {part for part, _, _, _ in order}
+    if empty:
+        raise SuiteError(f"{plan.suite.label} has no pairs in {', '.join(sorted(empty))}")

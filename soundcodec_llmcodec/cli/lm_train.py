@@ -1,0 +1,77 @@
+"""The command `lm train`: token corpora, a config, a folder; resumes where the folder's last run stopped."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from soundcodec_llmcodec.checkpoints import usable_device
+from soundcodec_llmcodec.lm.lm_folder import NEURAL, check_target
+from soundcodec_llmcodec.lm.training.lm_config import load_config
+from soundcodec_llmcodec.lm.training.lm_export import WHICH, export_run
+from soundcodec_llmcodec.lm.training.lm_trainer import LMTrainer
+from soundcodec_llmcodec.runs.config_values import merged
+from soundcodec_llmcodec.train.train_config import parse_override
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `lm train`."""
+    parser = argparse.ArgumentParser(prog="llmcodec lm train", description=__doc__)
+    parser.add_argument("--config", default="small", help="a bundled config (small, smollm2, tiny) or a YAML file")
+    parser.add_argument(
+        "--tokens", nargs="+", action="extend", help="token corpora, DIR or DIR:SPLIT, all of one codec"
+    )
+    parser.add_argument("--validation", nargs="+", action="extend", help="held-out token corpora, written as --tokens")
+    parser.add_argument("--out", required=True, type=Path, help="the run's folder; an earlier run there is resumed")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key, such as scratch.layers=6",
+    )
+    parser.add_argument("--steps", type=int, help="how many steps the whole run has")
+    parser.add_argument("--codec", help="the codec whose code vectors scratch.rows.kind=codebook takes")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--max-minutes", type=float, help="stop after about this long, with a checkpoint")
+    parser.add_argument("--export", type=Path, help="where the language model goes at the end (default: OUT/export)")
+    parser.add_argument("--export-which", choices=WHICH, default="best", help="weights to export (default: best)")
+    parser.add_argument("--name", help="what tables call the language model (default: the export folder's name)")
+    parser.add_argument("--export-only", action="store_true", help="export without training")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train, validate and export. Raises TrainConfigError, TokenCorpusError, TrainingError and the like; and
+    TokenLMError, before anything trains, where the export would overwrite what is no model of ours."""
+    arguments = parser().parse_args(sys.argv[1:] if argv is None else list(argv))
+    target = arguments.export or arguments.out / "export"
+    check_target(target, NEURAL)
+    if not arguments.export_only:
+        overrides: dict[str, Any] = {}
+        for text in arguments.set:
+            overrides = merged(overrides, parse_override(text))
+        for name in ("tokens", "validation", "steps", "codec"):
+            if getattr(arguments, name) is not None:
+                overrides[name] = getattr(arguments, name)
+        config = load_config(arguments.config, overrides)
+        device = str(usable_device(arguments.device))
+        trainer = LMTrainer(config, arguments.out, device, not arguments.quiet)
+        trainer.run(None if arguments.max_minutes is None else 60 * arguments.max_minutes)
+        trainer.monitor.close()
+        if not trainer.world.is_main:
+            return 0
+    step = export_run(arguments.out, target, arguments.export_which, arguments.name, arguments.codec)
+    print(f"{target} (weights of step {step})")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
