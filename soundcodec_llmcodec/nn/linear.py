@@ -9,6 +9,7 @@ Letters: N inputs, M outputs.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal
 
 import torch
@@ -58,7 +59,21 @@ def _by_onednn(x: Tensor, weight: Tensor) -> bool:
         return False
     if torch.is_autocast_enabled("cpu") or torch.jit.is_tracing() or torch.compiler.is_compiling():
         return False
-    return x.numel() > 0 and _ONEDNN
+    return x.numel() > 0 and _ONEDNN and (x.dtype == torch.float32 or has_bfloat16_products())
+
+
+@functools.cache
+def has_bfloat16_products() -> bool:
+    """Whether oneDNN multiplies in bfloat16 on this CPU: x86 processors without AVX-512 cannot.
+
+    PyTorch's own products take its place there, which are slower than those in float32.
+    """
+    some = torch.ones(2, 16, dtype=torch.bfloat16, device="cpu")
+    try:
+        torch.ops.mkldnn._linear_pointwise(some, some, None, "none", [], "")
+    except RuntimeError:
+        return False
+    return True
 
 
 def _has_onednn() -> bool:

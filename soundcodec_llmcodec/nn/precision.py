@@ -7,6 +7,7 @@ code.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from soundcodec_llmcodec.nn.conformer import Conformer
+from soundcodec_llmcodec.nn.linear import has_bfloat16_products
 from soundcodec_llmcodec.nn.model import CodecModel
 
 # What `optimize` may be, and which of (encoder, decoder) runs in bfloat16 then.
@@ -34,6 +36,12 @@ def check_optimize(optimize: str | None) -> None:
 def optimized(model: CodecModel, optimize: str | None) -> CodecModel:
     """A model that shares the given one's parts but for the conformers that run in bfloat16, which are copies."""
     check_optimize(optimize)
+    if optimize is not None and next(model.parameters()).device.type == "cpu" and not has_bfloat16_products():
+        warnings.warn(
+            f"this processor has no bfloat16 products (x86 needs AVX-512 or AMX), so optimize={optimize!r} is slower "
+            "than leaving it out",
+            stacklevel=3,
+        )
     encoder, decoder = OPTIMIZATIONS[optimize]
     made = model
     for wanted, conformer in ((encoder, model.tokenizer.conformer), (decoder, model.token2wav.conformer)):

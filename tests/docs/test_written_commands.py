@@ -79,7 +79,7 @@ def run(words: Sequence[str]) -> int:
         return main(words[1:])
     argv, path = sys.argv, list(sys.path)
     sys.argv = [str(ROOT / words[1]), *words[2:]]
-    sys.path.insert(0, str(ROOT))
+    sys.path.insert(0, str(Path(sys.argv[0]).parent))
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")
     except SystemExit as ended:
