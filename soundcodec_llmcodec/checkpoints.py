@@ -38,6 +38,7 @@ from soundcodec_llmcodec.checkpoint_files import (
 from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
 from soundcodec_llmcodec.nn.compiled import plain_state
 from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.nn.shapes_only import shapes_only
 from soundcodec_llmcodec.teachers import PREFIX as TEACHER
 from soundcodec_llmcodec.teachers import left_out_tensors, teacher_hash
 from soundcodec_llmcodec.weights_files import CheckpointError, read_tensors
@@ -233,7 +234,7 @@ def build(config: CodecConfig, tensors: Mapping[str, Tensor], where: str) -> Cod
             f"{where} does not hold the weights that its config describes: {len(tensors)} tensors for {layers} layers"
         )
     try:
-        with torch.device("meta"):
+        with shapes_only():
             model = CodecModel(config)
     except (RuntimeError, OverflowError, TypeError) as error:
         why = str(error).splitlines()[0][:120]
