@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +18,10 @@ import soundfile
 
 from soundcodec_llmcodec import __version__, checkpoints, tokens
 from soundcodec_llmcodec.__main__ import main
+from soundcodec_llmcodec.cli.command_tree import TREE, Command, parse
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
+from soundcodec_llmcodec.runs.errors import TrainingError
 
 
 @pytest.fixture(scope="module")
@@ -322,7 +327,7 @@ def test_info_of_a_checkpoint(here, capsys, folders):
     assert codec.weights_hash in capsys.readouterr().out
 
 
-# -- superb-run and train ----------------------------------------------------------------------------------------------
+# -- superb-run --------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def sound_codec(here):
     """A stand-in for Codec-SUPERB's package in the current folder, as in its checkout."""
@@ -387,22 +392,103 @@ def test_superb_run_without_codec_superb(here, capsys, monkeypatch):
     assert "pip install" in fails(capsys, "superb-run", "script.py")
 
 
-def test_train_is_handed_everything(here, capsys, monkeypatch):
-    training = pytest.importorskip("soundcodec_llmcodec.cli.train")
-    seen: list[list[str]] = []
-
-    def train(argv: list[str]) -> int:
-        seen.append(argv)
-        return 0
-
-    monkeypatch.setattr(training, "main", train)
-    assert main(["train", "--config", "tiny", "--out", "run", "--help"]) == 0
-    assert seen == [["--config", "tiny", "--out", "run", "--help"]]
+# -- the tree of commands ----------------------------------------------------------------------------------------------
+def commands_of(command: Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Command]]:
+    """Every command with the words that name it, groups among them."""
+    yield words, command
+    for name in command.commands:
+        yield from commands_of(command.below(name), (*words, name))
 
 
-def test_train_without_its_packages_names_the_extra(here, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "soundcodec_llmcodec.cli.train", None)
-    assert "soundcodec-llmcodec[train]" in fails(capsys, "train", "--out", "run")
+COMMANDS = dict(commands_of(TREE))
+# Each takes a second or more to import.
+HEAVY = ("torch", "numpy", "transformers", "pandas", "soundfile", "scipy", "datasets", "huggingface_hub", "safetensors")
+
+
+def test_every_command_is_in_the_tree():
+    assert {" ".join(words) for words in COMMANDS} == {
+        *("", "encode", "decode", "info", "tokenize", "listen", "demo", "export", "superb-run"),
+        *("train", "train plot", "train export", "train push"),
+        *("lm", "lm train", "lm count", "lm score", "lm continue", "lm tokenizer"),
+    }
+
+
+def test_no_help_imports_what_only_running_needs():
+    """All in one process: what one of them imports stays in sys.modules."""
+    program = f"""
+import contextlib, io, sys
+from soundcodec_llmcodec.__main__ import main
+from soundcodec_llmcodec.cli.command_tree import TREE, Command, parse
+for words in {list(COMMANDS)}:
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        main([*words, "--help"])
+    name = " ".join(("llmcodec", *words))
+    assert text.getvalue().startswith("usage: " + name + " [-h]"), text.getvalue()
+    assert not [heavy for heavy in {HEAVY} if heavy in sys.modules], (name, sorted(sys.modules))
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("words", [words for words, command in COMMANDS.items() if command.run], ids=" ".join)
+def test_what_runs_a_command_is_there(words):
+    module, _, name = COMMANDS[words].run.partition(":")
+    run = getattr(importlib.import_module(f"soundcodec_llmcodec.cli.{module}"), name)
+    assert callable(run)
+    assert run.__doc__
+
+
+@pytest.mark.parametrize(
+    ("argv", "meant"),
+    [
+        (
+            ["encod", "in.wav"],
+            "llmcodec: error: argument COMMAND: .* 'encod' .*; did you mean 'encode'\\?",
+        ),
+        (["lm", "scores"], "llmcodec lm: error: argument COMMAND: .*; did you mean 'score'\\?"),
+        (["train", "exprot", "run"], "llmcodec train: error: argument COMMAND: .*; did you mean 'export'\\?"),
+        (["xyz"], r"llmcodec: error: argument COMMAND: invalid choice: 'xyz' \(choose from .*'lm'\)$"),
+        (["train", "xyz", "--out", "run"], "llmcodec: error: unrecognized arguments: xyz$"),
+    ],
+)
+def test_a_word_that_is_no_command(argv, meant, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+    assert re.search(meant, capsys.readouterr().err.strip())
+
+
+def test_a_run_can_be_called_like_a_command(here, capsys):
+    """The first word alone names what is done to a run."""
+    assert "runs/plot" in fails(capsys, "train", "plot", "runs/plot")
+    command, arguments = parse(["train", "export", "plot", "--kinds", "codec", "lm"])
+    assert command.run == "run_outputs:export"
+    assert (arguments.run, arguments.kinds) == (Path("plot"), ["codec", "lm"])
+
+
+def test_a_missing_package_is_named_with_its_extra(here, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "soundcodec_llmcodec.train.codec_trainer", None)
+    line = fails(capsys, "train", "--out", "run")
+    assert "pip install 'soundcodec-llmcodec[train]'" in line
+    assert "which is not installed" in line
+
+
+def test_a_run_that_breaks_off_is_one_line(here, capsys, monkeypatch):
+    def breaks(arguments):
+        raise TrainingError("NaN at step 3")
+
+    for name, argv in (("train", ["train"]), ("lm_train", ["lm", "train"])):
+        monkeypatch.setattr(f"soundcodec_llmcodec.cli.{name}.train", breaks)
+        assert fails(capsys, *argv, "--out", "run") == "llmcodec: error: NaN at step 3"
+
+
+def test_loading_and_encoding_do_not_import_torchs_compiler(here):
+    """It takes longer than both."""
+    noise("in.wav")
+    program = "import sys; from soundcodec_llmcodec.__main__ import main; main(['encode', 'in.wav', '-o', 'in.llmc']); "
+    program += "print([name for name in ('torch._dynamo', 'sympy', 'transformers', 'pandas') if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "[]"
 
 
 # -- an hour -----------------------------------------------------------------------------------------------------------

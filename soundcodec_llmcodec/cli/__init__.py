@@ -1,1 +1,1 @@
-"""The commands of `llmcodec`, a file per kind; `soundcodec_llmcodec.__main__` reads their arguments."""
+"""The commands of `llmcodec`: `command_tree` lists them, each with where its options are and what runs it."""

@@ -6,7 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
-from soundcodec_llmcodec.cli.common import CommandError, load_codec, one_line
+from soundcodec_llmcodec.cli.codec_choice import load_codec
+from soundcodec_llmcodec.cli.command_errors import CommandError, one_line
 
 
 def export(arguments: argparse.Namespace) -> int:

@@ -12,7 +12,8 @@ from soundcodec_llmcodec import checkpoints, tokens
 from soundcodec_llmcodec.audio import resampled_length
 from soundcodec_llmcodec.audio_files import blocks, opened
 from soundcodec_llmcodec.checkpoint_files import WEIGHTS_ENDINGS
-from soundcodec_llmcodec.cli.common import TOKEN_ENDING, CommandError
+from soundcodec_llmcodec.cli.codec_choice import TOKEN_ENDING
+from soundcodec_llmcodec.cli.command_errors import CommandError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.data import SOUND_ENDINGS
 from soundcodec_llmcodec.llmcodec import LLMCodec

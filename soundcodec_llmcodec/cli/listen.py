@@ -11,7 +11,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from soundcodec_llmcodec.audio import AudioError
-from soundcodec_llmcodec.cli.common import CommandError, load_codec, one_line
+from soundcodec_llmcodec.cli.codec_choice import load_codec
+from soundcodec_llmcodec.cli.command_errors import CommandError, one_line
 from soundcodec_llmcodec.listening import Excerpt, build, read_excerpt
 from soundcodec_llmcodec.listening.listening_page import MARK
 from soundcodec_llmcodec.pages import single_file

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from soundcodec_llmcodec import tokens as token_files
-from soundcodec_llmcodec.cli.common import TOKEN_ENDING, CommandError, load_codec
+from soundcodec_llmcodec.cli.codec_choice import TOKEN_ENDING, load_codec
+from soundcodec_llmcodec.cli.command_errors import CommandError
 from soundcodec_llmcodec.data import SOUND_ENDINGS
 from soundcodec_llmcodec.data.token_corpus import TokenCorpus, TokenSource, token_ids
 from soundcodec_llmcodec.llmcodec import LLMCodec

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from soundcodec_llmcodec.checkpoints import usable_device
-from soundcodec_llmcodec.lm.lm_folder import NEURAL, check_target
-from soundcodec_llmcodec.lm.training.lm_config import load_config
-from soundcodec_llmcodec.lm.training.lm_export import WHICH, export_run
-from soundcodec_llmcodec.lm.training.lm_trainer import LMTrainer
-from soundcodec_llmcodec.runs.config_values import merged
-from soundcodec_llmcodec.train.train_config import parse_override
+WHICH = ("best", "last")  # weights of a run that can be exported
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line of `lm train`."""
-    parser = argparse.ArgumentParser(prog="llmcodec lm train", description=__doc__)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `llmcodec lm train`."""
+    parser.description = __doc__
     parser.add_argument("--config", default="small", help="a bundled config (small, smollm2, tiny) or a YAML file")
     parser.add_argument(
         "--tokens", nargs="+", action="extend", help="token corpora, DIR or DIR:SPLIT, all of one codec"
@@ -38,20 +28,30 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--steps", type=int, help="how many steps the whole run has")
     parser.add_argument("--codec", help="the codec whose code vectors scratch.rows.kind=codebook takes")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: cuda where there is one)")
     parser.add_argument("--max-minutes", type=float, help="stop after about this long, with a checkpoint")
     parser.add_argument("--export", type=Path, help="where the language model goes at the end (default: OUT/export)")
     parser.add_argument("--export-which", choices=WHICH, default="best", help="weights to export (default: best)")
     parser.add_argument("--name", help="what tables call the language model (default: the export folder's name)")
     parser.add_argument("--export-only", action="store_true", help="export without training")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train, validate and export. Raises TrainConfigError, TokenCorpusError, TrainingError and the like; and
-    TokenLMError, before anything trains, where the export would overwrite what is no model of ours."""
-    arguments = parser().parse_args(sys.argv[1:] if argv is None else list(argv))
+def train(arguments: argparse.Namespace) -> int:
+    """`llmcodec lm train`: train, validate and export; returns the exit status.
+
+    Raises TrainConfigError, TokenCorpusError, TrainingError and the like; and TokenLMError, before anything trains,
+    where the export would overwrite what is no model of ours.
+    """
+    from soundcodec_llmcodec.checkpoints import usable_device
+    from soundcodec_llmcodec.lm.lm_folder import NEURAL, check_target
+    from soundcodec_llmcodec.lm.training.lm_config import load_config
+    from soundcodec_llmcodec.lm.training.lm_export import export_run
+    from soundcodec_llmcodec.lm.training.lm_trainer import LMTrainer
+    from soundcodec_llmcodec.runs.config_values import merged
+    from soundcodec_llmcodec.runs.distributed import best_device
+    from soundcodec_llmcodec.train.train_config import parse_override
+
     target = arguments.export or arguments.out / "export"
     check_target(target, NEURAL)
     if not arguments.export_only:
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if getattr(arguments, name) is not None:
                 overrides[name] = getattr(arguments, name)
         config = load_config(arguments.config, overrides)
-        device = str(usable_device(arguments.device))
+        device = str(usable_device(arguments.device or best_device()))
         trainer = LMTrainer(config, arguments.out, device, not arguments.quiet)
         trainer.run(None if arguments.max_minutes is None else 60 * arguments.max_minutes)
         trainer.monitor.close()
@@ -71,7 +71,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     step = export_run(arguments.out, target, arguments.export_which, arguments.name, arguments.codec)
     print(f"{target} (weights of step {step})")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

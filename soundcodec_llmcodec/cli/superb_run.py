@@ -1,4 +1,4 @@
-"""The commands that run something else: train, lm and superb-run."""
+"""The command superb-run."""
 
 from __future__ import annotations
 
@@ -6,42 +6,19 @@ import argparse
 import os
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from soundcodec_llmcodec import checkpoints
-from soundcodec_llmcodec.cli.common import CommandError, one_line
+from soundcodec_llmcodec.cli.command_errors import CommandError
 from soundcodec_llmcodec.superb.adapter import DEVICE_VARIABLE
 from soundcodec_llmcodec.superb.register import register, unregister
 
 
-def train(argv: Sequence[str]) -> int:
-    """`llmcodec train`: the training package's own command, loaded only now. Raises CommandError for its errors."""
-    try:
-        from soundcodec_llmcodec.cli.train import main
-        from soundcodec_llmcodec.runs.errors import TrainingError
-    except ModuleNotFoundError as error:
-        raise CommandError(
-            f"training needs the package {error.name}; install the extra: pip install 'soundcodec-llmcodec[train]'"
-        ) from error
-    try:
-        return main(argv)
-    except (ValueError, TrainingError, ImportError) as error:  # all of the training package's own are ValueErrors
-        raise CommandError(one_line(error)) from error
-
-
-def token_lm(argv: Sequence[str]) -> int:
-    """`llmcodec lm`: the commands of language models over tokens. Raises CommandError for their errors."""
-    try:
-        from soundcodec_llmcodec.cli.lm import main
-    except ModuleNotFoundError as error:
-        raise CommandError(
-            f"language models need the package {error.name}; install the extra: pip install 'soundcodec-llmcodec[lm]'"
-        ) from error
-    try:
-        return main(argv)
-    except (ValueError, ImportError) as error:  # all of these commands' own are ValueErrors
-        raise CommandError(one_line(error)) from error
+def run(arguments: argparse.Namespace) -> Callable[[], int]:
+    """`llmcodec superb-run`: check and prepare the script now; returns what runs it."""
+    script = prepare_script(arguments)
+    return lambda: run_script(script, arguments.args)
 
 
 def prepare_script(arguments: argparse.Namespace) -> Path:

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soundcodec_llmcodec.cli.common import CommandError, load_codec, one_line
+from soundcodec_llmcodec.cli.codec_choice import load_codec
+from soundcodec_llmcodec.cli.command_errors import CommandError, one_line
 
 if TYPE_CHECKING:
     from soundcodec_llmcodec.data.tokenizing import TokenizingPlan

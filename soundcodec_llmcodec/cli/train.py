@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 
-from soundcodec_llmcodec.checkpoints import usable_device
-from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
-from soundcodec_llmcodec.runs.config_values import merged
-from soundcodec_llmcodec.train.card import push
-from soundcodec_llmcodec.train.codec_trainer import Trainer
-from soundcodec_llmcodec.train.outputs import KINDS, export_run, export_trained_codec
-from soundcodec_llmcodec.train.train_config import TrainConfigError, load_config, parse_override
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line of `train`."""
-    parser = argparse.ArgumentParser(
-        prog="llmcodec train",
-        description=__doc__,
-        epilog="further: llmcodec train plot RUN, llmcodec train export RUN, llmcodec train push FOLDER owner/name",
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `llmcodec train`."""
+    parser.description = __doc__
+    parser.epilog = "further: llmcodec train plot RUN, llmcodec train export RUN, llmcodec train push FOLDER owner/name"
     parser.add_argument(
         "--config",
         default="compact",
@@ -44,34 +30,28 @@ def parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="override a key of the config, such as losses.mel=15",
     )
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: cuda where there is one)")
     parser.add_argument("--cache", type=Path, help="where decoded audio is kept (default: OUT/cache)")
     parser.add_argument("--max-minutes", type=float, help="stop after about this long, with a checkpoint")
     parser.add_argument("--skip-nonfinite", type=int, default=0, metavar="N", help="steps with a NaN to pass over")
     parser.add_argument("--export", type=Path, help="where the codec goes at the end (default: OUT/export)")
     parser.add_argument("--export-only", action="store_true", help="export the newest checkpoint without training")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train, validate, export; or plot, export or push what was trained.
+def train(arguments: argparse.Namespace) -> int:
+    """`llmcodec train`: train, validate, export; returns the exit status.
 
     Raises TrainConfigError, DataError, CheckpointError, TrainingError and the like, which say what to do.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
-    if argv[:1] == ["plot"]:
-        from soundcodec_llmcodec.runs.plot import main as plot
+    from soundcodec_llmcodec.checkpoints import usable_device
+    from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
+    from soundcodec_llmcodec.runs.config_values import merged
+    from soundcodec_llmcodec.runs.distributed import best_device
+    from soundcodec_llmcodec.train.codec_trainer import Trainer
+    from soundcodec_llmcodec.train.outputs import export_trained_codec
+    from soundcodec_llmcodec.train.train_config import TrainConfigError, load_config, parse_override
 
-        return plot(argv[1:])
-    if argv[:1] == ["export"]:
-        return _export(argv[1:])
-    if argv[:1] == ["push"]:
-        return _push(argv[1:])
-    return _train(parser().parse_args(argv))
-
-
-def _train(arguments: argparse.Namespace) -> int:
     overrides: dict[str, Any] = {}
     for text in arguments.set:
         overrides = merged(overrides, parse_override(text))
@@ -79,7 +59,7 @@ def _train(arguments: argparse.Namespace) -> int:
         if getattr(arguments, name):
             overrides[name] = getattr(arguments, name)
     config = load_config(arguments.config, overrides)
-    device = str(usable_device(arguments.device))
+    device = str(usable_device(arguments.device or best_device()))
     trainer = Trainer(
         config,
         arguments.out,
@@ -101,32 +81,3 @@ def _train(arguments: argparse.Namespace) -> int:
     info = {"validation": validation.to_dict()} if validation else {}
     export_trained_codec(arguments.out, trainer.state, arguments.export or arguments.out / "export", info)
     return 0
-
-
-def _export(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="llmcodec train export", description="Export a run's newest checkpoint.")
-    parser.add_argument("run", type=Path, help="the run's folder")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["codec"], help="what to write (default: codec)")
-    parser.add_argument("--out", type=Path, help="below which folder (default: RUN/exports)")
-    precision = parser.add_mutually_exclusive_group()
-    precision.add_argument("--float32", action="store_true", help="the codec's weights as they are, not halved")
-    precision.add_argument("--int8", action="store_true", help="the codec's matrices at 8 bits, a quarter of float32")
-    arguments = parser.parse_args(argv)
-    dtype = torch.float32 if arguments.float32 else torch.int8 if arguments.int8 else torch.float16
-    for path in export_run(arguments.run, tuple(arguments.kinds), arguments.out or arguments.run / "exports", dtype):
-        print(path)
-    return 0
-
-
-def _push(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="llmcodec train push", description="Upload an exported folder to the hub.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("repo_id", help="owner/name; made, private, where it is new")
-    parser.add_argument("--public", action="store_true", help="for everyone to see")
-    arguments = parser.parse_args(argv)
-    print(push(arguments.folder, arguments.repo_id, private=not arguments.public))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -18,8 +18,9 @@ from safetensors.numpy import load_file, save_file
 
 from soundcodec_llmcodec.data.token_corpus import TokenSource
 from soundcodec_llmcodec.lm import lm_folder as folders
+from soundcodec_llmcodec.lm.choices import MAX_ORDER
 from soundcodec_llmcodec.lm.lm_folder import NGRAM, Description, TokenLMError
-from soundcodec_llmcodec.lm.ngrams import MAX_ORDER, MAX_VOCABULARY, Events, Ngrams
+from soundcodec_llmcodec.lm.ngrams import MAX_VOCABULARY, Events, Ngrams
 from soundcodec_llmcodec.lm.scores import BOS, TokenScores, check_clips
 
 UNIFORM = "uniform"

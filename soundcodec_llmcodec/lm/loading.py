@@ -8,14 +8,13 @@ from soundcodec_llmcodec.checkpoint_files import is_hub_id
 from soundcodec_llmcodec.checkpoints import usable_device
 from soundcodec_llmcodec.data.token_corpus import TokenSource
 from soundcodec_llmcodec.lm import lm_folder as folders
+from soundcodec_llmcodec.lm.choices import BUNDLED_NAME, DTYPES
 from soundcodec_llmcodec.lm.counted import NGRAM_NAMES, UNIFORM, NgramLM, UniformLM
 from soundcodec_llmcodec.lm.lm_folder import NGRAM, TokenLMError
 from soundcodec_llmcodec.lm.lm_hub import downloaded_lm
 from soundcodec_llmcodec.lm.scores import TokenLM, check_codec
 
-BUNDLED_NAME = "bundled"
 BUNDLED = Path(__file__).parents[1] / "assets" / "llmcodec_lm"
-DTYPES = ("float32", "bfloat16")
 
 
 def load_token_lm(

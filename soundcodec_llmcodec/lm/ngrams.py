@@ -21,7 +21,8 @@ from functools import cached_property
 
 import numpy as np
 
-MAX_ORDER = 3
+from soundcodec_llmcodec.lm.choices import MAX_ORDER
+
 # Keys of three tokens, the start of a clip among them, are 64-bit numbers.
 MAX_VOCABULARY = 2_000_000
 

@@ -19,6 +19,11 @@ CPU = torch.device("cpu")
 PATIENCE = timedelta(hours=12)
 
 
+def best_device() -> str:
+    """The device to train on where none is named: CUDA where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 @dataclass(frozen=True)
 class World:
     """This process among all: `rank` of `size`, on `device`."""

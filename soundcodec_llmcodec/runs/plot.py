@@ -1,8 +1,7 @@
-"""The command `train plot`: the curves of one or more runs in one picture."""
+"""The curves of one or more runs in one picture."""
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.runs.monitor import value_text
 from soundcodec_llmcodec.runs.run_log import GRADIENT, LOG, LOSS, RATE, STEP, TOKENS, VALIDATION, WATCHED, RecordsError, number, read_log, section_of
 
-NAME = "curves.png"
 ACROSS = 5
 # Tableau's colours, distinct on white also for most colour-blind eyes; runs take them in order.
 COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2", "#9c755f", "#bab0ac")
@@ -60,16 +58,6 @@ class Panel:
     section: str
     names: tuple[str, ...]
     logarithmic: bool
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Draw the curves of runs. Raises RecordsError for a folder without a log, ImportError without matplotlib."""
-    parser = argparse.ArgumentParser(prog="llmcodec train plot", description=__doc__)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder; several are overlaid")
-    parser.add_argument("--out", type=Path, help=f"the PNG to write (default: {NAME} in the first run's folder)")
-    arguments = parser.parse_args(argv)
-    print(plot(arguments.runs, arguments.out or arguments.runs[0] / NAME))
-    return 0
 
 
 def plot(folders: Sequence[Path], out: Path) -> Path:

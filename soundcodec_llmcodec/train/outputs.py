@@ -16,11 +16,11 @@ from soundcodec_llmcodec.runs.schedules import LossSchedule
 from soundcodec_llmcodec.train.card import changes, model_card, run_facts, without_folders
 from soundcodec_llmcodec.train.codec_export import export_bundle, export_codec, export_lm, export_published
 from soundcodec_llmcodec.train.codec_state import TrainState
+from soundcodec_llmcodec.train.export_kinds import KINDS
 from soundcodec_llmcodec.train.loss_names import LANGUAGE
 from soundcodec_llmcodec.train.objectives.language import Start
 from soundcodec_llmcodec.train.train_config import TrainConfig, TrainConfigError, make_config
 
-KINDS = ("codec", "published", "lm", "bundle")
 PUBLISHED_FILE = "llm-codec.pt"
 # Where files lie on this machine is nobody else's business.
 _DEFAULTS = TrainConfig(losses={"mel": LossSchedule(1.0)})

@@ -1,4 +1,4 @@
-"""`llmcodec lm`: count, score, continue, and train handed on."""
+"""`llmcodec lm`: count, score and continue."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from token_lms import make_clips, make_lm, make_source
 
 from soundcodec_llmcodec import tokens as token_files
-from soundcodec_llmcodec.cli import lm as command
-from soundcodec_llmcodec.cli.common import CommandError
+from soundcodec_llmcodec.cli.command_errors import CommandError
+from soundcodec_llmcodec.cli.command_tree import run_command
 from soundcodec_llmcodec.data.token_corpus import TokenClip, TokenSource, shard_name, write_shard, write_source
 from soundcodec_llmcodec.lm.counted import NgramLM
 from soundcodec_llmcodec.lm.lm_folder import TokenLMError
@@ -47,23 +47,23 @@ def codec_folder(tiny_codec, tmp_path):
 
 def scored(capsys, *argv):
     """The rows of `lm score --json`."""
-    assert command.main(["score", "--quiet", "--json", *map(str, argv)]) == 0
+    assert run_command(["lm", "score", "--quiet", "--json", *map(str, argv)]) == 0
     return json.loads(capsys.readouterr().out)
 
 
 def test_count_writes_what_can_be_loaded(corpus, tmp_path, capsys):
-    assert command.main(["count", f"{corpus}:train", f"{corpus}:validation", "-o", str(tmp_path / "lm")]) == 0
+    assert run_command(["lm", "count", f"{corpus}:train", f"{corpus}:validation", "-o", str(tmp_path / "lm")]) == 0
     assert "trigram of 108 tokens in 5 clips" in capsys.readouterr().out
     clips = [*make_clips(40, 30), *make_clips(12, 1, 25, seed=1)]
     assert load_token_lm(tmp_path / "lm").identity == NgramLM.count(clips, make_source(), 3).identity
-    assert command.main(["count", f"{corpus}:train", "-o", str(tmp_path / "lm"), "--order", "1"]) == 0
+    assert run_command(["lm", "count", f"{corpus}:train", "-o", str(tmp_path / "lm"), "--order", "1"]) == 0
     assert load_token_lm(tmp_path / "lm").name == "unigram"
 
 
 def test_counting_two_codecs_together_is_refused(corpus, tmp_path):
     other = write_corpus(tmp_path / "other", make_source(digit="b"), make_clips(9))
     with pytest.raises(CodecMismatchError, match="count each by itself"):
-        command.main(["count", f"{corpus}:train", str(other), "-o", str(tmp_path / "lm")])
+        run_command(["lm", "count", f"{corpus}:train", str(other), "-o", str(tmp_path / "lm")])
     assert not (tmp_path / "lm").exists()
 
 
@@ -92,7 +92,7 @@ def test_without_a_prefix_first_tokens_are_not_counted(corpus, tmp_path, capsys)
 
 
 def test_the_table_has_a_row_an_input(corpus, tmp_path, capsys):
-    command.main(["score", f"{corpus}:validation", f"{corpus}:train", "--lm", "uniform", "--quiet"])
+    run_command(["lm", "score", f"{corpus}:validation", f"{corpus}:train", "--lm", "uniform", "--quiet"])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
     assert "bits/token (audio)" in lines[0]
@@ -105,7 +105,7 @@ def test_the_table_has_a_row_an_input(corpus, tmp_path, capsys):
 def test_inputs_behind_the_models_are_asked_for(corpus):
     """`--lm X INPUT` took INPUT for a model and blamed the lack of another."""
     with pytest.raises(CommandError, match="before --lm, which takes every word"):
-        command.main(["score", "--lm", "uniform", f"{corpus}:validation"])
+        run_command(["lm", "score", "--lm", "uniform", f"{corpus}:validation"])
 
 
 def test_sound_and_token_files_have_the_codecs_tokens(tiny_codec, codec_folder, tmp_path, noise, capsys):
@@ -121,22 +121,22 @@ def test_sound_and_token_files_have_the_codecs_tokens(tiny_codec, codec_folder, 
     assert [row["input"] for row in rows] == ["a.wav", "a.llmc"]
     # The default codec has other tokens.
     with pytest.raises(CodecMismatchError, match="take the codec that it was trained with"):
-        command.main(["score", str(tmp_path / "a.wav"), "--lm", str(tmp_path / "lm"), "--quiet"])
+        run_command(["lm", "score", str(tmp_path / "a.wav"), "--lm", str(tmp_path / "lm"), "--quiet"])
 
 
 def test_continue_writes_the_prompt_and_what_follows(tiny_codec, codec_folder, tmp_path, noise, capsys):
     soundfile.write(tmp_path / "a.wav", np.stack([noise(8_000, 1).numpy(), noise(8_000, 2).numpy()], axis=1), 16_000)
     make_lm(source=TokenSource.of(tiny_codec)).save(tmp_path / "lm")
-    base = ["continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm")]
-    assert command.main([*base, "-o", str(tmp_path / "b.wav"), "--seconds", "0.5"]) == 0
+    base = ["lm", "continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm")]
+    assert run_command([*base, "-o", str(tmp_path / "b.wav"), "--seconds", "0.5"]) == 0
     assert "0.50 s, then 0.50 s (25 tokens; the time was up)" in capsys.readouterr().out
     whole, rate = soundfile.read(tmp_path / "b.wav")
     assert (whole.shape, rate) == ((16_000,), 16_000)
     only = [*base, "-o", str(tmp_path / "c.wav"), "--seconds", "0.5", "--continuation-only", "--quiet"]
-    assert command.main(only) == 0
+    assert run_command(only) == 0
     assert np.array_equal(soundfile.read(tmp_path / "c.wav")[0], whole[8_000:])
     short = [*base, "-o", str(tmp_path / "d.wav"), "--seconds", "0.2", "--prompt-seconds", "0.11", "--seed", "5"]
-    assert command.main(short) == 0
+    assert run_command(short) == 0
     assert "0.10 s, then 0.20 s" in capsys.readouterr().out
 
 
@@ -153,37 +153,37 @@ def test_a_recording_goes_on_for_the_time_asked(tiny_codec, codec_folder, tmp_pa
     """By a model for which the end is as likely as anything: it ends nothing unless it may."""
     soundfile.write(tmp_path / "a.wav", noise(8_000).numpy(), 16_000)
     save_undecided_lm(tmp_path / "lm", tiny_codec)
-    base = ["continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm")]
+    base = ["lm", "continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm")]
     base += ["-o", str(tmp_path / "b.wav"), "--seconds", "0.4", "--temperature", "0"]
-    assert command.main(base) == 0
+    assert run_command(base) == 0
     assert "0.50 s, then 0.40 s (20 tokens; the time was up)" in capsys.readouterr().out
-    assert command.main([*base, "--no-end"]) == 0  # as before
+    assert run_command([*base, "--no-end"]) == 0  # as before
     with pytest.raises(SystemExit):
-        command.main([*base, "--no-end", "--may-end"])
+        run_command([*base, "--no-end", "--may-end"])
 
 
 def test_continue_refuses_what_cannot_go_on(tiny_codec, codec_folder, tmp_path, noise):
     soundfile.write(tmp_path / "a.wav", noise(8_000).numpy(), 16_000)
     NgramLM.count([np.arange(9)], TokenSource.of(tiny_codec), 1).save(tmp_path / "lm")
-    base = ["continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm")]
+    base = ["lm", "continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm")]
     with pytest.raises(CommandError, match="unigram only scores"):
-        command.main([*base, "-o", str(tmp_path / "b.wav")])
+        run_command([*base, "-o", str(tmp_path / "b.wav")])
     with pytest.raises(ValueError, match=r"b\.txt"):
-        command.main([*base, "-o", str(tmp_path / "b.txt")])
+        run_command([*base, "-o", str(tmp_path / "b.txt")])
     with pytest.raises(CommandError, match="there is no file"):
-        command.main(["continue", str(tmp_path / "none.wav"), "-o", str(tmp_path / "b.wav")])
+        run_command(["lm", "continue", str(tmp_path / "none.wav"), "-o", str(tmp_path / "b.wav")])
     assert not (tmp_path / "b.wav").exists()
 
 
 def test_a_clip_that_ends_at_once_is_no_empty_file(tiny_codec, codec_folder, tmp_path, noise):
     soundfile.write(tmp_path / "a.wav", noise(8_000).numpy(), 16_000)
     save_undecided_lm(tmp_path / "lm", tiny_codec)
-    base = ["continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm")]
+    base = ["lm", "continue", str(tmp_path / "a.wav"), "--codec", str(codec_folder), "--lm", str(tmp_path / "lm")]
     base.append("--may-end")
     # All logits are 0, and the first of the allowed rows is the end.
     for only in ([], ["--continuation-only"]):
         with pytest.raises(CommandError, match="adds nothing; take a shorter prompt"):
-            command.main([*base, "-o", str(tmp_path / "b.wav"), "--temperature", "0", "--seconds", "0.2", *only])
+            run_command([*base, "-o", str(tmp_path / "b.wav"), "--temperature", "0", "--seconds", "0.2", *only])
         assert not (tmp_path / "b.wav").exists()
 
 
@@ -191,44 +191,27 @@ def test_a_clip_that_ends_at_once_is_no_empty_file(tiny_codec, codec_folder, tmp
 @pytest.mark.parametrize("value", ["nan", "0", "-1", "inf"])
 def test_times_that_are_none_are_named(tmp_path, option, value):
     with pytest.raises(CommandError, match=f"expected {option} above 0"):
-        command.main(["continue", str(tmp_path / "a.wav"), "-o", str(tmp_path / "b.wav"), f"{option}={value}"])
+        run_command(["lm", "continue", str(tmp_path / "a.wav"), "-o", str(tmp_path / "b.wav"), f"{option}={value}"])
 
 
 def test_a_model_of_another_kind_is_not_overwritten(tmp_path, corpus):
     lm = make_lm("qwen3_untied", source=make_source())
     lm.save(tmp_path / "lm")
     with pytest.raises(TokenLMError, match="would lose it; take another folder"):
-        command.main(["count", f"{corpus}:train", "-o", str(tmp_path / "lm")])
+        run_command(["lm", "count", f"{corpus}:train", "-o", str(tmp_path / "lm")])
     assert load_token_lm(tmp_path / "lm").identity == lm.identity
-
-
-def test_train_gets_everything_after_the_word(monkeypatch):
-    from soundcodec_llmcodec.cli import lm_train as training
-    from soundcodec_llmcodec.runs.errors import TrainingError
-
-    given = []
-    monkeypatch.setattr(training, "main", lambda argv: given.extend(argv) or 3)
-    assert command.main(["train", "--tokens", "a", "--help"]) == 3
-    assert given == ["--tokens", "a", "--help"]
-
-    def fails(argv):
-        raise TrainingError("NaN at step 3")
-
-    monkeypatch.setattr(training, "main", fails)
-    with pytest.raises(CommandError, match="NaN at step 3"):
-        command.main(["train"])
 
 
 @pytest.mark.parametrize(
     ("argv", "error", "message"),
     [
-        (["score", "missing.wav"], CommandError, "there is no file"),
-        (["score", "nowhere:train"], ValueError, "no token corpus"),
-        (["score", "CORPUS:train", "--lm", "bigram"], TokenLMError, "lm count"),
-        (["score", "CORPUS:train", "--batch-tokens", "0"], CommandError, "--batch-tokens"),
-        (["count", "CORPUS:other", "-o", "x"], ValueError, "no split"),
+        (["lm", "score", "missing.wav"], CommandError, "there is no file"),
+        (["lm", "score", "nowhere:train"], ValueError, "no token corpus"),
+        (["lm", "score", "CORPUS:train", "--lm", "bigram"], TokenLMError, "lm count"),
+        (["lm", "score", "CORPUS:train", "--batch-tokens", "0"], CommandError, "--batch-tokens"),
+        (["lm", "count", "CORPUS:other", "-o", "x"], ValueError, "no split"),
     ],
 )
 def test_errors_say_what_to_do(argv, error, message, corpus):
     with pytest.raises(error, match=message):
-        command.main([text.replace("CORPUS", str(corpus)) for text in argv])
+        run_command([text.replace("CORPUS", str(corpus)) for text in argv])

@@ -8,8 +8,7 @@ import pytest
 from tiny_lms import make_model
 from token_lms import make_clips, make_lm, make_source
 
-from soundcodec_llmcodec.cli import lm as command
-from soundcodec_llmcodec.cli.lm_train import main as train
+from soundcodec_llmcodec.cli.command_tree import run_command
 from soundcodec_llmcodec.lm.counted import NgramLM
 from soundcodec_llmcodec.lm.lm_folder import NEURAL, NGRAM, TokenLMError, check_target
 from soundcodec_llmcodec.lm.loading import load_token_lm
@@ -66,9 +65,9 @@ def test_training_refuses_the_folder_before_it_begins(theirs, tmp_path):
     argv = ["--tokens", str(tmp_path / "none"), "--out", str(tmp_path / "run"), "--export", str(theirs)]
     before = contents(theirs)
     with pytest.raises(TokenLMError, match="take another folder, or remove them"):
-        train(argv)
+        run_command(["lm", "train", *argv])
     with pytest.raises(TokenLMError, match="take another folder, or remove them"):
-        command.main(["count", str(tmp_path / "none"), "-o", str(theirs)])
+        run_command(["lm", "count", str(tmp_path / "none"), "-o", str(theirs)])
     assert not (tmp_path / "run").exists()
     assert contents(theirs) == before
 
@@ -82,15 +81,15 @@ def test_a_file_is_no_folder(tmp_path):
 def test_the_command_gives_an_old_folder_its_tokenizer(tmp_path, capsys):
     make_lm().save(tmp_path)
     with pytest.raises(TokenLMError, match=r"has a tokenizer: tokenizer\.json"):
-        command.main(["tokenizer", str(tmp_path)])
+        run_command(["lm", "tokenizer", str(tmp_path)])
     files = {name: (tmp_path / name).read_bytes() for name in ("tokenizer.json", "tokenizer_config.json")}
     for name in files:
         (tmp_path / name).unlink()
     # Rows that are neither codes nor begin or end: a text model, whose tokenizer we do not know.
     with pytest.raises(TokenLMError, match="its tokenizer is that of the text model it was made of"):
-        command.main(["tokenizer", str(tmp_path)])
+        run_command(["lm", "tokenizer", str(tmp_path)])
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "vocab_size": 52}))
-    assert command.main(["tokenizer", str(tmp_path)]) == 0
+    assert run_command(["lm", "tokenizer", str(tmp_path)]) == 0
     assert "<CODEC_0> to <CODEC_49> are the ids from 5 on" in capsys.readouterr().out
     assert {name: (tmp_path / name).read_bytes() for name in files} == files

@@ -12,7 +12,7 @@ from tiny_lms import make_model, make_tokenizer
 
 from eval.predictability.predictability_command import main as predictability
 from eval.salmon.salmon_models import Loader, parse
-from soundcodec_llmcodec.cli import lm as command
+from soundcodec_llmcodec.cli.command_tree import run_command
 from soundcodec_llmcodec.data.token_corpus import TokenClip, TokenSource, shard_name, write_shard, write_source
 from soundcodec_llmcodec.lm.extend import extend_lm
 from soundcodec_llmcodec.lm.loading import load_token_lm
@@ -49,7 +49,7 @@ def nats(exported, codec, clips):
 
 def test_score(tiny_codec, codec_folder, exported, sound, capsys):
     argv = ["score", sound, "--lm", str(exported), "--codec", str(codec_folder), "--quiet", "--json"]
-    assert command.main(argv) == 0
+    assert run_command(["lm", *argv]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     clip = tiny_codec.encode(sound).unit.numpy()
     assert (row["name"], row["prefix"], row["tokens"]) == ("exported", "none", len(clip) - 1)
@@ -59,7 +59,7 @@ def test_score(tiny_codec, codec_folder, exported, sound, capsys):
 
 def test_continue(codec_folder, exported, sound, tmp_path, capsys):
     argv = ["continue", sound, "--lm", str(exported), "--codec", str(codec_folder), "--no-end", "--seconds", "0.4"]
-    assert command.main([*argv, "-o", str(tmp_path / "b.wav")]) == 0
+    assert run_command(["lm", *argv, "-o", str(tmp_path / "b.wav")]) == 0
     assert "0.50 s, then 0.40 s (20 tokens" in capsys.readouterr().out
     assert soundfile.info(tmp_path / "b.wav").frames == 14_400
 

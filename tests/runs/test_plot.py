@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from soundcodec_llmcodec.runs.monitor import Monitor
-from soundcodec_llmcodec.runs.plot import PlottedRun, _corners, curves_of, labels, main, panels_of, plot, smoothed
+from soundcodec_llmcodec.cli.command_tree import run_command
+from soundcodec_llmcodec.runs.plot import PlottedRun, _corners, curves_of, labels, panels_of, plot, smoothed
 from soundcodec_llmcodec.runs.run_log import RecordsError, read_log
 
 
@@ -41,7 +42,7 @@ def picture(path):
 def test_a_run_is_drawn_into_its_folder(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     run = run_in(tmp_path / "run", 100)
-    assert main([str(run)]) == 0
+    assert run_command(["train", "plot", str(run)]) == 0
     assert capsys.readouterr().out.strip() == str(run / "curves.png")
     drawn = picture(run / "curves.png")
     assert drawn.shape[1] > 1000

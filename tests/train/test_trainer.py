@@ -11,7 +11,7 @@ import pytest
 import torch
 from train_runs import assert_equal, trainer
 
-from soundcodec_llmcodec.cli.train import main
+from soundcodec_llmcodec.cli.command_tree import run_command
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
 from soundcodec_llmcodec.runs.distributed import World
@@ -184,11 +184,20 @@ def test_a_batch_that_cannot_be_shared_is_refused(tiny_config, tmp_path, monkeyp
 
 def test_the_command_trains_validates_resumes_and_exports(audio_folder, tmp_path):
     out = tmp_path / "run"
-    command = ["--config", "tiny", "--data", str(audio_folder), "--validation", str(audio_folder), "--out", str(out)]
-    command += ["--device", "cpu", "--quiet", "--set", "losses.adversarial=0", "losses.feature_matching=0"]
+    command = ["train", "--config", "tiny", "--data", str(audio_folder), "--validation", str(audio_folder)]
+    command += [
+        "--out",
+        str(out),
+        "--device",
+        "cpu",
+        "--quiet",
+        "--set",
+        "losses.adversarial=0",
+        "losses.feature_matching=0",
+    ]
     command += ["--set", "checkpoint_every=5", "log_every=5"]
-    assert main([*command, "steps=5"]) == 0
-    assert main([*command, "steps=10"]) == 0
+    assert run_command([*command, "steps=5"]) == 0
+    assert run_command([*command, "steps=10"]) == 0
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if row["event"] == "start"] == [0, 5]
     assert [row["step"] for row in rows if row["event"] == "step"] == [5, 10]
@@ -208,7 +217,7 @@ def test_the_command_trains_validates_resumes_and_exports(audio_folder, tmp_path
 
 
 def test_nothing_trained_is_nothing_to_export(audio_folder, tmp_path):
-    command = ["--config", "tiny", "--data", str(audio_folder), "--out", str(tmp_path / "run"), "--export-only"]
+    command = ["train", "--config", "tiny", "--data", str(audio_folder), "--out", str(tmp_path / "run")]
     with pytest.raises(TrainConfigError, match="nothing to export"):
-        main([*command, "--device", "cpu", "--quiet"])
+        run_command([*command, "--export-only", "--device", "cpu", "--quiet"])
     assert not (tmp_path / "run" / "export").exists()

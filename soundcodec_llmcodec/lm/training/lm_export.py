@@ -23,7 +23,6 @@ from soundcodec_llmcodec.runs.errors import TrainConfigError
 
 CHECKPOINTS = "checkpoints"
 TRAINING_FILE = "training.json"
-WHICH = ("best", "last")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from counting_corpus import counting, write_corpus
 from safetensors.torch import load_file
 
-from soundcodec_llmcodec.cli.lm_train import main
+from soundcodec_llmcodec.cli.command_tree import run_command
 from soundcodec_llmcodec.data.token_corpus import TokenCorpus
 from soundcodec_llmcodec.lm.loading import load_token_lm
 from soundcodec_llmcodec.lm.training.lm_config import CONFIGS, TrainConfigError, load_config, make_config
@@ -108,7 +108,7 @@ def test_the_command_trains_exports_and_says_what_was_validated(settings, corpus
     )
     command = ["--config", str(tmp_path / "config.yaml"), "--tokens", f"{corpus}:train", "--out", str(out)]
     command += ["--steps", "6", "--device", "cpu", "--quiet", "--set", "scratch.rows.kind=codebook"]
-    assert main(command) == 0
+    assert run_command(["lm", "train", *command]) == 0
     assert capsys.readouterr().out.startswith(f"{out / 'export'} (weights of step ")
     lm = load_token_lm(out / "export", TokenCorpus.open(f"{corpus}:train").source)
     scores = lm.score(TokenCorpus.open(f"{corpus}:validation").ids())
@@ -118,7 +118,8 @@ def test_the_command_trains_exports_and_says_what_was_validated(settings, corpus
     assert about["corpora"] == ["counting:train"]
     assert str(tmp_path) not in json.dumps(about)
     first = lm.identity
-    assert main(["--out", str(out), "--export-only", "--export", str(tmp_path / "again"), "--name", "mine"]) == 0
+    again = ["--out", str(out), "--export-only", "--export", str(tmp_path / "again"), "--name", "mine"]
+    assert run_command(["lm", "train", *again]) == 0
     again = load_token_lm(tmp_path / "again")
     assert (again.name, again.identity) == ("mine", first)
 

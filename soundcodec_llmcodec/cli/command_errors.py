@@ -1,19 +1,15 @@
-"""What the commands share: their errors, and the codec that they load."""
+"""What a command can fail with, as one line for its user."""
 
 from __future__ import annotations
 
 import os
 
-from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.audio import AudioError
 from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.coding import CodecInputError
 from soundcodec_llmcodec.config import ConfigError
-from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.superb.register import SoundCodecMissingError
 from soundcodec_llmcodec.tokens import TokenError, TokenFileError
-
-TOKEN_ENDING = ".llmc"
 
 
 class CommandError(ValueError):
@@ -29,8 +25,3 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{os.fspath(error.filename)!s}: {error.strerror}"
     return " ".join(str(error).split())
-
-
-def load_codec(checkpoint: str | None, device: str) -> LLMCodec:
-    """The codec of `--checkpoint` (the default one where None) on `--device`."""
-    return LLMCodec.from_pretrained(checkpoints.resolve(checkpoint=checkpoint), device=device)
