@@ -167,11 +167,11 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
         # In blocks straight into the result: an hour at 48 kHz is 0.7 GB, which must not be there twice.
         stream = _resampler(from_rate, to_rate)
         blocks_of_row = [row[start : start + _BLOCK] for start in range(0, len(row), _BLOCK)]
-        done = 0
+        position = 0
         for index, block in enumerate([*blocks_of_row, _tail(from_rate, to_rate)]):
             chunk = stream.resample_chunk(block, last=index == len(blocks_of_row))
-            target[done : done + len(chunk)] = chunk[: max(0, length - done)]
-            done += len(chunk)
+            target[position : position + len(chunk)] = chunk[: max(0, length - position)]
+            position += len(chunk)
     return out.reshape(*samples.shape[:-1], length)
 
 
@@ -196,9 +196,9 @@ def read_mono(path: Any, rate: int) -> MonoAudio:
         # A bytearray grows in place: neither the header's length is trusted nor are blocks joined by a second copy.
         out = bytearray()
         for block in blocks(file):
-            one = _downmix(block, axis=1)
-            n_samples += len(one)
-            out += (one if stream is None else stream.resample_chunk(one)).tobytes()
+            mono_block = _downmix(block, axis=1)
+            n_samples += len(mono_block)
+            out += (mono_block if stream is None else stream.resample_chunk(mono_block)).tobytes()
         if stream is not None:
             out += stream.resample_chunk(_tail(from_rate, rate), last=True).tobytes()
         length = resampled_length(n_samples, from_rate, rate)
@@ -208,11 +208,11 @@ def read_mono(path: Any, rate: int) -> MonoAudio:
 # -- from the caller's forms to arrays ---------------------------------------------------------------------------------
 def _clip_of_mapping(item: Mapping[str, Any], sampling_rate: int | None) -> Clip:
     if item.get("audio") is not None:
-        known = item.get("sampling_rate")
-        return as_clip(item["audio"], sampling_rate if known is None else check_rate(sampling_rate, known))
-    known = item.get("sampling_rate")
-    if known is not None:
-        sampling_rate = check_rate(sampling_rate, known)
+        stored_rate = item.get("sampling_rate")
+        return as_clip(item["audio"], sampling_rate if stored_rate is None else check_rate(sampling_rate, stored_rate))
+    stored_rate = item.get("sampling_rate")
+    if stored_rate is not None:
+        sampling_rate = check_rate(sampling_rate, stored_rate)
     for key in ("array", "bytes", "path"):
         if item.get(key) is not None:
             return as_clip(item[key], sampling_rate)

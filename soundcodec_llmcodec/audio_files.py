@@ -32,13 +32,13 @@ class AudioError(ValueError):
     """Audio that cannot be used, with what came and what was expected."""
 
 
-def check_rate(rate: Any, known: Any = None) -> int:
+def check_rate(rate: Any, stored_rate: Any = None) -> int:
     """The sampling rate in Hz as an int, checked; `known` is the rate that the audio itself states.
 
     A rate may come in any form that `scalars.whole_number` reads. Raises AudioError where no rate is given, the two
     differ, or it is not a whole number from 8,000 to 192,000.
     """
-    rates = [_whole_rate(value) for value in (rate, known) if value is not None]
+    rates = [_whole_rate(value) for value in (rate, stored_rate) if value is not None]
     if not rates:
         raise AudioError("the sampling rate is missing; give it in Hz")
     if rates[0] != rates[-1]:
@@ -47,15 +47,15 @@ def check_rate(rate: Any, known: Any = None) -> int:
 
 
 def _whole_rate(value: Any) -> int:
-    found = whole_number(value)
-    if found is None:
+    whole = whole_number(value)
+    if whole is None:
         raise AudioError(f"the sampling rate must be one whole number of Hz, got {value!r}")
-    if not MIN_RATE <= found <= MAX_RATE:
+    if not MIN_RATE <= whole <= MAX_RATE:
         raise AudioError(
             f"the sampling rate must be {MIN_RATE:,} to {MAX_RATE:,} Hz, got {value!r}; resample audio of any other "
             f"rate first"
         )
-    return found
+    return whole
 
 
 def check_finite(samples: np.ndarray, start: int = 0) -> None:
@@ -219,21 +219,21 @@ def blocks(file: SoundReader) -> Iterator[np.ndarray]:
 
     Raises AudioError where there are none, and for a file that becomes many times larger than any recording does.
     """
-    done, peak = 0, 0.0
+    n_read, peak = 0, 0.0
     # A header may claim a thousand channels: a block holds so many numbers, however they are shared out.
     frames = max(1, _BLOCK // max(1, file.channels // 2))
     most = max(_FREE_NUMBERS, file.n_bytes * _NUMBERS_A_BYTE)
     while len(block := file.read(frames)):
-        check_finite(block.T, done)
-        done, peak = done + len(block), max(peak, peak_of(block))
-        if done * file.channels > most:
+        check_finite(block.T, n_read)
+        n_read, peak = n_read + len(block), max(peak, peak_of(block))
+        if n_read * file.channels > most:
             raise AudioError(
                 f"its {file.n_bytes} bytes hold more than {most // file.channels} samples of {file.channels} channels, "
                 f"which no recording does; it would fill the memory"
             )
         yield block
     warn_if_unscaled(peak)
-    if done == 0:
+    if n_read == 0:
         raise AudioError("it has no samples")
-    if file.frames is not None and done < file.frames:
-        warnings.warn(f"the audio file states {file.frames} samples but holds {done}: it is cut short", stacklevel=3)
+    if file.frames is not None and n_read < file.frames:
+        warnings.warn(f"the audio file states {file.frames} samples but holds {n_read}: it is cut short", stacklevel=3)

@@ -131,8 +131,8 @@ def config_of(described: Any, where: Path) -> tuple[CodecConfig, dict[str, Any]]
     if not is_ours(described):
         raise CheckpointError(f'{where} is no codec checkpoint: expected "format": "{FORMAT}"')
     if described.get("format_version") != FORMAT_VERSION:
-        found = described.get("format_version")
-        raise CheckpointError(f"{where} has format version {found!r}; this release reads version {FORMAT_VERSION}")
+        version = described.get("format_version")
+        raise CheckpointError(f"{where} has format version {version!r}; this release reads version {FORMAT_VERSION}")
     try:
         return CodecConfig.from_dict(described["codec"]), dict(described.get("info", {}))
     except (ConfigError, KeyError, TypeError, ValueError, OverflowError) as error:
@@ -152,12 +152,12 @@ def published_weights(folder: Path) -> Path | None:
 
     Raises CheckpointError for several of other names.
     """
-    named = [folder / name for name in PUBLISHED_FILES if (folder / name).is_file()]
-    others = sorted(path for path in folder.glob("*.pt") if path.is_file() and not path.name.startswith("."))
-    if not named and len(others) > 1:
-        names = ", ".join(path.name for path in others[:4]) + (", ..." if len(others) > 4 else "")
-        raise CheckpointError(f"{folder} holds {len(others)} .pt files ({names}); name one of them")
-    return next(iter([*named, *others]), None)
+    published = [folder / name for name in PUBLISHED_FILES if (folder / name).is_file()]
+    other_files = sorted(path for path in folder.glob("*.pt") if path.is_file() and not path.name.startswith("."))
+    if not published and len(other_files) > 1:
+        names = ", ".join(path.name for path in other_files[:4]) + (", ..." if len(other_files) > 4 else "")
+        raise CheckpointError(f"{folder} holds {len(other_files)} .pt files ({names}); name one of them")
+    return next(iter([*published, *other_files]), None)
 
 
 def codec_beside(place: str | Path) -> Path | None:

@@ -239,24 +239,24 @@ def build(config: CodecConfig, tensors: Mapping[str, Tensor], where: str) -> Cod
     except (RuntimeError, OverflowError, TypeError) as error:
         why = str(error).splitlines()[0][:120]
         raise CheckpointError(f"{where}: no model has the sizes that its config describes: {why}") from error
-    wanted = model.state_dict()
-    expected = {name: tuple(tensor.shape) for name, tensor in wanted.items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    problems = [f"missing {name}" for name in expected if name not in found]
-    problems += [f"unexpected {name}" for name in found if name not in expected]
+    model_state = model.state_dict()
+    expected = {name: tuple(tensor.shape) for name, tensor in model_state.items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    problems = [f"missing {name}" for name in expected if name not in shapes]
+    problems += [f"unexpected {name}" for name in shapes if name not in expected]
     problems += [
-        f"{name} is {found[name]}, expected {shape}"
+        f"{name} is {shapes[name]}, expected {shape}"
         for name, shape in expected.items()
-        if name in found and found[name] != shape
+        if name in shapes and shapes[name] != shape
     ]
     problems += [
         f"{name} is {tensors[name].dtype}, expected {tensor.dtype}"
-        for name, tensor in wanted.items()
+        for name, tensor in model_state.items()
         if name in tensors and tensor.is_floating_point() != tensors[name].is_floating_point()
     ]
     if problems:
-        shown = "; ".join(problems[:4]) + (f"; and {len(problems) - 4} more" if len(problems) > 4 else "")
-        raise CheckpointError(f"{where} does not hold the weights that its config describes: {shown}")
+        summary = "; ".join(problems[:4]) + (f"; and {len(problems) - 4} more" if len(problems) > 4 else "")
+        raise CheckpointError(f"{where} does not hold the weights that its config describes: {summary}")
     whole = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     model.load_state_dict(whole, strict=True, assign=True)
     return model.eval().requires_grad_(False)

@@ -135,8 +135,8 @@ class CodecConfig:
         for name, start, end in self.codebook_partitions:
             if name == domain:
                 return start, end
-        known = ", ".join(self.domains) or "none: this codec has one undivided codebook"
-        raise ValueError(f"unknown domain {domain!r}; this codec's domains are: {known}")
+        names = ", ".join(self.domains) or "none: this codec has one undivided codebook"
+        raise ValueError(f"unknown domain {domain!r}; this codec's domains are: {names}")
 
     # -- to and from plain data ------------------------------------------------------------------------------------
     def to_dict(self) -> dict[str, Any]:
@@ -158,10 +158,10 @@ class CodecConfig:
         version = fields.pop("config_version", CONFIG_VERSION)
         if version != CONFIG_VERSION:
             raise ConfigError(f"config version {version!r}; this release reads version {CONFIG_VERSION}")
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(fields) - known)
+        field_names = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(fields) - field_names)
         if unknown:
-            raise ConfigError(f"unknown config keys {unknown}; known keys are {sorted(known)}")
+            raise ConfigError(f"unknown config keys {unknown}; known keys are {sorted(field_names)}")
         partitions = fields.get("codebook_partitions", ())
         if isinstance(partitions, Mapping):
             fields["codebook_partitions"] = tuple((name, *bounds) for name, bounds in partitions.items())

@@ -163,10 +163,10 @@ def part(name: str, kind: Any, value: Any) -> Any:
         return value
     if not isinstance(value, Mapping):
         raise ConfigError(f"{name} takes key: value pairs, got {value!r}")
-    known = {field.name for field in dataclasses.fields(kind)}
-    unknown = sorted(str(key) for key in set(value) - known)
+    field_names = {field.name for field in dataclasses.fields(kind)}
+    unknown = sorted(str(key) for key in set(value) - field_names)
     if unknown:
-        raise ConfigError(f"unknown keys {unknown} of {name}; known keys are {sorted(known)}")
+        raise ConfigError(f"unknown keys {unknown} of {name}; known keys are {sorted(field_names)}")
     if not isinstance(value.get("layers", ()), (list, tuple)):
         raise ConfigError(f"{name}.layers takes a list of numbers, got {value['layers']!r}")
     return kind(**value)

@@ -70,17 +70,17 @@ def put_folder(scratch: Path, target: Path, names: Sequence[str]) -> None:
 
 def files_below(folder: Path) -> list[Path]:
     """All files below a folder, in the order of their paths; links to folders are followed, each folder once."""
-    found: list[Path] = []
-    seen: set[str] = set()
+    files: list[Path] = []
+    real_folders: set[str] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         place = os.path.realpath(root)
-        if place in seen:
+        if place in real_folders:
             folders.clear()
             continue
-        seen.add(place)
+        real_folders.add(place)
         folders.sort()
-        found += [path for path in (Path(root, name) for name in names) if path.is_file()]
-    return sorted(found)
+        files += [path for path in (Path(root, name) for name in names) if path.is_file()]
+    return sorted(files)
 
 
 def sha256_of(path: Path) -> str:

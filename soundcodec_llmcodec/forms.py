@@ -126,9 +126,9 @@ def order(
     return Order(codes, rate, length)
 
 
-def at_rate(channels: Sequence[Tensor], wanted: Order, own: int) -> np.ndarray:
+def at_rate(channels: Sequence[Tensor], order: Order, own: int) -> np.ndarray:
     """Channels at the codec's `own` rate to (S,) or (C, S) as wanted."""
-    rate, length = wanted.sampling_rate, wanted.n_samples
+    rate, length = order.sampling_rate, order.n_samples
     needed = min(channels[0].shape[0], audio_io.resampled_length(length, rate, own))
     stacked = np.stack([channel[:needed].numpy() for channel in channels])
     fitted = audio_io.fit_length(audio_io.resample(stacked, own, rate), length)
@@ -141,12 +141,12 @@ def _check_maker(tokens: Tokens, config: CodecConfig, maker: tuple[str, str], an
             f"these tokens were made by codec {str(tokens.codec_hash)[:12]}, this is {maker[0][:12]} ({maker[1]}); "
             "load the codec that made them, or pass any_codec=True"
         )
-    made = (tokens.num_quantizers, tokens.codebook_size, tokens.hop_length, tokens.codec_sample_rate)
+    given_by = (tokens.num_quantizers, tokens.codebook_size, tokens.hop_length, tokens.codec_sample_rate)
     ours = (config.num_quantizers, config.codebook_size, config.hop_length, config.sample_rate)
-    if made != ours:
+    if given_by != ours:
         raise TokenError(
             "these tokens are of another kind of codec, which this one cannot decode: {} levels of {} codes, {} "
-            "samples a frame at {} Hz; this codec has {} of {}, {} at {} Hz".format(*made, *ours)
+            "samples a frame at {} Hz; this codec has {} of {}, {} at {} Hz".format(*given_by, *ours)
         )
 
 

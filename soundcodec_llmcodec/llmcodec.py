@@ -109,16 +109,16 @@ class LLMCodec:
 
     def __copy__(self) -> LLMCodec:
         """Another codec around the same model."""
-        made = type(self).__new__(type(self))
-        vars(made).update(vars(self))
-        return made
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LLMCodec:
         """Another codec with a model of its own, compiled or hooked as this one's."""
-        made = type(self).__new__(type(self))
-        memo[id(self)] = made
-        vars(made).update(copy.deepcopy({**vars(self), **_NOT_KEPT}, memo))
-        return made
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        vars(twin).update(copy.deepcopy({**vars(self), **_NOT_KEPT}, memo))
+        return twin
 
     def save_pretrained(self, folder: str | os.PathLike[str], dtype: torch.dtype = torch.float32) -> None:
         """Write `config.json` and `model.safetensors` into a folder; `from_pretrained` reads them back."""
@@ -126,11 +126,11 @@ class LLMCodec:
 
     def __repr__(self) -> str:
         hashed = getattr(self, "_hashed", None)
-        known = "" if hashed is None else f", {hashed[1][:12]}"
+        short_hash = "" if hashed is None else f", {hashed[1][:12]}"
         levels = "" if self.config.num_quantizers == 1 else f"{self.config.num_quantizers} levels of "
         return (
             f"{type(self).__name__}({self.name!r}, {self.sample_rate} Hz, {self.frame_rate:g} frames/s, "
-            f"{levels}{self.config.codebook_size} codes, on {self.device}{known})"
+            f"{levels}{self.config.codebook_size} codes, on {self.device}{short_hash})"
         )
 
     def to(self, device: str | torch.device) -> LLMCodec:
@@ -252,7 +252,7 @@ class LLMCodec:
         Out-of-range ids are an error unless `on_invalid` is "drop" or "nearest". A `Tokens` made by another codec is
         refused unless `any_codec`.
         """
-        wanted = forms.order(
+        order = forms.order(
             tokens,
             self.config,
             (self.weights_hash, self.name),
@@ -261,8 +261,8 @@ class LLMCodec:
             on_invalid=on_invalid,
             any_codec=any_codec,
         )
-        samples = [self.decode_codes(channel, progress=progress) for channel in wanted.codes]
-        return forms.at_rate(samples, wanted, self.config.sample_rate)
+        samples = [self.decode_codes(channel, progress=progress) for channel in order.codes]
+        return forms.at_rate(samples, order, self.config.sample_rate)
 
     def decode_batch(self, tokens: Iterable[Any], *, on_invalid: str = "raise") -> list[np.ndarray]:
         """`decode` of each, in order: a list of what it takes, or an array or tensor (B, F) or (B, Q, F)."""
@@ -271,11 +271,11 @@ class LLMCodec:
             with coding.naming(index, len(clips)):
                 maker = (self.weights_hash, self.name)
                 orders.append(forms.order(item, self.config, maker, on_invalid=on_invalid))
-        channels = self.decode_codes_batch([channel for wanted in orders for channel in wanted.codes])
+        channels = self.decode_codes_batch([channel for order in orders for channel in order.codes])
         results, start = [], 0
-        for wanted in orders:
-            stop = start + len(wanted.codes)
-            results.append(forms.at_rate(channels[start:stop], wanted, self.config.sample_rate))
+        for order in orders:
+            stop = start + len(order.codes)
+            results.append(forms.at_rate(channels[start:stop], order, self.config.sample_rate))
             start = stop
         return results
 

@@ -99,8 +99,8 @@ def xing_frame(head: bytes, frames: int) -> bytes:
     header = bytes([0xFF, head[1] | 1, _XING_BITRATE << 4 | head[2] & 0x0C, head[3]])
     frame = frame_of(header)
     assert frame is not None
-    told = bytes(frame.side_end - 4) + b"Xing" + (1).to_bytes(4, "big") + frames.to_bytes(4, "big")
-    return (header + told).ljust(frame.size, b"\0")
+    start = bytes(frame.side_end - 4) + b"Xing" + (1).to_bytes(4, "big") + frames.to_bytes(4, "big")
+    return (header + start).ljust(frame.size, b"\0")
 
 
 def _frames(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[int, Frame, bytes, bool]]:

@@ -96,12 +96,12 @@ def load_teacher(encoder: SemanticEncoder) -> str:
     """
     config = encoder.config
     tensors = teacher_tensors(config)
-    wanted = encoder.state_dict()
-    found = {name: tensor for name, tensor in tensors.items() if name in wanted}
-    wrong = [name for name, tensor in wanted.items() if name not in found or found[name].shape != tensor.shape]
+    expected = encoder.state_dict()
+    matching = {name: tensor for name, tensor in tensors.items() if name in expected}
+    wrong = [name for name, tensor in expected.items() if name not in matching or matching[name].shape != tensor.shape]
     if wrong:
         raise TeacherError(f"{config.teacher} does not have the sizes of the config's semantic: {wrong[:3]}")
-    encoder.load_state_dict(found)
+    encoder.load_state_dict(matching)
     return teacher_hash(encoder.state_dict())
 
 
@@ -152,20 +152,20 @@ def ctranslate2_tensors(path: Path) -> dict[str, Tensor]:
 def _whisper(folder: Path) -> dict[str, Tensor]:
     """Whisper's encoder in CTranslate2's file under the names of `nn.semantic.SemanticEncoder`."""
     held = ctranslate2_tensors(folder / "model.bin")
-    made: dict[str, Tensor] = {}
+    state: dict[str, Tensor] = {}
     for conv in ("conv1", "conv2"):
-        made |= _pair(held, conv, f"encoder/{conv}")
+        state |= _pair(held, conv, f"encoder/{conv}")
     depth = 0
     while f"encoder/layer_{depth}/ffn/linear_0/weight" in held:
         ours, theirs = f"layers.{depth}", f"encoder/layer_{depth}"
-        made |= _norm(held, f"{ours}.attention_norm", f"{theirs}/self_attention/layer_norm")
-        made |= _pair(held, f"{ours}.attention.qkv", f"{theirs}/self_attention/linear_0")
-        made |= _pair(held, f"{ours}.attention.out", f"{theirs}/self_attention/linear_1")
-        made |= _norm(held, f"{ours}.ffn_norm", f"{theirs}/ffn/layer_norm")
-        made |= _pair(held, f"{ours}.up", f"{theirs}/ffn/linear_0")
-        made |= _pair(held, f"{ours}.down", f"{theirs}/ffn/linear_1")
+        state |= _norm(held, f"{ours}.attention_norm", f"{theirs}/self_attention/layer_norm")
+        state |= _pair(held, f"{ours}.attention.qkv", f"{theirs}/self_attention/linear_0")
+        state |= _pair(held, f"{ours}.attention.out", f"{theirs}/self_attention/linear_1")
+        state |= _norm(held, f"{ours}.ffn_norm", f"{theirs}/ffn/layer_norm")
+        state |= _pair(held, f"{ours}.up", f"{theirs}/ffn/linear_0")
+        state |= _pair(held, f"{ours}.down", f"{theirs}/ffn/linear_1")
         depth += 1
-    return made
+    return state
 
 
 def _pair(held: Mapping[str, Tensor], ours: str, theirs: str) -> dict[str, Tensor]:
@@ -181,10 +181,10 @@ def _folder(teacher: Teacher) -> Path:
     spec = importlib.util.find_spec(teacher.module)
     assert spec is not None
     assert spec.origin is not None
-    found = sorted(Path(spec.origin).parent.rglob("model.bin"))
-    if not found:
+    files = sorted(Path(spec.origin).parent.rglob("model.bin"))
+    if not files:
         raise TeacherError(f"the package {teacher.package} holds no model.bin; install a release that does")
-    return found[0].parent
+    return files[0].parent
 
 
 TEACHERS: dict[str, Teacher] = {

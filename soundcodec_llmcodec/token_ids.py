@@ -109,10 +109,10 @@ def _ids_of_text(text: str, on_invalid: str) -> list[int]:
             end = match.end()
     if not foreign:
         return ids
-    found = f"{len(foreign)} pieces of text are no <CODEC_i> tokens: {_some(foreign)}"
+    problem = f"{len(foreign)} pieces of text are no <CODEC_i> tokens: {_some(foreign)}"
     if on_invalid != "drop":
-        raise TokenError(found)
-    warnings.warn(f"dropped: {found}", stacklevel=4)
+        raise TokenError(problem)
+    warnings.warn(f"dropped: {problem}", stacklevel=4)
     return ids
 
 
@@ -122,14 +122,14 @@ def _in_range(ids: np.ndarray, codebook_size: int, on_invalid: str) -> np.ndarra
     if not bad.any():
         return ids
     places = np.argwhere(bad)
-    shown = [f"{ids[q, f]} at {f if len(ids) == 1 else f'level {q}, frame {f}'}" for q, f in places[:_SHOWN]]
-    found = f"{len(places)} of {ids.size} tokens are outside [0, {codebook_size}): {_some(shown, len(places))}"
+    examples = [f"{ids[q, f]} at {f if len(ids) == 1 else f'level {q}, frame {f}'}" for q, f in places[:_SHOWN]]
+    problem = f"{len(places)} of {ids.size} tokens are outside [0, {codebook_size}): {_some(examples, len(places))}"
     if on_invalid == "raise":
-        raise TokenError(f'{found}. Decode with the codec that made them, or pass on_invalid="drop" or "nearest"')
+        raise TokenError(f'{problem}. Decode with the codec that made them, or pass on_invalid="drop" or "nearest"')
     if on_invalid == "drop":
-        warnings.warn(f"dropped {int(bad.any(axis=0).sum())} frames: {found}", stacklevel=4)
+        warnings.warn(f"dropped {int(bad.any(axis=0).sum())} frames: {problem}", stacklevel=4)
         return ids[:, ~bad.any(axis=0)]
-    warnings.warn(f"moved into the range: {found}", stacklevel=4)
+    warnings.warn(f"moved into the range: {problem}", stacklevel=4)
     # Comparing with whole Python numbers is exact where an unsigned type could not hold the lower bound.
     return np.where(ids < 0, 0, np.where(ids >= codebook_size, codebook_size - 1, ids))
 

@@ -123,10 +123,10 @@ class Tokens(PickledByValue):
         def samples_before(frame: int) -> int:
             return frame * self.hop_length * self.sampling_rate // self.codec_sample_rate
 
-        left = self.n_samples - samples_before(start)
-        if left < 1:
+        remaining = self.n_samples - samples_before(start)
+        if remaining < 1:
             raise TokenError(f"frame {start} lies past the clip's {self.n_samples} samples at {self.sampling_rate} Hz")
-        held = min(left, samples_before(stop - start))
+        held = min(remaining, samples_before(stop - start))
         return replace(self, codes=self.codes[:, :, start:stop], n_samples=held)
 
     @property

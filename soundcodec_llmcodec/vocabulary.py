@@ -36,15 +36,15 @@ class TokenSpec:
 
     def ids(self, codes: Any) -> Any:
         """Token ids of codes. Raises ValueError for codes outside [0, codebook_size), naming them."""
-        found = _whole(codes)
-        _refuse(found, (found < 0) | (found >= self.codebook_size), f"codes outside [0, {self.codebook_size})")
-        return _like(codes, found + self.first_id)
+        numbers = _whole(codes)
+        _refuse(numbers, (numbers < 0) | (numbers >= self.codebook_size), f"codes outside [0, {self.codebook_size})")
+        return _like(codes, numbers + self.first_id)
 
     def codes(self, ids: Any) -> Any:
         """Codes of token ids. Raises ValueError for ids that are no codes, naming them."""
-        found = _whole(ids)
-        _refuse(found, ~self._inside(found), f"ids that are no codes, which are [{self.first_id}, {self.end_id})")
-        return _like(ids, found - self.first_id)
+        numbers = _whole(ids)
+        _refuse(numbers, ~self._inside(numbers), f"ids that are no codes, which are [{self.first_id}, {self.end_id})")
+        return _like(ids, numbers - self.first_id)
 
     def is_code(self, ids: Any) -> Any:
         """Which token ids are codes: booleans of the same kind and shape."""
@@ -77,29 +77,29 @@ def _whole(numbers: Any) -> Any:
             raise ValueError(f"expected whole numbers, got a tensor of {numbers.dtype}")
         return numbers.long()
     try:
-        found = np.asarray(numbers)
+        array = np.asarray(numbers)
     except ValueError as error:
         raise ValueError(f"the list of numbers is ragged: {error}") from error
-    if not found.size and not isinstance(numbers, np.ndarray):
-        return found.astype(np.int64)
-    if found.dtype.kind not in "iu":
-        raise ValueError(f"expected whole numbers, got {type(numbers).__name__} of {found.dtype}")
-    if found.dtype == np.uint64 and (found > np.iinfo(np.int64).max).any():
-        raise ValueError(f"expected numbers below 2^63, got {int(found.max())}")
-    return found.astype(np.int64)
+    if not array.size and not isinstance(numbers, np.ndarray):
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"expected whole numbers, got {type(numbers).__name__} of {array.dtype}")
+    if array.dtype == np.uint64 and (array > np.iinfo(np.int64).max).any():
+        raise ValueError(f"expected numbers below 2^63, got {int(array.max())}")
+    return array.astype(np.int64)
 
 
-def _like(given: Any, result: Any) -> Any:
+def _like(original: Any, result: Any) -> Any:
     """A result in the form of what was given."""
-    if isinstance(given, (torch.Tensor, np.ndarray)):
+    if isinstance(original, (torch.Tensor, np.ndarray)):
         return result
-    return tuple(result.tolist()) if isinstance(given, tuple) else result.tolist()
+    return tuple(result.tolist()) if isinstance(original, tuple) else result.tolist()
 
 
-def _refuse(found: Any, bad: Any, what: str) -> None:
+def _refuse(numbers: Any, bad: Any, what: str) -> None:
     if not bad.any():
         return
-    values = found[bad].reshape(-1)
-    shown = ", ".join(str(int(value)) for value in values[:_SHOWN])
+    values = numbers[bad].reshape(-1)
+    examples = ", ".join(str(int(value)) for value in values[:_SHOWN])
     more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
-    raise ValueError(f"{len(values)} of {len(found.reshape(-1))} are {what}: {shown}{more}")
+    raise ValueError(f"{len(values)} of {len(numbers.reshape(-1))} are {what}: {examples}{more}")

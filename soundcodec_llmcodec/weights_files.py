@@ -62,8 +62,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
     except _UNREADABLE as error:
         raise CheckpointError(f"{path} cannot be read as weights: {error!r:.300}") from error
     tensors = held[TRAINED_CODEC] if isinstance(held, dict) and isinstance(held.get(TRAINED_CODEC), dict) else held
-    named = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)
-    if not named or not all(_is_plain(tensor) for tensor in tensors.values()):
+    has_names = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)
+    if not has_names or not all(_is_plain(tensor) for tensor in tensors.values()):
         raise CheckpointError(
             f"{path} is no plain state dict of tensors, as llm-codec.pt is, and no training checkpoint that has one "
             f"under {TRAINED_CODEC!r}: {_kind_of(held)}"
@@ -90,8 +90,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]
     raise OSError(f"it was replaced {_ATTEMPTS} times while it was read")
 
 
-def _version(found: os.stat_result) -> tuple[int, ...]:
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+def _version(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _is_plain(tensor: Any) -> bool:

@@ -21,20 +21,20 @@ _MOST = 127
 
 def packed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors as a file of 8 bits holds them: rows of at least 64 numbers as int8, other floats as float16."""
-    made: dict[str, Tensor] = {}
+    stored: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if not tensor.is_floating_point():
-            made[name] = tensor
+            stored[name] = tensor
         elif tensor.ndim < 2 or tensor.numel() < _LEAST_NUMBERS or tensor[0].numel() < GROUP:
-            made[name] = tensor.half()
+            stored[name] = tensor.half()
         else:
             rows = _grouped(tensor.float())
             # As it is stored, so that rounding it costs nothing but at the group's largest number.
             scale = rows.abs().amax(2).half().clamp_min(torch.finfo(torch.float16).tiny)
             numbers = (rows * (_MOST / scale.float())[..., None]).round().clamp(-_MOST, _MOST).to(torch.int8)
-            made[name] = _ungrouped(numbers, tensor.shape)
-            made[name + SCALE] = scale
-    return made
+            stored[name] = _ungrouped(numbers, tensor.shape)
+            stored[name + SCALE] = scale
+    return stored
 
 
 def unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -42,7 +42,7 @@ def unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Raises ValueError for a scale without its tensor, or one of another shape.
     """
-    made: dict[str, Tensor] = {}
+    restored: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if name.endswith(SCALE):
             if tensors.get(name.removesuffix(SCALE), tensor).dtype != torch.int8:
@@ -50,15 +50,15 @@ def unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             continue
         scale = tensors.get(name + SCALE)
         if tensor.dtype != torch.int8 or scale is None:
-            made[name] = tensor
+            restored[name] = tensor
             continue
         if tensor.ndim < 2 or not tensor.numel():
             raise ValueError(f"{name} is {tuple(tensor.shape)}, which has no rows to scale")
         rows = _grouped(tensor.float())
         if scale.shape != rows.shape[:2] or not scale.is_floating_point():
             raise ValueError(f"{name}{SCALE} is {tuple(scale.shape)}, expected floats of {tuple(rows.shape[:2])}")
-        made[name] = _ungrouped(rows * (scale.float() / _MOST)[..., None], tensor.shape)
-    return made
+        restored[name] = _ungrouped(rows * (scale.float() / _MOST)[..., None], tensor.shape)
+    return restored
 
 
 def _grouped(tensor: Tensor) -> Tensor:

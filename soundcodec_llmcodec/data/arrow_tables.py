@@ -24,11 +24,11 @@ _PLAIN_SPLIT = "train"
 
 def visible_files(folder: Path, endings: Iterable[str]) -> list[Path]:
     """The files below a folder with one of the endings, by name; hidden ones and macOS's copies of them left out."""
-    wanted = tuple(endings)
-    found = [path for path in files_below(folder) if path.suffix.lower() in wanted]
+    suffixes = tuple(endings)
+    files = [path for path in files_below(folder) if path.suffix.lower() in suffixes]
     return [
         path
-        for path in found
+        for path in files
         if not any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(folder).parts)
     ]
 
@@ -40,7 +40,7 @@ def parquet_splits(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]]
     that they are in. Folders above that, but for data/, are configurations; where there are several, a split is called
     CONFIGURATION/SPLIT.
     """
-    found: dict[tuple[str, str], list[Path]] = {}
+    splits: dict[tuple[str, str], list[Path]] = {}
     for file in files:
         folders = [part for part in file.relative_to(folder).parts[:-1] if part != "data"]
         match = _SHARD.fullmatch(file.stem)
@@ -48,9 +48,9 @@ def parquet_splits(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]]
             split = folders.pop() if folders else _PLAIN_SPLIT
         else:
             split = match["split"] if match else file.stem
-        found.setdefault(("/".join(folders), split), []).append(file)
-    several = len({configuration for configuration, _ in found}) > 1
-    return {f"{name}/{split}" if several and name else split: shards for (name, split), shards in found.items()}
+        splits.setdefault(("/".join(folders), split), []).append(file)
+    several = len({configuration for configuration, _ in splits}) > 1
+    return {f"{name}/{split}" if several and name else split: shards for (name, split), shards in splits.items()}
 
 
 def parquet_size(files: Sequence[Path]) -> int:
@@ -88,9 +88,9 @@ def batch_rows(batch: Any, roots: Sequence[Path]) -> Iterator[dict[str, Any]]:
 
     A relative path is looked for in each of `roots`. Raises DataError for a column that can be no audio.
     """
-    others = [name for name in batch.schema.names if name != "audio" and name in COLUMNS]
+    other_columns = [name for name in batch.schema.names if name != "audio" and name in COLUMNS]
     audio = _audio_values(batch.column("audio"))
-    for values, stored in zip(batch.select(others).to_pylist() or [{}] * len(audio), audio, strict=True):
+    for values, stored in zip(batch.select(other_columns).to_pylist() or [{}] * len(audio), audio, strict=True):
         yield {**values, "audio": None if stored is None else _located(stored, roots)}
 
 
@@ -139,8 +139,8 @@ def _located(stored: Mapping[str, Any], roots: Sequence[Path]) -> dict[str, Any]
     path = stored.get("path")
     if stored.get("bytes") or stored.get("array") is not None or not path or Path(path).is_absolute():
         return dict(stored)
-    found = next((root / path for root in roots if (root / path).is_file()), None)
-    return {**stored, "path": path if found is None else str(found)}
+    path_here = next((root / path for root in roots if (root / path).is_file()), None)
+    return {**stored, "path": path if path_here is None else str(path_here)}
 
 
 def _up_to(root: Path, folder: Path) -> list[Path]:

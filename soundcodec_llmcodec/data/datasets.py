@@ -113,14 +113,14 @@ def in_order(splits: Iterable[str]) -> list[str]:
     return [split for split in DOMAINS if split in names] + sorted(names - set(DOMAINS))
 
 
-def matching(names: Iterable[str], wanted: str, where: str) -> str:
+def matching(names: Iterable[str], text: str, where: str) -> str:
     """The split that is meant, compared without case. Raises DataError naming those that there are."""
     by_name = {name.lower(): name for name in names}
-    if wanted.lower() in by_name:
-        return by_name[wanted.lower()]
-    near = difflib.get_close_matches(wanted, by_name.values(), n=1)
+    if text.lower() in by_name:
+        return by_name[text.lower()]
+    near = difflib.get_close_matches(text, by_name.values(), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
-    raise DataError(f"{where} has no split {wanted!r}{hint} its splits are {in_order(by_name.values())}")
+    raise DataError(f"{where} has no split {text!r}{hint} its splits are {in_order(by_name.values())}")
 
 
 def _folder(place: Place) -> tuple[dict[str, Split], str | None]:

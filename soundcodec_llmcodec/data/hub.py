@@ -18,14 +18,14 @@ Splits = Mapping[str, Split]
 def saved_splits(folder: Path) -> tuple[Splits, str]:
     """(size, rows) of each split of a folder that `save_to_disk` wrote, and its revision. Raises DataError."""
     names = read_split_names(folder)
-    found: dict[str, Split] = {}
+    splits: dict[str, Split] = {}
     prints = []
     for name, place in {"all": folder}.items() if names is None else {name: folder / name for name in names}.items():
         loaded = _saved(place)
         # The library cannot load what it saved of no rows.
-        found[name] = (0, lambda: iter(())) if loaded is None else (len(loaded), _rows(loaded, str(place), folder))
+        splits[name] = (0, lambda: iter(())) if loaded is None else (len(loaded), _rows(loaded, str(place), folder))
         prints.append(f"{name}={None if loaded is None else loaded._fingerprint}")
-    return found, ",".join(prints)
+    return splits, ",".join(prints)
 
 
 def read_split_names(folder: Path) -> list[str] | None:
@@ -87,8 +87,8 @@ def _splits(loaded: Any, where: str, only: str, root: Path) -> tuple[Splits, str
     import datasets
 
     by_split = loaded if isinstance(loaded, datasets.DatasetDict) else {only: loaded}
-    found = {str(name): (len(data), _rows(data, f"{where} {name}", root)) for name, data in by_split.items()}
-    return found, ",".join(f"{name}={data._fingerprint}" for name, data in by_split.items())
+    sources = {str(name): (len(data), _rows(data, f"{where} {name}", root)) for name, data in by_split.items()}
+    return sources, ",".join(f"{name}={data._fingerprint}" for name, data in by_split.items())
 
 
 def _rows(data: Any, where: str, root: Path) -> Callable[[], Iterator[dict[str, Any]]]:

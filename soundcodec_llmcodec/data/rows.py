@@ -78,13 +78,13 @@ def identified(rows: Iterable[Mapping[str, Any]], split: str) -> Iterator[DataRo
     place (00000). A name that came before in the split gets `#` and the row's place, so that no two rows share one.
     Raises DataError for an id that is no valid text.
     """
-    seen: set[str] = set()
+    ids: set[str] = set()
     for index, raw in enumerate(rows):
         row = row_of(raw, split, index)
         clip_id = row.clip_id
-        while clip_id in seen:
+        while clip_id in ids:
             clip_id = f"{clip_id}#{index}"
-        seen.add(clip_id)
+        ids.add(clip_id)
         require_text(clip_id, f"an id of {split}")
         yield row if clip_id == row.clip_id else replace(row, clip_id=clip_id)
 
@@ -92,8 +92,8 @@ def identified(rows: Iterable[Mapping[str, Any]], split: str) -> Iterator[DataRo
 def row_of(raw: Mapping[str, Any], split: str, index: int) -> DataRow:
     """A row of plain columns, the `index`-th of its split; its id may have come before."""
     audio = raw.get("audio")
-    given = raw.get("id")
-    declared = given if isinstance(given, str) else as_text(given)
+    own_id = raw.get("id")
+    declared = own_id if isinstance(own_id, str) else as_text(own_id)
     path = audio.get("path") if isinstance(audio, Mapping) else None
     stem = PurePosixPath(str(path).replace("\\", "/")).stem if path else None
     columns = {name: value for name, value in raw.items() if name not in ("id", "audio", "origin")}
@@ -138,7 +138,7 @@ def _stored(audio: Any, columns: Mapping[str, Any]) -> bytes | Path | Mapping[st
             return bytes(audio["bytes"])
         if audio.get("array") is not None:
             rate = next((columns[name] for name in RATE_COLUMNS if columns.get(name) is not None), None)
-            known = audio.get("sampling_rate")
-            return {"array": audio["array"], "sampling_rate": rate if known is None else known}
+            stored_rate = audio.get("sampling_rate")
+            return {"array": audio["array"], "sampling_rate": rate if stored_rate is None else stored_rate}
         return Path(audio["path"]) if audio.get("path") else None
     return audio or None

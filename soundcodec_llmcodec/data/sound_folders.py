@@ -38,7 +38,7 @@ def folder_rows(folder: Path, base: Path, files: Sequence[Path]) -> Callable[[],
         require_text(str(path), "a sound file's path")
     stems = [path.relative_to(base).with_suffix("").as_posix() for path in files]
     number = Counter(stems)
-    known = _columns(folder, base, files)
+    columns = _columns(folder, base, files)
 
     def rows() -> Iterator[dict[str, Any]]:
         for path, stem in zip(files, stems, strict=True):
@@ -48,7 +48,7 @@ def folder_rows(folder: Path, base: Path, files: Sequence[Path]) -> Callable[[],
                 "id": stem if number[stem] == 1 else relative.as_posix(),
                 "source": relative.parent.as_posix() if len(relative.parts) > 1 else base.resolve().name,
                 "kind": path.parent.name,
-                **known.get(path, {}),
+                **columns.get(path, {}),
                 "audio": {"path": str(path)},
                 "origin": str(path.relative_to(folder)),
             }
@@ -58,7 +58,7 @@ def folder_rows(folder: Path, base: Path, files: Sequence[Path]) -> Callable[[],
 
 def _columns(folder: Path, base: Path, files: Sequence[Path]) -> dict[Path, Mapping[str, Any]]:
     """What is written beside the files about each of them."""
-    known: dict[Path, Mapping[str, Any]] = {}
+    by_file: dict[Path, Mapping[str, Any]] = {}
     listed = set(files)
     by_stem: dict[str, list[Path]] = {}
     for path in files:
@@ -70,15 +70,15 @@ def _columns(folder: Path, base: Path, files: Sequence[Path]) -> dict[Path, Mapp
             exact = table.parent / name
             close = [path for path in by_stem.get(Path(name).stem, []) if path.is_relative_to(table.parent)]
             for path in [exact] if exact in listed else close if "/" not in name else []:
-                known[path] = columns
+                by_file[path] = columns
     for transcripts in visible_files(base, (".txt",)):
         if transcripts.name.endswith(_TRANSCRIPTS):
             for line in _read(transcripts).splitlines():
                 name, _, text = line.strip().partition(" ")
                 for path in by_stem.get(name, []):
                     if path.parent == transcripts.parent:
-                        known[path] = {**known.get(path, {}), "text": text}
-    return known
+                        by_file[path] = {**by_file.get(path, {}), "text": text}
+    return by_file
 
 
 def _table(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -76,8 +76,8 @@ class TokenSource:
         """The inverse of `to_dict`. Raises TokenCorpusError for missing, unknown or wrong fields."""
         expected = {field.name: field.type for field in dataclasses.fields(cls)}
         if not isinstance(fields, Mapping) or set(fields) != set(expected):
-            got = sorted(fields) if isinstance(fields, Mapping) else repr(fields)
-            raise TokenCorpusError(f"expected the fields {sorted(expected)} of a codec, got {got}")
+            keys = sorted(fields) if isinstance(fields, Mapping) else repr(fields)
+            raise TokenCorpusError(f"expected the fields {sorted(expected)} of a codec, got {keys}")
         for name, kind in expected.items():
             right = isinstance(fields[name], str) if kind == "str" else type(fields[name]) is int and fields[name] > 0
             if not right:
@@ -111,22 +111,22 @@ class TokenCorpus:
 
         Raises TokenCorpusError where it is missing, of another version, or lacks some of its files.
         """
-        folder, wanted = (Path(place), None)
+        folder, split_name = (Path(place), None)
         if not folder.is_dir() and ":" in place:
-            name, _, wanted = place.rpartition(":")
+            name, _, split_name = place.rpartition(":")
             folder = Path(name)
         source = read_source(folder)
         shards: dict[str, dict[int, Path]] = {}
         counts: dict[str, int] = {}
         for path in sorted((folder / DATA_FOLDER).glob("*.parquet")):
-            found = _SHARD.fullmatch(path.name)
-            if found:
-                shards.setdefault(found["split"], {})[int(found["index"])] = path
-                if counts.setdefault(found["split"], int(found["count"])) != int(found["count"]):
-                    raise TokenCorpusError(f"{folder} mixes shards of two numbers in its split {found['split']!r}")
-        if wanted is None and len(shards) != 1:
+            match = _SHARD.fullmatch(path.name)
+            if match:
+                shards.setdefault(match["split"], {})[int(match["index"])] = path
+                if counts.setdefault(match["split"], int(match["count"])) != int(match["count"]):
+                    raise TokenCorpusError(f"{folder} mixes shards of two numbers in its split {match['split']!r}")
+        if split_name is None and len(shards) != 1:
             raise TokenCorpusError(f"{folder} has the splits {sorted(shards)}; name one, as in {folder}:{'SPLIT'}")
-        split = next(iter(shards)) if wanted is None else wanted
+        split = next(iter(shards)) if split_name is None else split_name
         if split not in shards:
             raise TokenCorpusError(f"{folder} has no split {split!r}; its splits are {sorted(shards)}")
         missing = sorted(set(range(counts[split])) - set(shards[split]))
@@ -151,12 +151,16 @@ class TokenCorpus:
                 for batch in opened.iter_batches(batch_size=_ROWS, columns=list(_COLUMNS), use_threads=False):
                     batch.validate(full=True)
                     for row in range(batch.num_rows):
-                        told = {name: batch.column(name)[row].as_py() for name in _COLUMNS if name != "codes"}
-                        if told["id"] is None or told["n_samples"] is None or not batch.column("codes")[row].is_valid:
+                        fields = {name: batch.column(name)[row].as_py() for name in _COLUMNS if name != "codes"}
+                        if (
+                            fields["id"] is None
+                            or fields["n_samples"] is None
+                            or not batch.column("codes")[row].is_valid
+                        ):
                             raise TokenCorpusError(f"{file} has a clip without an id, codes or a number of samples")
                         codes = batch.column("codes")[row].values.to_numpy(zero_copy_only=False)
                         yield self._checked(
-                            TokenClip(told["id"], codes, told["n_samples"], told["text"], told["speaker"])
+                            TokenClip(fields["id"], codes, fields["n_samples"], fields["text"], fields["speaker"])
                         )
 
     def ids(self) -> list[np.ndarray]:
@@ -189,9 +193,9 @@ def _opened(file: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
                 # A name may be there twice, which is as bad as never.
                 if len(schema.get_all_field_indices(name)) != 1:
                     raise TokenCorpusError(f"{file}: expected the columns {list(_COLUMNS)}, got {schema.names}")
-                found = schema.field(name).type
-                if not (found.equals(_types()[kind]) or (kind == "text" and pyarrow.types.is_null(found))):
-                    raise TokenCorpusError(f"{file}: expected {name} as {_types()[kind]}, got {found}")
+                stored_type = schema.field(name).type
+                if not (stored_type.equals(_types()[kind]) or (kind == "text" and pyarrow.types.is_null(stored_type))):
+                    raise TokenCorpusError(f"{file}: expected {name} as {_types()[kind]}, got {stored_type}")
             yield opened
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, FileNotFoundError):
@@ -218,12 +222,12 @@ def read_source(folder: Path) -> TokenSource:
         raise TokenCorpusError(f"{folder} is no token corpus, it has no {CODEC_FILE}; make one with llmcodec tokenize")
     try:
         fields = read_json(path)
-        found = (fields["format"], fields["version"])
+        version = (fields["format"], fields["version"])
         codec = fields["codec"]
     except (ValueError, KeyError, TypeError) as error:
         raise TokenCorpusError(f"{path} is no description of a token corpus: {error!r}") from error
-    if found != (FORMAT, FORMAT_VERSION):
-        raise TokenCorpusError(f"{path} is of format {found}, this program reads {(FORMAT, FORMAT_VERSION)}")
+    if version != (FORMAT, FORMAT_VERSION):
+        raise TokenCorpusError(f"{path} is of format {version}, this program reads {(FORMAT, FORMAT_VERSION)}")
     return TokenSource.from_dict(codec)
 
 
@@ -235,17 +239,17 @@ def shard_name(split: str, index: int, count: int) -> str:
 def write_source(folder: Path, source: TokenSource) -> None:
     """Write `codec.json`, or check the one that is there. Raises TokenCorpusError where it is another codec's."""
     if (folder / CODEC_FILE).exists():
-        found = read_source(folder)
-        if found.codec_hash != source.codec_hash:
+        before = read_source(folder)
+        if before.codec_hash != source.codec_hash:
             raise TokenCorpusError(
-                f"{folder} holds tokens of codec {found.codec_hash[:12]} ({found.codec_name}), these would be of "
+                f"{folder} holds tokens of codec {before.codec_hash[:12]} ({before.codec_name}), these would be of "
                 f"{source.codec_hash[:12]} ({source.codec_name}); take another folder"
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"format": FORMAT, "version": FORMAT_VERSION, "codec": source.to_dict()}
+    description = {"format": FORMAT, "version": FORMAT_VERSION, "codec": source.to_dict()}
     with written_whole(folder / CODEC_FILE) as path:
-        path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 
 def write_shard(folder: Path, name: str, clips: Sequence[TokenClip]) -> None:

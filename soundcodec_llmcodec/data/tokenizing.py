@@ -103,8 +103,8 @@ def tokenize(codec: LLMCodec, plan: TokenizingPlan, folder: Path, *, progress: b
     n_clips = source.size
     n_shards = -(-n_clips // plan.shard_clips)
     write_source(folder, TokenSource.of(codec))
-    wanted = [index for index in range(n_shards) if index % plan.part[1] == plan.part[0]]
-    names = {index: shard_name(plan.split, index, n_shards) for index in wanted}
+    own_shards = [index for index in range(n_shards) if index % plan.part[1] == plan.part[0]]
+    names = {index: shard_name(plan.split, index, n_shards) for index in own_shards}
     missing = {i for i, name in names.items() if not (folder / DATA_FOLDER / f"{name}.parquet").exists()}
     _note_source(folder, plan, n_clips, is_whole=not missing)
     clips = tokens = samples = failed = 0
@@ -123,7 +123,7 @@ def tokenize(codec: LLMCodec, plan: TokenizingPlan, folder: Path, *, progress: b
         waited = ahead.waited_s
     seconds = samples / codec.config.sample_rate
     took = time.perf_counter() - started
-    return TokenizingOutcome(clips, tokens, seconds, failed, len(missing), len(wanted) - len(missing), took, waited)
+    return TokenizingOutcome(clips, tokens, seconds, failed, len(missing), len(own_shards) - len(missing), took, waited)
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,9 @@ class ReadAhead:
         while reading:
             yield self._taken(*reading.popleft())
 
-    def _taken(self, shard: int, items: list[DataRow], found: Any) -> Block:
+    def _taken(self, shard: int, items: list[DataRow], outcomes: Any) -> Block:
         start = time.perf_counter()
-        read = found.get()
+        read = outcomes.get()
         self.waited_s += time.perf_counter() - start
         return Block(shard, items, read)
 
@@ -176,7 +176,7 @@ def _blocks(source: DataSet, size: int, count: int, missing: set[int]) -> Iterat
 
 
 def _code(
-    codec: LLMCodec, domain: str | None, blocks: Iterator[Block], told: Callable[[int], object]
+    codec: LLMCodec, domain: str | None, blocks: Iterator[Block], report: Callable[[int], object]
 ) -> tuple[list[TokenClip], list[dict[str, str]]]:
     """A shard's clips in order, and those that could not be read with the reason."""
     coded: dict[int, TokenClip] = {}
@@ -185,10 +185,10 @@ def _code(
 
     def flush() -> None:
         codes = codec.encode_samples_batch([samples for _, _, samples in waiting], domain=domain)
-        for (place, item, samples), found in zip(waiting, codes, strict=True):
-            flat = np.ascontiguousarray(found.numpy().T.reshape(-1), dtype=np.int32)
+        for (place, item, samples), clip_codes in zip(waiting, codes, strict=True):
+            flat = np.ascontiguousarray(clip_codes.numpy().T.reshape(-1), dtype=np.int32)
             coded[place] = TokenClip(item.clip_id, flat, len(samples), item.text, item.speaker)
-        told(len(waiting))
+        report(len(waiting))
         waiting.clear()
 
     place = 0
@@ -196,7 +196,7 @@ def _code(
         for item, (samples, problem) in zip(block.items, block.read, strict=True):
             if samples is None:
                 bad.append({"id": item.clip_id, "reason": problem})
-                told(1)
+                report(1)
             else:
                 waiting.append((place, item, samples))
             place += 1
@@ -219,7 +219,7 @@ def _read(item: DataRow, rate: int, shift: int) -> tuple[torch.Tensor | None, st
 
 def _note_source(folder: Path, plan: TokenizingPlan, n_clips: int, is_whole: bool) -> None:
     """Write down what a split is made of, or check what is written. A whole split may have ids of another rule."""
-    told = {
+    note = {
         "dataset": plan.dataset,
         "shift": plan.shift,
         "domain": plan.domain,
@@ -229,10 +229,10 @@ def _note_source(folder: Path, plan: TokenizingPlan, n_clips: int, is_whole: boo
     }
     path = folder / SOURCES_FOLDER / f"{plan.split}.json"
     if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        checked = [key for key in told if not (is_whole and key == "id_rule")]
+        before = json.loads(path.read_text(encoding="utf-8"))
+        checked = [key for key in note if not (is_whole and key == "id_rule")]
         different = [
-            f"{key} was {found.get(key)!r}, is {told[key]!r}" for key in checked if found.get(key) != told[key]
+            f"{key} was {before.get(key)!r}, is {note[key]!r}" for key in checked if before.get(key) != note[key]
         ]
         if different:
             raise TokenCorpusError(
@@ -242,7 +242,7 @@ def _note_source(folder: Path, plan: TokenizingPlan, n_clips: int, is_whole: boo
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as partial:
-        partial.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _write_failed(folder: Path, name: str, bad: list[dict[str, str]]) -> None:

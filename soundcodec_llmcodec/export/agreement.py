@@ -71,14 +71,16 @@ def check(codec: LLMCodec, runner: Runner) -> Agreement:
     for group in groups:
         where = f"a clip of {lengths[group[0]]} samples" if len(group) == 1 else f"a batch of {len(group)} clips"
         samples, sizes = padded([clips[index].numpy() for index in group])
-        found = runner.encode(samples, sizes, np.array(config.partition(None), dtype=np.int64))
+        exported_codes = runner.encode(samples, sizes, np.array(config.partition(None), dtype=np.int64))
         batch, frames = padded([references[index].numpy() for index in group])
-        if not np.array_equal(found.frames, frames) or found.codes.shape != batch.shape:
+        if not np.array_equal(exported_codes.frames, frames) or exported_codes.codes.shape != batch.shape:
             raise ExportError(f"the exported encoder has other frames than the codec on {where}; report this as a bug")
         decoded = runner.decode(batch, frames)
         for row, index in enumerate(group):
             codes = references[index]
-            ties, wrong = differences(codec, clips[index], torch.from_numpy(found.codes[row, :, : codes.shape[1]]))
+            ties, wrong = differences(
+                codec, clips[index], torch.from_numpy(exported_codes.codes[row, :, : codes.shape[1]])
+            )
             if wrong:
                 raise ExportError(
                     f"the exported encoder has {wrong} of {codes.shape[1]} frames otherwise than the codec on {where}, "
@@ -97,9 +99,9 @@ def check(codec: LLMCodec, runner: Runner) -> Agreement:
     return Agreement(lengths, tokens, near_ties, worst)
 
 
-def differences(codec: LLMCodec, clip: Tensor, found: Tensor) -> tuple[int, int]:
+def differences(codec: LLMCodec, clip: Tensor, exported_codes: Tensor) -> tuple[int, int]:
     """Frames of codes (Q, F) found for a clip (S,) that the codec has otherwise: (undecided ones, all others)."""
-    differ = (found != codec.encode_samples(clip)).any(dim=0)
+    differ = (exported_codes != codec.encode_samples(clip)).any(dim=0)
     if not differ.any():
         return 0, 0
     undecided = undecided_frames(codec, clip)

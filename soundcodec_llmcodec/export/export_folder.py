@@ -126,13 +126,13 @@ def check_target(folder: str | os.PathLike[str]) -> Path:
         return target
     if not target.is_dir():
         raise ExportError(f"cannot export to {os.fspath(folder)}: it is a file; name a folder")
-    found = sorted(path.name for path in target.iterdir())
-    if found:
-        foreign = sorted(set(found) - _files_of_export(target))
+    names = sorted(path.name for path in target.iterdir())
+    if names:
+        foreign = sorted(set(names) - _files_of_export(target))
         if foreign:
-            shown = ", ".join(foreign[:3]) + (f" and {len(foreign) - 3} more" if len(foreign) > 3 else "")
+            listed = ", ".join(foreign[:3]) + (f" and {len(foreign) - 3} more" if len(foreign) > 3 else "")
             raise ExportError(
-                f"cannot export to {os.fspath(folder)}: it holds {shown}, which no export wrote; name a new folder, "
+                f"cannot export to {os.fspath(folder)}: it holds {listed}, which no export wrote; name a new folder, "
                 f"an empty one or an earlier export"
             )
     return target
@@ -186,8 +186,8 @@ def read_description(folder: str | os.PathLike[str], kind: str) -> tuple[dict[st
     if described.get("format") != kind:
         raise ExportError(f'{path} is no export of this kind: {DESCRIPTION} with "format": "{kind}" is not there')
     if described.get("format_version") != FORMAT_VERSION:
-        found = described.get("format_version")
-        raise ExportError(f"{path} has format version {found!r}; this release reads version {FORMAT_VERSION}")
+        version = described.get("format_version")
+        raise ExportError(f"{path} has format version {version!r}; this release reads version {FORMAT_VERSION}")
     try:
         config = CodecConfig.from_dict(described["codec"])
         files = {name: (int(entry["bytes"]), str(entry["sha256"])) for name, entry in described["files"].items()}
@@ -224,8 +224,8 @@ def _files_of_export(folder: Path) -> set[str]:
 
 
 def _tensors(tensors: tuple[tuple[str, str, tuple[Any, ...]], ...], config: CodecConfig) -> list[dict[str, Any]]:
-    known = {"num_quantizers": config.num_quantizers, "frames * hop_length": f"frames * {config.hop_length}"}
+    numbers = {"num_quantizers": config.num_quantizers, "frames * hop_length": f"frames * {config.hop_length}"}
     return [
-        {"name": name, "dtype": dtype, "shape": [known.get(size, size) for size in shape]}
+        {"name": name, "dtype": dtype, "shape": [numbers.get(size, size) for size in shape]}
         for name, dtype, shape in tensors
     ]

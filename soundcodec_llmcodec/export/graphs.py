@@ -67,8 +67,8 @@ class EncoderGraph(nn.Module):
             codes.append(found)
             margins.append(margin)
             x = x - lifted
-        kept = torch.arange(count, device=samples.device)
-        found, leads = (torch.stack(levels, dim=1).index_select(2, kept) for levels in (codes, margins))
+        own_frames = torch.arange(count, device=samples.device)
+        found, leads = (torch.stack(levels, dim=1).index_select(2, own_frames) for levels in (codes, margins))
         return found, frames, leads
 
     def _hops(self, samples: Tensor, lengths: Tensor, frames: Tensor, filled: int) -> Tensor:
@@ -117,12 +117,12 @@ class DecoderGraph(nn.Module):
         features = [level.embed(codes[:, index]) for index, level in enumerate(self._levels)]
         x = features[0] if len(features) == 1 else torch.stack(features).sum(0)
         x = self.conformer(x, mask)
-        kept = torch.arange(count, device=codes.device)
+        own_frames = torch.arange(count, device=codes.device)
         if self.harmonics is None:
-            return self.waveform(self.out(x), mask).index_select(1, kept).flatten(1)
+            return self.waveform(self.out(x), mask).index_select(1, own_frames).flatten(1)
         harmonics, at_centres = self.harmonics(x, mask, frame, cycles)
         hops = self.waveform(self.out(x), mask, harmonics)
-        return hops.index_select(1, kept).flatten(1), at_centres.index_select(1, kept)
+        return hops.index_select(1, own_frames).flatten(1), at_centres.index_select(1, own_frames)
 
     @property
     def _levels(self) -> list[LevelGraph]:

@@ -39,5 +39,5 @@ class HarmonicGraph(nn.Module):
         share, turn = source.response(features)
         cos, sin = torch.cos(turn), torch.sin(turn)
         parts = (share, cos * real - sin * imaginary, cos * imaginary + sin * real)
-        found = (source.all_bins(parts[0]), source.all_bins(parts[1]), source.all_bins(parts[2]))
-        return found, at_centres
+        of_frames = (source.all_bins(parts[0]), source.all_bins(parts[1]), source.all_bins(parts[2]))
+        return of_frames, at_centres

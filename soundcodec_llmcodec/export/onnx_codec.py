@@ -139,10 +139,12 @@ class OnnxCodec(LLMCodec):
         cycles = None  # of the harmonic source at the next chunk's first frame
         for first, last, low, high in chunks:
             anchor = None if cycles is None else Anchored(first - low, cycles)
-            made = self._runner.decode_part(codes[None, :, low:high].cpu().numpy(), np.array([high - low]), anchor)
-            part = torch.from_numpy(made.samples[0, (first - low) * hop : (last - low) * hop])
+            synthesized = self._runner.decode_part(
+                codes[None, :, low:high].cpu().numpy(), np.array([high - low]), anchor
+            )
+            part = torch.from_numpy(synthesized.samples[0, (first - low) * hop : (last - low) * hop])
             samples[first * hop : last * hop] = part
-            cycles = None if made.cycles is None or last == frames else made.cycles[:, last - low]
+            cycles = None if synthesized.cycles is None or last == frames else synthesized.cycles[:, last - low]
         return samples[:n_samples]
 
     def decode_codes_batch(
@@ -167,9 +169,9 @@ class OnnxCodec(LLMCodec):
     def _encode(self, samples: Sequence[Tensor], domain: str | None) -> list[tuple[Tensor, bool]]:
         """For each clip (S_i,) its codes (Q, F_i), and whether no near-tie was met."""
         batch, lengths = padded([item.detach().cpu().float().numpy() for item in samples])
-        found = self._runner.encode(batch, lengths, np.array(self.config.partition(domain), dtype=np.int64))
+        encoded = self._runner.encode(batch, lengths, np.array(self.config.partition(domain), dtype=np.int64))
         results = []
-        for codes, margins, frames in zip(found.codes, found.margins, found.frames, strict=True):
+        for codes, margins, frames in zip(encoded.codes, encoded.margins, encoded.frames, strict=True):
             settled = not (margins[:, :frames] < coding.TIE_MARGIN).any()
             results.append((torch.from_numpy(codes[:, :frames].copy()), settled))
         return results

@@ -101,8 +101,8 @@ class OnnxRunner:
     def encode(self, samples: np.ndarray, lengths: np.ndarray, code_range: np.ndarray) -> Encoded:
         """As `Runner` says."""
         self._reopen_after_a_fork()
-        given = {"samples": samples, "lengths": lengths, "code_range": code_range}
-        return Encoded(*self._encoder.run([name for name, _, _ in folders.ENCODER_OUTPUTS], given))
+        inputs = {"samples": samples, "lengths": lengths, "code_range": code_range}
+        return Encoded(*self._encoder.run([name for name, _, _ in folders.ENCODER_OUTPUTS], inputs))
 
     def decode(self, codes: np.ndarray, frames: np.ndarray) -> np.ndarray:
         """As `Runner` says."""
@@ -111,10 +111,10 @@ class OnnxRunner:
     def decode_part(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
         """As `Runner` says."""
         self._reopen_after_a_fork()
-        given = {"codes": codes, "frames": frames}
-        if any(taken.name == "cycles" for taken in self._decoder.get_inputs()):
-            given["frame"], given["cycles"] = _anchored(anchor, len(codes))
-        return Synthesized(*self._decoder.run(None, given))
+        inputs = {"codes": codes, "frames": frames}
+        if any(graph_input.name == "cycles" for graph_input in self._decoder.get_inputs()):
+            inputs["frame"], inputs["cycles"] = _anchored(anchor, len(codes))
+        return Synthesized(*self._decoder.run(None, inputs))
 
 
 class TorchExportRunner:
@@ -130,8 +130,8 @@ class TorchExportRunner:
     def encode(self, samples: np.ndarray, lengths: np.ndarray, code_range: np.ndarray) -> Encoded:
         """As `Runner` says."""
         with torch.no_grad():
-            found = self._encoder(*(torch.from_numpy(array) for array in (samples, lengths, code_range)))
-        return Encoded(*(tensor.numpy() for tensor in found))
+            outputs = self._encoder(*(torch.from_numpy(array) for array in (samples, lengths, code_range)))
+        return Encoded(*(tensor.numpy() for tensor in outputs))
 
     def decode(self, codes: np.ndarray, frames: np.ndarray) -> np.ndarray:
         """As `Runner` says."""
@@ -139,10 +139,10 @@ class TorchExportRunner:
 
     def decode_part(self, codes: np.ndarray, frames: np.ndarray, anchor: Anchored | None = None) -> Synthesized:
         """As `Runner` says."""
-        given = [codes, frames, *(_anchored(anchor, len(codes)) if self._anchors else ())]
+        inputs = [codes, frames, *(_anchored(anchor, len(codes)) if self._anchors else ())]
         with torch.no_grad():
-            made = self._decoder(*(torch.from_numpy(array) for array in given))
-        return Synthesized(*(tensor.numpy() for tensor in (made if isinstance(made, tuple) else (made,))))
+            outputs = self._decoder(*(torch.from_numpy(array) for array in inputs))
+        return Synthesized(*(tensor.numpy() for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))))
 
 
 def _anchored(anchor: Anchored | None, items: int) -> tuple[np.ndarray, np.ndarray]:

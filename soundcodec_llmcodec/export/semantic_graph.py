@@ -53,13 +53,13 @@ class SemanticGraph(nn.Module):
         # A block past an item's end has no frame to look at; let it look at all, or softmax gives NaN there.
         keys = (keys | ~keys.any(dim=2, keepdim=True)).reshape(batch * blocks, 1, 1, span)
         x = spans.reshape(batch * blocks, span, width) + self.positions
-        taken = []
+        cut = []
         for depth in range(len(self.layers) + 1):
             if depth:
                 x = self.layers[depth - 1](x, keys)
             if depth in self.config.layers:
-                taken.append(functional.layer_norm(x, (width,)))
-        states = torch.cat(taken, dim=2)[:, context : context + size]
+                cut.append(functional.layer_norm(x, (width,)))
+        states = torch.cat(cut, dim=2)[:, context : context + size]
         return states.reshape(batch, frames, len(self.config.layers) * width)
 
 

@@ -34,14 +34,14 @@ class ForwardTransform(nn.Module):
     def __init__(self, n_fft: int) -> None:
         super().__init__()
         self.n1, self.n2 = factors(n_fft)
-        kept = self.n1 // 2 + 1
-        cos, sin = _turns(torch.arange(kept)[:, None] * torch.arange(self.n1), self.n1)
+        n_bins = self.n1 // 2 + 1
+        cos, sin = _turns(torch.arange(n_bins)[:, None] * torch.arange(self.n1), self.n1)
         self.register_buffer("first", torch.stack((cos, -sin), dim=1).flatten(0, 1).t().float())  # (N1, 2 K)
         self.register_buffer("second", _second_step(n_fft, self.n1, self.n2, inverse=False).float())
         # Bin k of k1 = k mod N1 stands at (k1, k // N1); a k1 that was not kept is the conjugate of bin N - k.
         bins = torch.arange(n_fft // 2 + 1)
         k1, k2 = bins % self.n1, bins // self.n1
-        direct = k1 < kept
+        direct = k1 < n_bins
         row = torch.where(direct, k1, self.n1 - k1)
         column = torch.where(direct, k2, self.n2 - 1 - k2)
         place = row * 2 * self.n2 + column
@@ -71,8 +71,8 @@ class InverseTransform(nn.Module):
         super().__init__()
         self.n_fft = n_fft
         self.n1, self.n2 = factors(n_fft)
-        kept = self.n1 // 2 + 1
-        k1 = torch.arange(kept)
+        n_bins = self.n1 // 2 + 1
+        k1 = torch.arange(n_bins)
         bins = k1[:, None] + self.n1 * torch.arange(self.n2)  # (K, N2)
         mirrored = bins > n_fft // 2
         self.register_buffer("order", torch.where(mirrored, n_fft - bins, bins).flatten())
@@ -126,11 +126,11 @@ class Magnitudes(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """(B, F, N) samples to (B, F, count, bins)."""
         size = len(self.window)
-        found = []
+        features = []
         for place in self.places:
             real, imaginary = self.transform(frames[:, :, place : place + size] * self.window)
-            found.append(torch.sqrt(real * real + imaginary * imaginary))
-        return torch.stack(found, dim=2)
+            features.append(torch.sqrt(real * real + imaginary * imaginary))
+        return torch.stack(features, dim=2)
 
 
 class MagnitudeFeatures(nn.Module):
@@ -186,16 +186,16 @@ class Waveform(nn.Module):
         real, imaginary = magnitude * torch.cos(phase), magnitude * torch.sin(phase)
         if harmonics is not None:
             share, cos, sin = harmonics
-            heard = magnitude * share
-            real, imaginary = real * (1 - share) + heard * cos, imaginary * (1 - share) + heard * sin
+            weighted = magnitude * share
+            real, imaginary = real * (1 - share) + weighted * cos, imaginary * (1 - share) + weighted * sin
         frames = self.transform(real, imaginary) * self.window
         own = frame_mask[:, :, None].to(frames.dtype)
         frames = nn.functional.pad(frames * own, (0, self.spans * self.hop_length - self.n_fft))
         pieces = frames.split(self.hop_length, dim=2)
         added = sum(nn.functional.pad(piece, (0, 0, r, self.spans - 1 - r)) for r, piece in enumerate(pieces))
-        seen = torch.cat([nn.functional.pad(own, (0, 0, r, self.spans - 1 - r)) for r in range(self.spans)], dim=2)
+        shifted = torch.cat([nn.functional.pad(own, (0, 0, r, self.spans - 1 - r)) for r in range(self.spans)], dim=2)
         # Past an item's last frame both sums are zero; the clamp only keeps 0 / 0 out.
-        hops = added / (seen @ self.envelope).clamp(min=1e-11)  # (B, F + R - 1, hop), the padding before them
+        hops = added / (shifted @ self.envelope).clamp(min=1e-11)  # (B, F + R - 1, hop), the padding before them
         count, padding = frame_mask.shape[1], (self.n_fft - self.hop_length) // 2
         whole, part = divmod(padding, self.hop_length)
         own_hops = hops[:, whole : whole + count, part:]

@@ -124,13 +124,13 @@ def continue_tokens(
     devices = [lm.device] if lm.device.type == "cuda" else []
     with lm.inference(), torch.random.fork_rng(devices):
         torch.manual_seed(sampling.seed)
-        found = lm.model.generate(
+        generated = lm.model.generate(
             inputs,
             attention_mask=torch.ones_like(inputs),
             generation_config=_generation(lm, sampling, count, end),
             logits_processor=processors,
         )
-    new = found[0, len(ids) :].cpu().numpy()
+    new = generated[0, len(ids) :].cpu().numpy()
     ended = bool(end) and len(new) > 0 and new[-1] == end[0]
     return lm.spec.codes(new[:-1] if ended else new), ended
 

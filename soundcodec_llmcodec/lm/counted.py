@@ -59,8 +59,8 @@ class UniformLM:
         """As `TokenLM.score`."""
         check_clips(clips, self.vocabulary_size)
         nll = float(np.float32(math.log(self.vocabulary_size)))
-        found = [np.full(len(clip), nll) for clip in clips]
-        return [TokenScores(each, each) for each in found]
+        scores = [np.full(len(clip), nll) for clip in clips]
+        return [TokenScores(clip_nll, clip_nll) for clip_nll in scores]
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +156,8 @@ class NgramLM:
         expected = {"unigrams", *(f"{name}_{part}" for name in _LONGER[: order - 1] for part in ("keys", "counts"))}
         size = described.source.vocabulary_size
         if set(arrays) != expected or arrays["unigrams"].shape != (size,):
-            found = {name: array.shape for name, array in arrays.items()}
-            raise TokenLMError(f"{path}: expected {sorted(expected)} with {size} unigrams, got {found}")
+            shapes = {name: array.shape for name, array in arrays.items()}
+            raise TokenLMError(f"{path}: expected {sorted(expected)} with {size} unigrams, got {shapes}")
         unigrams = arrays["unigrams"]
         if unigrams.dtype != np.int64 or not 0 <= unigrams.min() <= unigrams.max() <= _MAX_COUNT:
             raise TokenLMError(f"{path} holds no counts: expected int64 of 0 to {_MAX_COUNT}, got {unigrams.dtype}")

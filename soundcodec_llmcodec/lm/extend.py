@@ -54,7 +54,7 @@ class ExtendedLM:
         elsewhere than `codec_tokens.json` says; or where the model has no rows for them. All of that is looked at
         before the weights are read.
         """
-        found: list[TokenSpec] = []
+        specs: list[TokenSpec] = []
 
         def check(tokenizer: Any, config: Any) -> None:
             spec = token_spec(tokenizer)
@@ -68,10 +68,10 @@ class ExtendedLM:
             rows = config.get_text_config().vocab_size
             if rows < spec.end_id:
                 raise ValueError(f"the model in {place} has {rows} rows, but the codes end at {spec.end_id}")
-            found.append(spec)
+            specs.append(spec)
 
         model, tokenizer = load_causal_lm(str(place), dtype, check)
-        return cls(model, tokenizer, found[0])
+        return cls(model, tokenizer, specs[0])
 
 
 def extend_lm(model: Any, tokenizer: Any, codebook_size: int, *, seed: int = 0, in_place: bool = False) -> ExtendedLM:
@@ -84,11 +84,11 @@ def extend_lm(model: Any, tokenizer: Any, codebook_size: int, *, seed: int = 0, 
 
     Raises ValueError where the tokenizer has ids that the model has no rows for.
     """
-    known = len(tokenizer)
+    n_text_tokens = len(tokenizer)
     extended, spec = extend_tokenizer(tokenizer, codebook_size)
     rows = input_embedding(model).num_embeddings
-    if rows < min(known, spec.first_id):
-        raise ValueError(f"the tokenizer has {known} ids, but the model only {rows} rows")
+    if rows < min(n_text_tokens, spec.first_id):
+        raise ValueError(f"the tokenizer has {n_text_tokens} ids, but the model only {rows} rows")
     if not in_place:
         model = copy.deepcopy(model)
     if extended is tokenizer and rows >= spec.end_id:

@@ -38,12 +38,12 @@ def as_folder(file: Path) -> Iterator[Path]:
     It is the cached one of the file's hash, made where there is none; where nothing can be kept, it is a temporary one.
     """
     with contextlib.ExitStack() as stack:
-        kept = cache_folder() / f"{sha256_of(file)[:32]}-{_FORMAT}"
-        if not _is_whole(kept):
-            made, keeps = _work_folder(stack, kept.parent)
-            _convert(file, made)
-            kept = _moved(made, kept, file.name) if keeps else made
-        yield kept
+        cached = cache_folder() / f"{sha256_of(file)[:32]}-{_FORMAT}"
+        if not _is_whole(cached):
+            converted, keeps = _work_folder(stack, cached.parent)
+            _convert(file, converted)
+            cached = _moved(converted, cached, file.name) if keeps else converted
+        yield cached
 
 
 def _work_folder(stack: contextlib.ExitStack, cache: Path) -> tuple[Path, bool]:
@@ -54,19 +54,19 @@ def _work_folder(stack: contextlib.ExitStack, cache: Path) -> tuple[Path, bool]:
     except OSError as error:
         warnings.warn(f"the converted model cannot be kept for the next time in {cache}: {error}", stacklevel=4)
         partial, keeps = tempfile.TemporaryDirectory(ignore_cleanup_errors=True), False
-    made = Path(stack.enter_context(partial)) / "model"
-    made.mkdir()
-    return made, keeps
+    target = Path(stack.enter_context(partial)) / "model"
+    target.mkdir()
+    return target, keeps
 
 
-def _moved(made: Path, folder: Path, source: str) -> Path:
+def _moved(converted: Path, folder: Path, source: str) -> Path:
     """Put a whole folder into its place, in one step."""
-    sizes = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
-    (made / _SOURCE_FILE).write_text(json.dumps({"source": source, "sizes": sizes}, indent=1), encoding="utf-8")
+    sizes = {path.name: path.stat().st_size for path in sorted(converted.iterdir())}
+    (converted / _SOURCE_FILE).write_text(json.dumps({"source": source, "sizes": sizes}, indent=1), encoding="utf-8")
     if folder.exists() and not _is_whole(folder):
         shutil.rmtree(folder)
     try:
-        os.rename(made, folder)
+        os.rename(converted, folder)
     except OSError:
         # Another process was first; what it made is the same.
         if not _is_whole(folder):

@@ -86,9 +86,9 @@ def check_target(folder: str | Path, kind: str) -> None:
                 f"{folder} holds {held.name}, a {held.kind} model, and would lose it; take another folder"
             )
     elif theirs := _saved_files(folder):
-        shown = ", ".join(path.name for path in theirs[:4]) + (", ..." if len(theirs) > 4 else "")
+        listed = ", ".join(path.name for path in theirs[:4]) + (", ..." if len(theirs) > 4 else "")
         raise TokenLMError(
-            f"{folder} has no {FILE}, so its {shown} are not of a language model that was saved by this program, and "
+            f"{folder} has no {FILE}, so its {listed} are not of a language model that was saved by this program, and "
             "would be lost; take another folder, or remove them"
         )
 
@@ -107,12 +107,12 @@ def written(folder: str | Path, described: Description) -> Iterator[Path]:
         scratch = Path(name)
         yield scratch
         (scratch / FILE).write_text(_text(described), encoding="utf-8")
-        made = [path.relative_to(scratch) for path in scratch.rglob("*") if path.is_file()]
+        files = [path.relative_to(scratch) for path in scratch.rglob("*") if path.is_file()]
         (folder / FILE).unlink(missing_ok=True)
-        for path in sorted(made, key=lambda path: path.name == FILE):
+        for path in sorted(files, key=lambda path: path.name == FILE):
             if path.name == FILE:
                 for old in _saved_files(folder):
-                    if old.relative_to(folder) not in made:
+                    if old.relative_to(folder) not in files:
                         old.unlink()
             (scratch / path).chmod(0o644)  # safetensors writes for the owner alone
             (folder / path).parent.mkdir(exist_ok=True)
@@ -153,11 +153,11 @@ def describe(folder: str | Path) -> Description:
         )
     try:
         fields = read_json(path)
-        found = (fields["format"], fields["version"])
+        version = (fields["format"], fields["version"])
     except (ValueError, KeyError, TypeError) as error:
         raise TokenLMError(f"{path} describes no language model over tokens: {error!r}") from error
-    if found != (FORMAT, FORMAT_VERSION):
-        raise TokenLMError(f"{path} is of format {found}, this program reads {(FORMAT, FORMAT_VERSION)}")
+    if version != (FORMAT, FORMAT_VERSION):
+        raise TokenLMError(f"{path} is of format {version}, this program reads {(FORMAT, FORMAT_VERSION)}")
     if set(fields) != _FIELDS or fields["kind"] not in KINDS or not isinstance(fields["name"], str):
         raise TokenLMError(
             f"{path}: expected the fields {sorted(_FIELDS)} with a kind of {KINDS}, got {sorted(fields)} with "

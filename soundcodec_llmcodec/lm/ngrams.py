@@ -52,14 +52,14 @@ class Events:
         if not len(self.keys):
             return simpler
         discount = _discount(self.counts)
-        known, totals, kinds = self._histories
-        at = np.searchsorted(known, histories).clip(max=len(known) - 1)
-        seen = known[at] == histories
+        counted, totals, kinds = self._histories
+        at = np.searchsorted(counted, histories).clip(max=len(counted) - 1)
+        is_counted = counted[at] == histories
         keys = histories * self.vocabulary_size + tokens
         place = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
         counts = np.where(self.keys[place] == keys, self.counts[place], 0)
         mixed = (np.maximum(counts - discount, 0) + discount * kinds[at] * simpler) / totals[at]
-        return np.where(seen, mixed, simpler)
+        return np.where(is_counted, mixed, simpler)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +105,8 @@ class Ngrams:
         if not total:
             return np.full(len(tokens), 1 / self.vocabulary_size)
         discount = _discount(self.unigrams)
-        seen = np.maximum(self.unigrams[tokens] - discount, 0)
-        return (seen + discount * kinds / self.vocabulary_size) / total
+        discounted = np.maximum(self.unigrams[tokens] - discount, 0)
+        return (discounted + discount * kinds / self.vocabulary_size) / total
 
     def bigram(self, before: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """p(w | h) of tokens (N,) after `before` (N,), where V is the start of a clip."""
@@ -120,10 +120,10 @@ class Ngrams:
     def probabilities(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         """The probability of each token of the joined clips by the highest order, float64 (N,)."""
         tokens = joined(clips)
-        found = self.unigram(tokens)
+        shares = self.unigram(tokens)
         for order, events in enumerate(self.longer, start=2):
-            found = events.refine(histories(clips, self.vocabulary_size, order), tokens, found)
-        return found
+            shares = events.refine(histories(clips, self.vocabulary_size, order), tokens, shares)
+        return shares
 
     def _events(self, order: int) -> Events:
         if order > self.order:
@@ -144,11 +144,11 @@ def histories(clips: Sequence[np.ndarray], vocabulary_size: int, order: int) -> 
     tokens = joined(clips)
     lengths = np.array([len(clip) for clip in clips], dtype=np.int64)
     position = np.arange(len(tokens)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    found = np.zeros(len(tokens), np.int64)
+    codes_before = np.zeros(len(tokens), np.int64)
     for back in range(order - 1, 0, -1):
         earlier = np.where(position >= back, np.roll(tokens, back), vocabulary_size)
-        found = found * (vocabulary_size + 1) + earlier
-    return found
+        codes_before = codes_before * (vocabulary_size + 1) + earlier
+    return codes_before
 
 
 def _discount(counts: np.ndarray) -> float:

@@ -33,9 +33,9 @@ def read_model(source: Path | str, dtype: torch.dtype, **options: Any) -> Any:
         read: Any = AutoModelForCausalLM.from_pretrained(source, **options)
     except _unreadable() as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
-    model, found = read
+    model, info = read
     for what in ("missing", "mismatched"):
-        names = sorted(str(key[0] if isinstance(key, tuple) else key) for key in found.get(f"{what}_keys", ()))
+        names = sorted(str(key[0] if isinstance(key, tuple) else key) for key in info.get(f"{what}_keys", ()))
         if names:
             raise ValueError(f"{len(names)} tensors are {what}: {', '.join(names[:_SHOWN])}")
     return model
@@ -45,8 +45,8 @@ def _unreadable() -> tuple[type[BaseException], ...]:
     """With what newer configs raise for a field of another type; older versions have no such error."""
     import huggingface_hub.errors
 
-    found = getattr(huggingface_hub.errors, "StrictDataclassError", None)
-    return _UNREADABLE if found is None else (*_UNREADABLE, found)
+    strict_error = getattr(huggingface_hub.errors, "StrictDataclassError", None)
+    return _UNREADABLE if strict_error is None else (*_UNREADABLE, strict_error)
 
 
 def check_sizes(folder: Path) -> None:

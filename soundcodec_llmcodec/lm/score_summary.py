@@ -27,7 +27,7 @@ class ScoreSummary:
     @classmethod
     def of(cls, scores: Sequence[TokenScores]) -> ScoreSummary:
         """Every token counts the same, whatever its clip. Raises ValueError where none was scored."""
-        tokens = sum(len(each.audio_nll) for each in scores)
+        tokens = sum(len(clip.audio_nll) for clip in scores)
         if not tokens:
             raise ValueError(
                 "no token was scored: without a prefix, a clip's first token is not, and there is no other"
@@ -51,15 +51,15 @@ def score_all(
 ) -> list[TokenScores]:
     """`lm.score` of clips of tokens int64 (N,), the longest first, with a progress bar where it is asked for."""
     order = sorted(range(len(clips)), key=lambda index: len(clips[index]), reverse=True)
-    found: dict[int, TokenScores] = {}
+    by_place: dict[int, TokenScores] = {}
     with tqdm(total=len(clips), unit="clip", desc=lm.name, disable=not progress) as bar:
         for start in range(0, len(order), _CLIPS_AT_ONCE):
             part = order[start : start + _CLIPS_AT_ONCE]
             scores = lm.score([clips[index] for index in part], batch_tokens=batch_tokens)
-            found |= dict(zip(part, scores, strict=True))
+            by_place |= dict(zip(part, scores, strict=True))
             bar.update(len(part))
-    return [found[index] for index in range(len(clips))]
+    return [by_place[index] for index in range(len(clips))]
 
 
 def _columns(scores: Sequence[TokenScores]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    return [each.audio_nll for each in scores], [each.full_nll for each in scores]
+    return [clip.audio_nll for clip in scores], [clip.full_nll for clip in scores]

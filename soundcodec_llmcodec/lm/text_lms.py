@@ -31,27 +31,27 @@ def load_text_lm(place: str, source: TokenSource | None, device: torch.device, d
     folder = Path(place).expanduser()
     name = folder.resolve().name if folder.is_dir() else place
     with _named_errors(place):
-        known = _source_beside(place)
-    if known is not None and source is not None:
-        check_codec(Description(NEURAL, name, known, {}), source.codec_hash, source.codec_name)
-    given = source or known
-    if given is None:
+        source_beside = _source_beside(place)
+    if source_beside is not None and source is not None:
+        check_codec(Description(NEURAL, name, source_beside, {}), source.codec_hash, source.codec_name)
+    source_given = source or source_beside
+    if source_given is None:
         raise TokenLMError(f"{place} does not say whose tokens it was trained on; say which codec")
     with _named_errors(place):
-        read = ExtendedLM.load(folder if folder.is_dir() else place, dtype, given.vocabulary_size)
+        read = ExtendedLM.load(folder if folder.is_dir() else place, dtype, source_given.vocabulary_size)
         lm = NeuralTokenLM(
             read.model.requires_grad_(False).eval().to(device),
             read.spec,
-            given,
+            source_given,
             bos_id=read.tokenizer.bos_token_id,
             eos_id=read.tokenizer.eos_token_id,
             name=name,
             tokenizer=read.tokenizer,
         )
-    if known is None:
+    if source_beside is None:
         warnings.warn(
-            f"{place} does not say whose tokens it was trained on; they are taken for those of {given.codec_name} "
-            f"({given.codec_hash[:12]}), which has as many codes",
+            f"{place} does not say whose tokens it was trained on; they are taken for those of "
+            f"{source_given.codec_name} ({source_given.codec_hash[:12]}), which has as many codes",
             stacklevel=3,
         )
     return lm

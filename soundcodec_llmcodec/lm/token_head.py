@@ -36,10 +36,10 @@ class TokenHead:
         probe = torch.tensor([[spec.first_id, spec.end_id - 1]], device=self.head.weight.device)
         expected = model(input_ids=probe, use_cache=False).logits[0].float()
         states = self.states(probe)[0]
-        found = torch.cat([self._logits(states, rows) for rows in self._blocks(len(states))], dim=1)
+        logits = torch.cat([self._logits(states, rows) for rows in self._blocks(len(states))], dim=1)
         # Half-precision models round their own logits.
         scale = expected.abs().amax().clamp(min=1) * max(_TOLERANCE, 4 * torch.finfo(model.dtype).eps)
-        if not torch.allclose(found, expected, rtol=0, atol=float(scale)):
+        if not torch.allclose(logits, expected, rtol=0, atol=float(scale)):
             raise ValueError(f"{type(model).__name__} changes its logits behind its head, which is not supported")
 
     def states(self, ids: Tensor) -> Tensor:

@@ -103,13 +103,13 @@ class NeuralTokenLM:
         """As `TokenLM.score`. Clips of like length share a batch."""
         check_clips(clips, self.vocabulary_size)
         self._check_lengths(clips)
-        found: list[TokenScores | None] = [None] * len(clips)
+        in_order: list[TokenScores | None] = [None] * len(clips)
         with self.inference():
             head = self._head
             for batch in self._batches(clips, batch_tokens):
                 for index, scores in zip(batch, self._scored(head, [clips[index] for index in batch]), strict=True):
-                    found[index] = scores
-        return [scores for scores in found if scores is not None]
+                    in_order[index] = scores
+        return [scores for scores in in_order if scores is not None]
 
     # -- the model -------------------------------------------------------------------------------------------------
     @property
@@ -151,10 +151,10 @@ class NeuralTokenLM:
         if self.tokenizer is not None:
             self.tokenizer.save_pretrained(folder)
             return
-        kept = [] if self._read_from is None else folders.tokenizer_files(self._read_from)
-        for path in kept:
+        files = [] if self._read_from is None else folders.tokenizer_files(self._read_from)
+        for path in files:
             shutil.copyfile(path, folder / path.name)
-        if not kept:
+        if not files:
             write_tokenizer(folder, self.spec, self.bos_id, self.eos_id, self.max_positions)
 
     @classmethod
@@ -234,8 +234,8 @@ class NeuralTokenLM:
         for index, row in enumerate(rows):
             inputs[index, : lengths[index]] = row[:-1]
         states = head.states(inputs.to(self.device))
-        kept = torch.cat([states[index, :length] for index, length in enumerate(lengths)])
-        audio, full = head.nll(kept, torch.cat([row[1:] for row in rows]).to(self.device))
+        unpadded = torch.cat([states[index, :length] for index, length in enumerate(lengths)])
+        audio, full = head.nll(unpadded, torch.cat([row[1:] for row in rows]).to(self.device))
         return [TokenScores(a, f) for a, f in zip(_split(audio, lengths), _split(full, lengths), strict=True)]
 
 

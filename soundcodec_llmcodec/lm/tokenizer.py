@@ -48,7 +48,7 @@ def token_spec(tokenizer: Any) -> TokenSpec:
         if vocabulary.get(token) != first + code:
             raise ValueError(f"expected {token} to be id {first + code}, got {vocabulary.get(token)}")
     ends = [0, size - 1]
-    found = tokenizer(token_text(ends), add_special_tokens=False)["input_ids"]
-    if found != spec.ids(ends):
-        raise ValueError(f"the tokenizer makes {found} of {token_text(ends)!r}, expected {spec.ids(ends)}")
+    ids = tokenizer(token_text(ends), add_special_tokens=False)["input_ids"]
+    if ids != spec.ids(ends):
+        raise ValueError(f"the tokenizer makes {ids} of {token_text(ends)!r}, expected {spec.ids(ends)}")
     return spec

@@ -18,21 +18,21 @@ def input_embedding(model: Any) -> nn.Embedding:
     Raises ValueError for embeddings that are scaled when they are looked up (Gemma 3): rows trained as inputs could not
     be put into their matrix as they are.
     """
-    found = model.get_input_embeddings()
-    scale = float(getattr(found, "embed_scale", 1.0))
+    embedding = model.get_input_embeddings()
+    scale = float(getattr(embedding, "embed_scale", 1.0))
     if scale != 1.0:
         raise ValueError(f"{type(model).__name__} multiplies its embeddings by {scale:g}, which is not supported")
-    if not isinstance(found, nn.Embedding):
-        raise ValueError(f"expected an nn.Embedding as input of {type(model).__name__}, got {type(found).__name__}")
-    return found
+    if not isinstance(embedding, nn.Embedding):
+        raise ValueError(f"expected an nn.Embedding as input of {type(model).__name__}, got {type(embedding).__name__}")
+    return embedding
 
 
 def output_head(model: Any) -> nn.Linear:
     """The linear layer from a causal LM's last hidden state to logits, its weight (rows, E)."""
-    found = model.get_output_embeddings()
-    if not isinstance(found, nn.Linear):
-        raise ValueError(f"expected a linear head on {type(model).__name__}, got {type(found).__name__}")
-    return found
+    head = model.get_output_embeddings()
+    if not isinstance(head, nn.Linear):
+        raise ValueError(f"expected a linear head on {type(model).__name__}, got {type(head).__name__}")
+    return head
 
 
 def is_tied(model: Any) -> bool:
@@ -46,14 +46,14 @@ def weights_hash(model: Any, rows: int | None = None) -> str:
     With `rows`, only the first so many rows of the input embedding and of the head count: equal before and after a
     vocabulary was extended from there, if nothing else changed.
     """
-    kept = model.state_dict(keep_vars=True)
+    state = model.state_dict(keep_vars=True)
     limited = [input_embedding(model).weight]
     head = output_head(model)
     limited += [part for part in (head.weight, head.bias) if part is not None]
-    tensors = dict(model.named_parameters()) | {name: b for name, b in model.named_buffers() if name in kept}
+    tensors = dict(model.named_parameters()) | {name: b for name, b in model.named_buffers() if name in state}
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
-        part = tensor[:rows] if any(tensor is one for one in limited) else tensor
+        part = tensor[:rows] if any(tensor is weight for weight in limited) else tensor
         digest.update(f"{name} {part.dtype} {tuple(part.shape)}\n".encode())
         digest.update(_bytes(part))
     return digest.hexdigest()

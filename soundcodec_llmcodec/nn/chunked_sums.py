@@ -53,13 +53,13 @@ class _ChunkedSum(torch.autograd.Function):
                 value, counts = loss(*parts, *leaves)
             totals.append(value.detach())
             statistics.append(counts.detach())
-            found = iter(torch.autograd.grad(value, inputs) if inputs else ())
+            in_turn = iter(torch.autograd.grad(value, inputs) if inputs else ())
             for gradients, part in zip(row_gradients, parts, strict=True):
                 if part.requires_grad:
-                    gradients.append(next(found))
+                    gradients.append(next(in_turn))
             for index, leaf in enumerate(leaves):
                 if leaf.requires_grad:
-                    gradient, before = next(found), shared_gradients[index]
+                    gradient, before = next(in_turn), shared_gradients[index]
                     shared_gradients[index] = gradient if before is None else before.add_(gradient)
         whole = [torch.cat(gradients) if gradients else None for gradients in row_gradients]
         ctx.gradients = [*whole, *shared_gradients]

@@ -98,8 +98,8 @@ class TokenToWave(nn.Module):
             return Decoded(self.istft_head(features, frame_mask))
         # In float32 whatever the conformer ran in, as the head.
         with torch.autocast(features.device.type, enabled=False):
-            found = self.harmonics(features.float(), self.istft_head.istft.window, frame_mask, anchor)
-        return Decoded(self.istft_head(features, frame_mask, found), found.cycles, found.logits)
+            source = self.harmonics(features.float(), self.istft_head.istft.window, frame_mask, anchor)
+        return Decoded(self.istft_head(features, frame_mask, source), source.cycles, source.logits)
 
 
 class CodecModel(nn.Module):

@@ -29,8 +29,8 @@ OPTIMIZATIONS: dict[str | None, tuple[bool, bool]] = {
 def check_optimize(optimize: str | None) -> None:
     """Raise ValueError for what is no optimization."""
     if optimize not in OPTIMIZATIONS:
-        known = ", ".join(repr(name) for name in OPTIMIZATIONS)
-        raise ValueError(f"unknown optimization {optimize!r}; expected one of {known}")
+        names = ", ".join(repr(name) for name in OPTIMIZATIONS)
+        raise ValueError(f"unknown optimization {optimize!r}; expected one of {names}")
 
 
 def optimized(model: CodecModel, optimize: str | None) -> CodecModel:
@@ -43,20 +43,20 @@ def optimized(model: CodecModel, optimize: str | None) -> CodecModel:
             stacklevel=3,
         )
     encoder, decoder = OPTIMIZATIONS[optimize]
-    made = model
-    for wanted, conformer in ((encoder, model.tokenizer.conformer), (decoder, model.token2wav.conformer)):
-        if wanted:
-            made = _with(made, conformer, in_bfloat16(conformer))
-    return made
+    faster = model
+    for in_bf16, conformer in ((encoder, model.tokenizer.conformer), (decoder, model.token2wav.conformer)):
+        if in_bf16:
+            faster = _with(faster, conformer, in_bfloat16(conformer))
+    return faster
 
 
 def in_bfloat16(conformer: Conformer) -> Conformer:
     """A copy whose matrices and convolution kernels are bfloat16."""
-    made = copy.deepcopy(conformer).requires_grad_(False)
-    for part in made.modules():
+    twin = copy.deepcopy(conformer).requires_grad_(False)
+    for part in twin.modules():
         if isinstance(part, nn.Linear | nn.Conv1d):
             part.to(torch.bfloat16)
-    return made
+    return twin
 
 
 def _with(model: CodecModel, old: nn.Module, new: nn.Module) -> CodecModel:
@@ -71,9 +71,9 @@ def _with(model: CodecModel, old: nn.Module, new: nn.Module) -> CodecModel:
         shell._modules = {name: child and replaced(child) for name, child in module._modules.items()}
         return shell
 
-    made = replaced(model)
-    assert isinstance(made, CodecModel)
-    return made
+    changed = replaced(model)
+    assert isinstance(changed, CodecModel)
+    return changed
 
 
 @contextmanager

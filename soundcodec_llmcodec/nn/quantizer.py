@@ -44,8 +44,8 @@ class Quantized:
         if count == len(self.codes):
             return self
         margins = None if self.margins is None else self.margins[:count]
-        kept = {"features": self.features[:count], "codes": self.codes[:count], "latents": self.latents[:count]}
-        return replace(self, margins=margins, **kept)
+        fields = {"features": self.features[:count], "codes": self.codes[:count], "latents": self.latents[:count]}
+        return replace(self, margins=margins, **fields)
 
 
 class FactorizedQuantizer(nn.Module):
@@ -80,11 +80,11 @@ class FactorizedQuantizer(nn.Module):
         directions = functional.normalize(self.codebook[start:end], dim=-1)
         elements = _SEARCH_ELEMENTS_CPU if latents.device.type == "cpu" else _SEARCH_ELEMENTS
         blocks = rows.split(max(1, elements // (end - start)))
-        found = [_largest(linear(block, directions), want_margins) for block in blocks]
-        codes = torch.cat([codes for codes, _ in found]).view(latents.shape[:2]) + start
+        results = [_largest(linear(block, directions), want_margins) for block in blocks]
+        codes = torch.cat([codes for codes, _ in results]).view(latents.shape[:2]) + start
         if not want_margins:
             return codes, None
-        return codes, torch.cat([margins for _, margins in found]).view(latents.shape[:2])[:, None]
+        return codes, torch.cat([margins for _, margins in results]).view(latents.shape[:2])[:, None]
 
     def embed(self, codes: Tensor) -> Tensor:
         """Codes (B, F) to features (B, F, D)."""

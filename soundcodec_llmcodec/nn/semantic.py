@@ -154,14 +154,14 @@ class SemanticEncoder(nn.Module):
 
     def _through(self, x: Tensor, keys: Tensor | None, wanted: slice = EVERY) -> Tensor:
         """The states taken of the wanted frames, (B, F', L * W)."""
-        taken, last = [], max(self.config.layers)
+        states, last = [], max(self.config.layers)
         for depth in range(last + 1):
             if depth:
                 x = self.layers[depth - 1](x, keys, wanted if depth == last else EVERY)
             if depth in self.config.layers:
                 own = x if depth == last > 0 else x[:, wanted]
-                taken.append(functional.layer_norm(own.float(), own.shape[-1:]))
-        return torch.cat(taken, dim=-1)
+                states.append(functional.layer_norm(own.float(), own.shape[-1:]))
+        return torch.cat(states, dim=-1)
 
     def _mels(self, padded: Tensor) -> Tensor:
         """(B, (F - 1) * hop + N) samples to log-mel features (B, 2 F + 3, M), in Whisper's units."""

@@ -103,9 +103,9 @@ def both_nll(
         logits = functional.linear(states[start : start + size].float(), weight.float())
         if bias is not None:
             logits += bias
-        found = logits.gather(1, targets[start : start + size, None])[:, 0]
+        target_logits = logits.gather(1, targets[start : start + size, None])[:, 0]
         codes = logits[:, first:end].logsumexp(dim=1)
-        others = torch.cat((logits[:, :first], logits[:, end:]), dim=1).logsumexp(dim=1)
-        parts.append(torch.stack((codes - found, torch.logaddexp(codes, others) - found)))
+        rest = torch.cat((logits[:, :first], logits[:, end:]), dim=1).logsumexp(dim=1)
+        parts.append(torch.stack((codes - target_logits, torch.logaddexp(codes, rest) - target_logits)))
     audio, full = torch.cat(parts, dim=1) if parts else states.new_zeros(2, 0, dtype=torch.float32)
     return audio, full

@@ -59,8 +59,8 @@ class StreamDecoder(Stream):
         self.chunk_frames = positive("chunk_frames", chunk_frames)
         self.sampling_rate = config.sample_rate if sampling_rate is None else check_rate(sampling_rate)
         needed = exact_lookahead(config)
-        asked = None if lookahead_frames is None else positive("lookahead_frames", lookahead_frames)
-        lookahead = asked or (UNBOUNDED_LOOKAHEAD if needed is None else needed)
+        frames_ahead = None if lookahead_frames is None else positive("lookahead_frames", lookahead_frames)
+        lookahead = frames_ahead or (UNBOUNDED_LOOKAHEAD if needed is None else needed)
         self.lookahead_frames = lookahead if needed is None else min(lookahead, needed)
         self.exact = self.lookahead_frames == needed
         self._begin()

@@ -79,8 +79,8 @@ class StreamEncoder(Stream):
     def pending_frames(self) -> int:
         """Frames whose samples were pushed, in part at least, and whose ids have not come out."""
         config = self.model.config
-        taken = audio_io.resampled_length(self._taken, self.sampling_rate, config.sample_rate)
-        return config.frames(taken) - self._encoded
+        n_resampled = audio_io.resampled_length(self._taken, self.sampling_rate, config.sample_rate)
+        return config.frames(n_resampled) - self._encoded
 
     def push(self, data: Any) -> Tensor:
         """Samples to the ids that are ready, maybe none: int64 (F,) on the CPU, (Q, F) with several levels.

@@ -75,6 +75,6 @@ class ExactDecoder:
         samples = decoded.samples[0, self.past * hop : (self.past + ready) * hop]
         if decoded.cycles is not None and not last:
             self.cycles = decoded.cycles[:, self.past + ready]
-        gone = max(0, self.past + ready - self.overlap)
-        self.features, self.past = self.features[:, gone:], self.past + ready - gone
+        n_past = max(0, self.past + ready - self.overlap)
+        self.features, self.past = self.features[:, n_past:], self.past + ready - n_past
         return samples.cpu()

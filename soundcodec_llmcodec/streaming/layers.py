@@ -55,10 +55,10 @@ class AttentionStream:
         )
         waiting, past = queries.shape[2], keys.shape[2] - queries.shape[2]
         ready = waiting if last else max(0, waiting - self.window)
-        seen = past + min(ready + self.window, waiting)
-        mixed = self._attend(queries[:, :, :ready], keys[:, :, :seen], values[:, :, :seen], past)
-        gone = max(0, past + ready - self.window)
-        self.queries, self.keys, self.values = queries[:, :, ready:], keys[:, :, gone:], values[:, :, gone:]
+        end = past + min(ready + self.window, waiting)
+        mixed = self._attend(queries[:, :, :ready], keys[:, :, :end], values[:, :, :end], past)
+        n_past = max(0, past + ready - self.window)
+        self.queries, self.keys, self.values = queries[:, :, ready:], keys[:, :, n_past:], values[:, :, n_past:]
         return self.attention.joined(mixed)
 
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, past: int) -> Tensor:
@@ -91,8 +91,8 @@ class ConvolutionStream:
         waiting = gated.shape[1] - self.past
         ready = waiting if last else max(0, waiting - self.side)
         out = self._mix(gated[:, : self.past + min(ready + self.side, waiting)], ready) if ready else x[:, :0]
-        gone = max(0, self.past + ready - self.side)
-        self.gated, self.past = gated[:, gone:], self.past + ready - gone
+        n_past = max(0, self.past + ready - self.side)
+        self.gated, self.past = gated[:, n_past:], self.past + ready - n_past
         return out
 
     def _mix(self, gated: Tensor, ready: int) -> Tensor:
@@ -164,8 +164,8 @@ class SemanticStream:
         while (waiting := len(self.begun) - self.past) and (last or waiting >= size + context):
             low, high, stop = self.config.block_around(self.past, len(self.begun))
             states.append(self.branch.encoder.block(self.begun[low:high], low - self.past, stop - self.past))
-            gone = max(0, stop - context)
-            self.begun, self.past = self.begun[gone:], stop - gone
+            n_past = max(0, stop - context)
+            self.begun, self.past = self.begun[n_past:], stop - n_past
         return self.branch.lifted(torch.cat(states)[None])
 
 

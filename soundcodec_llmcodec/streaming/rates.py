@@ -42,11 +42,11 @@ def resampling_delay_s(from_rate: int, to_rate: int) -> float:
     if from_rate == to_rate:
         return 0.0
     stream, step = _resampler(from_rate, to_rate), max(1, int(_PROBE_STEP_S * from_rate))
-    taken = given = 0
+    n_in = n_out = 0
     worst = 0.0
-    while taken < _PROBE_S * from_rate:
+    while n_in < _PROBE_S * from_rate:
         # What is held is most just before a step's samples make a block whole.
-        taken += step
-        worst = max(worst, taken / from_rate - given / to_rate)
-        given += len(stream.resample_chunk(np.zeros(step, dtype=np.float32)))
+        n_in += step
+        worst = max(worst, n_in / from_rate - n_out / to_rate)
+        n_out += len(stream.resample_chunk(np.zeros(step, dtype=np.float32)))
     return worst

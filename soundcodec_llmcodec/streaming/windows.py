@@ -38,22 +38,22 @@ class WindowDecoder:
         while self.codes.shape[1] - self.past >= self.chunk_frames + self.lookahead:
             parts.append(self._step(self.chunk_frames, self.chunk_frames + self.lookahead))
         if last and self.codes.shape[1] > self.past:
-            left = self.codes.shape[1] - self.past
-            parts.append(self._step(left, left))
+            remaining = self.codes.shape[1] - self.past
+            parts.append(self._step(remaining, remaining))
         return torch.cat(parts)
 
-    def _step(self, ready: int, seen: int) -> Tensor:
+    def _step(self, ready: int, end: int) -> Tensor:
         hop = self.model.config.hop_length
-        window = self.codes[None, :, : self.past + seen].to(next(self.model.parameters()).device)
+        window = self.codes[None, :, : self.past + end].to(next(self.model.parameters()).device)
         anchor = None if self.cycles is None else Anchor(self.past, self.cycles)
         decoded = self.model.decode_part(window, None, anchor)
         samples = decoded.samples[0, self.past * hop :].cpu()
-        if decoded.cycles is not None and seen > ready:
+        if decoded.cycles is not None and end > ready:
             self.cycles = decoded.cycles[:, self.past + ready]
-        given = samples[: ready * hop].clone()
+        ready_samples = samples[: ready * hop].clone()
         if self.before is not None:
-            given[:hop] = self.before + self.rise * (given[:hop] - self.before)
-        self.before = samples[ready * hop : (ready + 1) * hop] if seen > ready else None
-        gone = max(0, self.past + ready - self.history)
-        self.codes, self.past = self.codes[:, gone:], self.past + ready - gone
-        return given
+            ready_samples[:hop] = self.before + self.rise * (ready_samples[:hop] - self.before)
+        self.before = samples[ready * hop : (ready + 1) * hop] if end > ready else None
+        n_past = max(0, self.past + ready - self.history)
+        self.codes, self.past = self.codes[:, n_past:], self.past + ready - n_past
+        return ready_samples

@@ -124,8 +124,8 @@ class Codec:
         tokens = self._encode_batch(data_list)
         decoded = self.codec.decode_batch(tokens)
         rows = zip(data_list, tokens, decoded, strict=True)
-        taken: set[Path] = set()
-        return [self._result(data, item, samples, local_save, taken) for data, item, samples in rows]
+        taken_paths: set[Path] = set()
+        return [self._result(data, item, samples, local_save, taken_paths) for data, item, samples in rows]
 
     def _encode_batch(self, data_list: Sequence[Mapping[str, Any]]) -> list[Tokens]:
         return self.codec.encode_batch([_item(data) for data in data_list], domain=self.domain)
@@ -144,24 +144,24 @@ class Codec:
         tokens: Tokens,
         samples: np.ndarray,
         local_save: bool,
-        taken: set[Path] | None = None,
+        taken_paths: set[Path] | None = None,
     ) -> dict[str, Any]:
         rate = tokens.sampling_rate
         audio: dict[str, Any] = {"array": samples, "sampling_rate": rate}
         if local_save:
-            path = self._saved_path(data.get("id"), set() if taken is None else taken)
+            path = self._saved_path(data.get("id"), set() if taken_paths is None else taken_paths)
             # Floats, so that scores of the file and of the array are equal.
             write_audio(path, samples, rate, subtype="FLOAT")
             audio = {"path": str(path), "sampling_rate": rate}
         return {**data, "unit": tokens.unit, "audio": audio}
 
-    def _saved_path(self, item_id: Any, taken: set[Path]) -> Path:
+    def _saved_path(self, item_id: Any, taken_paths: set[Path]) -> Path:
         """The file of an item, added to those of the items before it, none of which it is."""
         folder = Path(f"reconstructed_{self.setting}")
         stem = str(uuid.uuid4() if item_id is None else item_id)
         names = itertools.chain((stem,), (f"{stem}#{number}" for number in itertools.count(1)))
-        path = next(path for name in names if (path := folder / f"{name}.wav").resolve() not in taken)
-        taken.add(path.resolve())
+        path = next(path for name in names if (path := folder / f"{name}.wav").resolve() not in taken_paths)
+        taken_paths.add(path.resolve())
         if folder.resolve() not in path.resolve().parents:
             raise AudioError(f"the item's id {item_id!r} names a file outside of {folder}")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -182,6 +182,8 @@ def _without_loading(which: str | type[Codec]) -> Codec:
 
 def _item(data: Any) -> Mapping[str, Any]:
     if not isinstance(data, Mapping) or data.get("audio") is None:
-        found = f"keys {list(data)}" if isinstance(data, Mapping) else type(data).__name__
-        raise AudioError(f'expected an item {{"audio": {{"array", "sampling_rate"}}}} or with a path, got {found}')
+        description = f"keys {list(data)}" if isinstance(data, Mapping) else type(data).__name__
+        raise AudioError(
+            f'expected an item {{"audio": {{"array", "sampling_rate"}}}} or with a path, got {description}'
+        )
     return data

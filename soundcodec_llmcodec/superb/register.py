@@ -133,8 +133,8 @@ def _module(name: str, full_name: str) -> ModuleType:
 def _listing(original: Callable[..., list[str]], names: Sequence[str]) -> Callable[..., list[str]]:
     @functools.wraps(original)
     def list_codec(ignore_list: Sequence[str] | None = None) -> list[str]:
-        found = original() if ignore_list is None else original(ignore_list)
+        upstream = original() if ignore_list is None else original(ignore_list)
         ours = [name for name in names if f"{name}.py" not in (ignore_list or ())]
-        return sorted({*found, *ours})
+        return sorted({*upstream, *ours})
 
     return list_codec

@@ -139,8 +139,8 @@ class SemanticAlignment(nn.Module):
         """(N, B) smoothed cross-entropies of clips (N, B, E) choosing their own text among those to be told from."""
         itself = torch.eye(len(keys), dtype=torch.bool, device=keys.device)
         in_batch = itself | (part & (keys[:, None] != keys))
-        known = torch.arange(self.config.bank, device=keys.device) < self.filled
-        allowed = torch.cat((in_batch, known & (keys[:, None] != self.keys)), dim=1)
+        is_filled = torch.arange(self.config.bank, device=keys.device) < self.filled
+        allowed = torch.cat((in_batch, is_filled & (keys[:, None] != self.keys)), dim=1)
         logits = self.config.logit_scale * (audio @ torch.cat((text, self.bank), dim=1).transpose(1, 2))
         surprise = logits.masked_fill(~allowed, -torch.inf).logsumexp(dim=2, keepdim=True) - logits
         own = surprise.diagonal(dim1=1, dim2=2)

@@ -50,9 +50,9 @@ class BridgeConfig:
     optimizer: str = "language"
 
     def __post_init__(self) -> None:
-        for name, known in (("mode", MODES), ("logits", LOGITS), ("optimizer", OPTIMIZERS)):
-            if getattr(self, name) not in known:
-                raise TrainConfigError(f"the bridge's {name} is one of {known}, got {getattr(self, name)!r}")
+        for name, choices in (("mode", MODES), ("logits", LOGITS), ("optimizer", OPTIMIZERS)):
+            if getattr(self, name) not in choices:
+                raise TrainConfigError(f"the bridge's {name} is one of {choices}, got {getattr(self, name)!r}")
         for name in ("temperature", "final_temperature"):
             if not getattr(self, name) > 0:
                 raise TrainConfigError(f"the bridge's {name} must be above zero, got {getattr(self, name)!r}")
@@ -118,8 +118,8 @@ class Bridge(nn.Module):
             drawn = logits + _gumbel(logits, generator) if self.config.mode == "gumbel" else logits
             tokens = drawn.detach().argmax(dim=-1)
             inputs = _HardRows.apply((drawn / temperature).softmax(dim=-1), embeddings, tokens)
-        kept = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask
-        share = kept.float() / kept.sum().clamp_min(1)
+        is_frame = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask
+        share = is_frame.float() / is_frame.sum().clamp_min(1)
         entropies = functional.cross_entropy(logits.flatten(0, 1), codes.flatten(), reduction="none")
         agreement = ((tokens == codes).float() * share).sum()
         return Bridged(inputs, logits, (entropies * share.flatten()).sum(), temperature, agreement)

@@ -91,18 +91,20 @@ class FutureTokenHeads(nn.Module):
             raise ValueError(f"expected the rows of {count} heads, got those of {len(rows)}")
         if frames - count + bos < 1:
             raise ValueError(f"{frames} frames give the last of {count} heads no target: use longer clips")
-        kept = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask.bool()
+        is_frame = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask.bool()
         # Whether each position's last read token is a frame; with BOS, position 0 has read none and may speak.
-        read = functional.pad(kept, (1, 0), value=True) if bos else kept
+        read = functional.pad(is_frame, (1, 0), value=True) if bos else is_frame
         results = []
         for j, weight in enumerate(rows):
             first = j + 1 - bos  # the target of position 0
             n = frames - first
-            counts = (read[:, :n] & kept[:, first:]).float()
+            counts = (read[:, :n] & is_frame[:, first:]).float()
             shares = counts / counts.sum().clamp_min(1)
             # One head after the other: the logits of two are never in memory together.
-            told = (hidden[:, :n], codes[:, first:], shares)
-            results.append(_head_loss(weight, *told) if soft is None else _soft_head_loss(weight, *told, soft, first))
+            head_inputs = (hidden[:, :n], codes[:, first:], shares)
+            results.append(
+                _head_loss(weight, *head_inputs) if soft is None else _soft_head_loss(weight, *head_inputs, soft, first)
+            )
         losses = torch.stack([loss for loss, _ in results])
         sums = torch.stack([statistics for _, statistics in results])
         return FutureTokenLoss((self.weights * losses).sum(), losses.detach(), sums[:, 0] / sums[:, 1])

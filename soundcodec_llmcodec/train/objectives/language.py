@@ -96,8 +96,8 @@ class LanguageObjectives(nn.Module):
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
         """Unweighted losses by name for those with a weight, and what is worth watching."""
-        heard = self.config.heard(len(asked.texts))
-        asked = replace(asked, quantized=asked.quantized.rows(heard), texts=asked.texts[:heard])
+        count = self.config.heard(len(asked.texts))
+        asked = replace(asked, quantized=asked.quantized.rows(count), texts=asked.texts[:count])
         embeddings, head_rows = self.tables(quantizer.codebook)
         bridged = self.bridge(asked.quantized, quantizer, embeddings, asked.step, generator)
         values = {"bridge": bridged.cross_entropy, "bridge_agreement": bridged.agreement}
@@ -108,9 +108,9 @@ class LanguageObjectives(nn.Module):
             soft = None
             if self.config.targets == "encoder":
                 soft = soft_targets(asked.quantized, quantizer, self.config.target_temperature)
-            told = self.heads(states[-1], asked.quantized.codes[:, 0], bos=bos, rows=head_rows, soft=soft)
-            values["future_tokens"] = told.loss
-            values["next_token_accuracy"] = told.accuracy[0]
+            future = self.heads(states[-1], asked.quantized.codes[:, 0], bos=bos, rows=head_rows, soft=soft)
+            values["future_tokens"] = future.loss
+            values["next_token_accuracy"] = future.accuracy[0]
         if weights.get("alignment", 0.0) > 0 or weights.get("contrast", 0.0) > 0:
             values |= self._aligned(lm, states, mask, asked.texts)
         return values
@@ -120,8 +120,8 @@ class LanguageObjectives(nn.Module):
         if self.audio_embeddings is not None:
             return self.audio_embeddings, self.heads.rows
         assert self.network is not None
-        first, *others = self.network(codebook.detach())
-        return first, others
+        first, *further = self.network(codebook.detach())
+        return first, further
 
     def _read(self, lm: FrozenLM, inputs: Tensor) -> tuple[tuple[Tensor, ...], Tensor, bool]:
         """The LLM's states for audio inputs (B, F, E), its attention mask, and whether a BOS stands before them."""
@@ -142,5 +142,5 @@ class LanguageObjectives(nn.Module):
             _, text_mask, embedded = lm.embed_text(cut)
             text_states = lm.hidden_states(embedded, text_mask)
         keys = text_keys(texts).to(mask.device)
-        found = self.alignment(states, mask, text_states, text_mask, has_text, keys)
-        return {"alignment": found.cosine, "contrast": found.contrastive}
+        result = self.alignment(states, mask, text_states, text_mask, has_text, keys)
+        return {"alignment": result.cosine, "contrast": result.contrastive}

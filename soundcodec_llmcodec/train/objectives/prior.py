@@ -148,8 +148,8 @@ class CausalPrior(nn.Module):
         vectors = functional.embedding(codes, directions)
         if self.config.context_gradient:
             vectors = latents + (vectors - latents).detach()
-        kept = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask.bool()
-        shares = kept.float() / kept.sum().clamp_min(1)
+        is_frame = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask.bool()
+        shares = is_frame.float() / is_frame.sum().clamp_min(1)
         rows = (self.states(vectors), latents, codes, shares)
         shared = (*self.head(quantizer.codebook), directions)
         loss, nats = chunked_sum(self._rate, tuple(r.flatten(0, 1) for r in rows), shared, directions.shape[0])
