@@ -4,7 +4,7 @@
 
 The first seconds of each clip are the prompt; the model draws as many seconds more as `--seconds` says (temperature and
 top-p below, seed 0, it may not end). Beside each model stand the clip's own continuation through the codec (what a
-perfect model would reach) and codes drawn at random. Needs the extras eval, eval-speaker, eval-wer and lm.
+perfect model would reach) and codes drawn at random. Needs the extras eval-all and lm.
 
 voiced: the share of frames with a pitch (Praat). own / other voice: cosine of the voice (resemblyzer) with the prompt
 as recorded, and with the next clip's prompt. nearer: the share of clips whose continuation is nearer to its own prompt.

@@ -1,4 +1,4 @@
-"""The package's extras, and the one sentence that is said where a package of theirs is missing."""
+"""The package's extras, and the one sentence that is said where a package is missing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ def install(extra: str) -> str:
     return f"pip install '{NAME}[{extra}]'"
 
 
-def missing(what: str, package: str, extra: str) -> str:
-    """That `what` needs a package which is not there, and the command that installs it."""
-    return f"{what} needs the package {package}, which is not installed: {install(extra)}"
+def missing(what: str, package: str, extra: str | None = None, *, command: str | None = None) -> str:
+    """That `what` needs a package, and how to install it: with an extra, by itself, or by a command of its own."""
+    if command is None:
+        command = f"pip install {package}" if extra is None else install(extra)
+    return f"{what} needs the package {package}, which is not installed: {command}"

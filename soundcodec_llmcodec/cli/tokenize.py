@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from soundcodec_llmcodec.cli.codec_choice import load_codec
 from soundcodec_llmcodec.cli.command_errors import CommandError, one_line
+from soundcodec_llmcodec.extras import missing
 
 if TYPE_CHECKING:
     from soundcodec_llmcodec.data.tokenizing import TokenizingPlan
@@ -19,9 +20,7 @@ def tokenize(arguments: argparse.Namespace) -> int:
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
-        raise CommandError(
-            "tokenizing corpora needs the package pyarrow: pip install 'soundcodec-llmcodec[lm]'"
-        ) from error
+        raise CommandError(missing("tokenizing corpora", "pyarrow", "lm")) from error
     from soundcodec_llmcodec.data import DataError
     from soundcodec_llmcodec.data.token_corpus import FAILED_FOLDER, TokenCorpusError
     from soundcodec_llmcodec.data.tokenizing import tokenize as run

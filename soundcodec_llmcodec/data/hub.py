@@ -8,6 +8,7 @@ from typing import Any
 
 from soundcodec_llmcodec.data.arrow_tables import batch_rows
 from soundcodec_llmcodec.data.rows import COLUMNS, DataError, require_audio
+from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.files import read_json
 
 _ROWS_AT_ONCE = 32
@@ -109,5 +110,5 @@ def _library(where: str) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise DataError(f"reading {where!r} needs the package datasets: pip install -e '.[train]'") from error
+        raise DataError(missing(f"reading {where!r}", "datasets", "train")) from error
     return datasets

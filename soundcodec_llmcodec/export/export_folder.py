@@ -21,7 +21,6 @@ TORCH_EXPORT = "llmcodec-torch-export"
 ENDINGS = {ONNX: ".onnx", TORCH_EXPORT: ".pt2"}
 FORMAT_VERSION = 1
 DESCRIPTION = "codec.json"
-INSTALL = "pip install 'soundcodec-llmcodec[onnx]'"
 
 # What goes in and comes out, in the graphs' own order: name, dtype, shape. Numbers of a config stand for themselves.
 ENCODER_INPUTS = (

@@ -21,9 +21,10 @@ from soundcodec_llmcodec.coding import TIE_MARGIN
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.export import export_folder as folders
 from soundcodec_llmcodec.export.agreement import Agreement, check
-from soundcodec_llmcodec.export.export_folder import INSTALL, ONNX, TORCH_EXPORT, ExportError
+from soundcodec_llmcodec.export.export_folder import ONNX, TORCH_EXPORT, ExportError
 from soundcodec_llmcodec.export.graphs import DecoderGraph, EncoderGraph
 from soundcodec_llmcodec.export.runners import OnnxRunner, Runner, TorchExportRunner
+from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.nn.model import CodecModel
 
@@ -53,7 +54,7 @@ def onnx_packages() -> None:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise ImportError(f"exporting to ONNX needs the package {error.name}: {INSTALL}") from error
+        raise ImportError(missing("exporting to ONNX", str(error.name), "onnx")) from error
 
 
 def programs(model: CodecModel) -> tuple[Any, Any]:

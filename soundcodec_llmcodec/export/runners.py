@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from soundcodec_llmcodec.export import export_folder as folders
-from soundcodec_llmcodec.export.export_folder import INSTALL
+from soundcodec_llmcodec.extras import missing
 
 # Sessions of a process that this one was forked from.
 _OF_PARENTS: list[Any] = []
@@ -81,7 +81,7 @@ class OnnxRunner:
         try:
             import onnxruntime
         except ImportError as error:
-            raise ImportError(f"running an ONNX export needs the package onnxruntime: {INSTALL}") from error
+            raise ImportError(missing("running an ONNX export", "onnxruntime", "onnx")) from error
         encoder, decoder, threads, providers = self._given
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; its warnings are about the graph's own tidiness

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
+from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.measures.loudness import loudness
 
 MEL_SCALES = ((150, 2048), (80, 512))  # (mel bands, window in samples)
@@ -108,7 +109,7 @@ def loudness_difference(original: np.ndarray, made: np.ndarray, rate: int) -> Va
 def pesq(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
     """Wide-band PESQ of signals (S,), or the package's reason for none."""
     if importlib.util.find_spec("pesq") is None:
-        return Value(reason="needs the package pesq: pip install pesq")
+        return Value(reason=missing("PESQ", "pesq"))
     import pesq as package
 
     shortest, longest = PESQ_SECONDS
@@ -131,7 +132,7 @@ def pesq(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
 def stoi(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
     """STOI of signals (S,), or why there is none."""
     if importlib.util.find_spec("pystoi") is None:
-        return Value(reason="needs the package pystoi: pip install pystoi")
+        return Value(reason=missing("STOI", "pystoi"))
     import pystoi
 
     silent = _silent(original, made)

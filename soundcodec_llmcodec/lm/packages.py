@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Iterator
 from types import ModuleType
 
-INSTALL = "pip install 'soundcodec-llmcodec[lm]'"
+from soundcodec_llmcodec.extras import missing
 
 
 def lm_package(name: str, purpose: str) -> ModuleType:
@@ -15,7 +15,7 @@ def lm_package(name: str, purpose: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(f"{purpose} needs the package {error.name or name}: {INSTALL}") from error
+        raise ImportError(missing(purpose, error.name or name, "lm")) from error
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from datetime import timedelta
 import torch
 from torch import Tensor, nn
 
+from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.runs.errors import TrainConfigError
 
 CPU = torch.device("cpu")
@@ -40,9 +41,7 @@ class World:
         try:
             from accelerate import PartialState
         except ImportError as error:
-            raise ImportError(
-                "training in several processes needs accelerate: pip install -e '.[train-multi]'"
-            ) from error
+            raise ImportError(missing("training in several processes", "accelerate", "train")) from error
         # The others wait while the main process decodes data or validates, for as long as that takes.
         state = PartialState(cpu=torch.device(device).type == "cpu", timeout=PATIENCE)
         return cls(state.process_index, state.num_processes, state.device)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from tqdm import tqdm
 
+from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.runs.pictures import spectrogram_picture, write_png
 from soundcodec_llmcodec.runs.run_log import GRADIENT, LOSS, RATE, STEP, TOKENS, VALIDATION, WATCHED, Records, number, section_of
@@ -213,7 +214,7 @@ def summary_writer() -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ImportError(
-            "tensorboard: true needs the package tensorboard: pip install 'soundcodec-llmcodec[train-tensorboard]', or "
+            f"{missing('tensorboard: true', 'tensorboard', 'train')}, or "
             "train without it (log.jsonl, metrics.csv and media/ are written either way)"
         ) from error
     return SummaryWriter

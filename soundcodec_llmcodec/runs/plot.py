@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.runs.monitor import value_text
 from soundcodec_llmcodec.runs.run_log import GRADIENT, LOG, LOSS, RATE, STEP, TOKENS, VALIDATION, WATCHED, RecordsError, number, read_log, section_of
@@ -157,7 +158,7 @@ def _draw(runs: Sequence[PlottedRun], panels: Sequence[Panel]) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            "drawing curves needs the package matplotlib: pip install 'soundcodec-llmcodec[train-plot]'; the numbers "
+            f"{missing('drawing curves', 'matplotlib', 'train')}; the numbers "
             "stand in metrics.csv either way"
         ) from error
     bands = {panel.section: [other for other in panels if other.section == panel.section] for panel in panels}

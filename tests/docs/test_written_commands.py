@@ -125,8 +125,8 @@ def test_what_it_names_of_the_repository_is_there(command):
     assert [word for word in named if not (ROOT / word).exists()] == []
     if command.words[:2] == ("pip", "install") and "-e" in command.words:
         extras = command.words[command.words.index("-e") + 1].removeprefix(".[").removesuffix("]").split(",")
-        setup = (ROOT / "setup.py").read_text(encoding="utf-8")
-        assert [extra for extra in extras if f'"{extra}":' not in setup] == []
+        project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        assert [extra for extra in extras if f"\n{extra} = [" not in project] == []
 
 
 def stood_in(words: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from soundcodec_llmcodec.audio import Clip
 from soundcodec_llmcodec.listening import Excerpt, build
 from soundcodec_llmcodec.pages import single_file
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'")
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
 

@@ -117,6 +117,6 @@ def test_what_cannot_be_drawn_says_why(tmp_path, monkeypatch):
     with pytest.raises(RecordsError, match="nothing to draw yet"):
         plot([tmp_path], tmp_path / "out.png")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match="train-plot"):
+    with pytest.raises(ImportError, match=r"matplotlib, which is not installed: pip install 'soundcodec-llmcodec\[train\]'"):
         plot([run_in(tmp_path / "run", 2)], tmp_path / "out.png")
     assert not (tmp_path / "out.png").exists()

@@ -21,8 +21,9 @@ from eval.reconstruction.codecs.codec_protocol import (
 )
 from eval.reconstruction.codecs.hf_families import FAMILIES, LEFT_OUT, Family
 from eval.reconstruction.codecs.shaping import to_clip, to_rate
+from soundcodec_llmcodec import extras
 
-EXTRA = "eval-hf"
+EXTRA = "eval-all"
 # Repositories known to hold such models, for people to choose from; any other is taken too.
 EXAMPLES = (
     "facebook/encodec_24khz",
@@ -96,7 +97,7 @@ class HuggingFace:
 def missing() -> str | None:
     """What to install before these codecs can be had; None when it is there."""
     if importlib.util.find_spec("transformers") is None:
-        return f"hf: needs transformers: pip install -e '.[{EXTRA}]'"
+        return extras.missing("hf:", "transformers", EXTRA)
     return None
 
 

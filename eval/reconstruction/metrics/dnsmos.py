@@ -53,7 +53,7 @@ def _metric(name: str, part: str, what: str, source: str = "Reddy et al. 2022, D
         source=source,
         version=1,
         compute=functools.partial(_compute, part),
-        extra="eval-mos",
+        extra="eval-all",
         needs=("speechmos", "onnxruntime"),
         judge="DNSMOS of speechmos",
     )

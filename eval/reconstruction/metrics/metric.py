@@ -14,6 +14,8 @@ import numpy as np
 import scipy.fft
 import soxr
 
+from soundcodec_llmcodec import extras
+
 T = TypeVar("T")
 
 
@@ -162,7 +164,9 @@ class Metric:
     def missing(self) -> str | None:
         """What to install before this metric can be computed; None when all is there."""
         absent = [module for module in self.needs if importlib.util.find_spec(module) is None]
-        return self._asking(", ".join(absent)) if absent else None
+        if not absent:
+            return None
+        return extras.missing(self.name, ", ".join(absent), self.extra or "eval", command=self.install)
 
     @property
     def unusable(self) -> str | None:
@@ -173,12 +177,10 @@ class Metric:
             try:
                 importlib.import_module(module)
             except (ImportError, OSError) as error:  # OSError: a library of compiled code that does not load
-                return self._asking(f"{module}, which cannot be imported ({' '.join(str(error).split())[:200]})")
+                why = " ".join(str(error).split())[:200]
+                command = extras.install(self.extra or "eval")
+                return f"{self.name} needs the package {module}, which cannot be imported ({why}): {command}"
         return None
-
-    def _asking(self, what: str) -> str:
-        install = self.install or f"pip install -c constraints.txt -e '.[{self.extra or 'eval'}]'"
-        return f"{self.name} needs {what}: {install}"
 
     @property
     def arrow(self) -> str:

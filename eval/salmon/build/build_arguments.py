@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--check-words",
         action="store_true",
-        help="leave out pairs in which the recogniser hears other words than the text's (English; extra eval-wer)",
+        help="leave out pairs in which the recogniser hears other words than the text's (English; extra eval-all)",
     )
     made.add_argument(
         "--rooms",

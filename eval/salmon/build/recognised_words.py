@@ -7,19 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from soundcodec_llmcodec.extras import missing
 from eval.reconstruction.metrics.recogniser import TINY, transcribed
 from eval.reconstruction.metrics.words import words_of
-
-NEEDED = (
-    f"a recogniser is needed to find words: pip install -e '.[{TINY.extra}]' "
-    "(or give the data a column 'words': a list of {start, end, word})"
-)
 
 
 def check() -> None:
     """Raise ImportError, naming the extra, where the recogniser cannot be had."""
     if TINY.missing:
-        raise ImportError(NEEDED)
+        raise ImportError(
+            f"{missing('finding words', ', '.join(TINY.missing), TINY.extra)} "
+            "(or give the data a column 'words': a list of {start, end, word})"
+        )
 
 
 def heard(samples: np.ndarray) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.signal
 
+from soundcodec_llmcodec.extras import missing
 from eval.salmon.build.built_pairs import RATE
 
 # Rooms to draw: from a small furnished one to a hall, from near the speaker to well away.
@@ -44,7 +45,7 @@ class Room:
 def check() -> None:
     """Raise ImportError, naming the extra, where rooms cannot be simulated."""
     if importlib.util.find_spec("pyroomacoustics") is None:
-        raise ImportError("simulated rooms need the package pyroomacoustics: pip install -e '.[eval]'")
+        raise ImportError(missing("simulating rooms", "pyroomacoustics", "eval"))
 
 
 def simulated(count: int, seed: int) -> list[Room]:

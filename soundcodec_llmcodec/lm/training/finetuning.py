@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.lm.extend import ExtendedLM, audio_embeddings, extend_lm
 from soundcodec_llmcodec.lm.token_head import TokenHead
 from soundcodec_llmcodec.lm.training.embedding_rows import FreeRows
@@ -52,9 +53,7 @@ def _adapted(lm: Any, settings: LoraSettings) -> Any:
     try:
         import peft
     except ImportError as error:
-        raise ImportError(
-            "low-rank fine-tuning needs the package peft: pip install 'soundcodec-llmcodec[lm-lora]'"
-        ) from error
+        raise ImportError(missing("low-rank fine-tuning", "peft", "lm")) from error
     targets = settings.targets if isinstance(settings.targets, str) else list(settings.targets)
     made = peft.LoraConfig(
         r=settings.rank,

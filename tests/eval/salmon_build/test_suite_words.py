@@ -39,7 +39,7 @@ def test_words_that_cannot_be_found_are_errors(speech):
 
 def test_without_the_recogniser_the_error_names_the_extra(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"eval-wer"):
+    with pytest.raises(ImportError, match=r"\[eval-all\]"):
         recognised_words.check()
 
 

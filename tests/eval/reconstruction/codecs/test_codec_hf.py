@@ -12,7 +12,7 @@ import torch
 from eval.reconstruction.codecs import CodecLoadError, UnknownSpecError, load
 from eval.reconstruction.codecs.hf_families import FAMILIES
 
-transformers = pytest.importorskip("transformers", reason="needs the extra eval-hf")
+transformers = pytest.importorskip("transformers", reason="needs the extra eval-all")
 
 DAC = {"encoder_hidden_size": 4, "decoder_hidden_size": 32, "codebook_dim": 4, "codebook_size": 16}
 
@@ -223,7 +223,7 @@ def test_without_transformers_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "transformers" else find(name, *rest)
     )
-    with pytest.raises(CodecLoadError, match=r"pip install -e '\.\[eval-hf\]'"):
+    with pytest.raises(CodecLoadError, match=r"pip install 'soundcodec-llmcodec\[eval-all\]'"):
         load("hf:kyutai/mimi")
 
 
