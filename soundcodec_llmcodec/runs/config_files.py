@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.runs.config_values import merged
+from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.runs.schedules import LossSchedule
 
 CONFIGS = Path(__file__).parents[1] / "train" / "configs"

@@ -19,7 +19,18 @@ from tqdm import tqdm
 from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.runs.pictures import spectrogram_picture, write_png
-from soundcodec_llmcodec.runs.run_log import GRADIENT, LOSS, RATE, STEP, TOKENS, VALIDATION, WATCHED, Records, number, section_of
+from soundcodec_llmcodec.runs.run_log import (
+    GRADIENT,
+    LOSS,
+    RATE,
+    STEP,
+    TOKENS,
+    VALIDATION,
+    WATCHED,
+    Records,
+    number,
+    section_of,
+)
 
 MEDIA, TENSORBOARD = "media", "tensorboard"
 COLUMNS = 100

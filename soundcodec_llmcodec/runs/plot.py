@@ -13,7 +13,20 @@ import numpy as np
 from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.runs.monitor import value_text
-from soundcodec_llmcodec.runs.run_log import GRADIENT, LOG, LOSS, RATE, STEP, TOKENS, VALIDATION, WATCHED, RecordsError, number, read_log, section_of
+from soundcodec_llmcodec.runs.run_log import (
+    GRADIENT,
+    LOG,
+    LOSS,
+    RATE,
+    STEP,
+    TOKENS,
+    VALIDATION,
+    WATCHED,
+    RecordsError,
+    number,
+    read_log,
+    section_of,
+)
 
 ACROSS = 5
 # Tableau's colours, distinct on white also for most colour-blind eyes; runs take them in order.
@@ -63,7 +76,9 @@ class Panel:
 
 def plot(folders: Sequence[Path], out: Path) -> Path:
     """Draw the curves of the runs in `folders` to the PNG `out`, whole or not at all; returns its path."""
-    runs = [PlottedRun(label, curves_of(read_log(folder))) for folder, label in zip(folders, labels(folders), strict=True)]
+    runs = [
+        PlottedRun(label, curves_of(read_log(folder))) for folder, label in zip(folders, labels(folders), strict=True)
+    ]
     panels = panels_of(runs)
     if not panels:
         raise RecordsError(f"nothing to draw yet: no step and no validation is in the {LOG} of {folders[0]}")
@@ -158,8 +173,7 @@ def _draw(runs: Sequence[PlottedRun], panels: Sequence[Panel]) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            f"{missing('drawing curves', 'matplotlib', 'train')}; the numbers "
-            "stand in metrics.csv either way"
+            f"{missing('drawing curves', 'matplotlib', 'train')}; the numbers stand in metrics.csv either way"
         ) from error
     bands = {panel.section: [other for other in panels if other.section == panel.section] for panel in panels}
     across = min(ACROSS, max(len(band) for band in bands.values()))

@@ -210,7 +210,7 @@ def test_tensorboard_gets_scalars_audio_and_pictures(tmp_path):
 def test_a_missing_tensorboard_is_named_with_its_extra_before_anything_is_cut(tmp_path, monkeypatch):
     logged(monitor(tmp_path), 10)
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(ImportError, match=r"tensorboard, which is not installed: pip install 'soundcodec-llmcodec\[train\]'"):
+    with pytest.raises(ImportError, match=r"tensorboard, which is .*soundcodec-llmcodec\[train\]"):
         monitor(tmp_path, tensorboard=True)
     assert len(read_log(tmp_path)) == 1
 

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from soundcodec_llmcodec.runs.monitor import Monitor
 from soundcodec_llmcodec.cli.command_tree import run_command
+from soundcodec_llmcodec.runs.monitor import Monitor
 from soundcodec_llmcodec.runs.plot import PlottedRun, _corners, curves_of, labels, panels_of, plot, smoothed
 from soundcodec_llmcodec.runs.run_log import RecordsError, read_log
 
@@ -117,6 +117,6 @@ def test_what_cannot_be_drawn_says_why(tmp_path, monkeypatch):
     with pytest.raises(RecordsError, match="nothing to draw yet"):
         plot([tmp_path], tmp_path / "out.png")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"matplotlib, which is not installed: pip install 'soundcodec-llmcodec\[train\]'"):
+    with pytest.raises(ImportError, match=r"matplotlib, which is .*soundcodec-llmcodec\[train\]"):
         plot([run_in(tmp_path / "run", 2)], tmp_path / "out.png")
     assert not (tmp_path / "out.png").exists()
