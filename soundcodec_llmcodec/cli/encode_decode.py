@@ -32,10 +32,10 @@ def encode(arguments: argparse.Namespace) -> int:
             raise CommandError(f"cannot write {target}: name a token file with {TOKEN_ENDING}, or a folder with /")
     codec = load_codec(arguments.checkpoint, arguments.device)
     if arguments.domain not in (None, *codec.config.domains):
-        known = ", ".join(codec.config.domains) or "none: its codebook is undivided"
-        raise CommandError(f"no domain is called {arguments.domain!r}; the domains of {codec.name} are: {known}")
+        domains = ", ".join(codec.config.domains) or "none: its codebook is undivided"
+        raise CommandError(f"no domain is called {arguments.domain!r}; the domains of {codec.name} are: {domains}")
 
-    def one(source: Path, target: Path) -> str:
+    def encode_file(source: Path, target: Path) -> str:
         clip = codec.encode(
             os.fspath(source),
             domain=arguments.domain,
@@ -46,7 +46,7 @@ def encode(arguments: argparse.Namespace) -> int:
         size = target.stat().st_size
         return f"{clip.duration_s:.2f} s, {len(clip)} frames, {size} bytes, {clip.bitrate_bps:.0f} bit/s"
 
-    return _run(jobs, one, arguments)
+    return _run(jobs, encode_file, arguments)
 
 
 def decode(arguments: argparse.Namespace) -> int:
@@ -59,7 +59,7 @@ def decode(arguments: argparse.Namespace) -> int:
         check_rate(arguments.sampling_rate)
     codec = load_codec(arguments.checkpoint, arguments.device)
 
-    def one(source: Path, target: Path) -> str:
+    def decode_file(source: Path, target: Path) -> str:
         clip = tokens.load(source)
         _check_codec(clip, codec, arguments.force)
         rate = arguments.sampling_rate or clip.sampling_rate
@@ -67,7 +67,7 @@ def decode(arguments: argparse.Namespace) -> int:
         write_audio(target, samples, rate, subtype="FLOAT" if arguments.float else None)
         return f"{samples.shape[-1] / rate:.2f} s at {rate} Hz, {clip.channels} channel{'s' * (clip.channels > 1)}"
 
-    return _run(jobs, one, arguments)
+    return _run(jobs, decode_file, arguments)
 
 
 def _check_codec(clip: tokens.Tokens, codec: LLMCodec, force: bool) -> None:
@@ -96,38 +96,38 @@ def _jobs(arguments: argparse.Namespace, endings: Sequence[str], ending: str) ->
             raise CommandError(f"several inputs need a folder for their outputs, and {output} is a file")
         jobs = []
         for source in arguments.inputs:
-            found = _found(source, endings) if source.is_dir() else [source]
-            if not found:
+            paths = _files_in(source, endings) if source.is_dir() else [source]
+            if not paths:
                 raise CommandError(f"the folder {source} has no {', '.join(endings)} files")
             base = source if source.is_dir() else source.parent
-            jobs += [(path, output / path.relative_to(base).with_suffix(ending)) for path in found]
+            jobs += [(path, output / path.relative_to(base).with_suffix(ending)) for path in paths]
     _check_jobs(jobs)
     return jobs
 
 
-def _found(folder: Path, endings: Sequence[str]) -> list[Path]:
+def _files_in(folder: Path, endings: Sequence[str]) -> list[Path]:
     """The files to work on; of sound that cannot be read, those that have no readable twin beside them."""
-    found = visible_files(folder, endings)
+    matches = visible_files(folder, endings)
     if TOKEN_ENDING in endings:
-        return found
-    readable = {path.with_suffix("") for path in found}
-    return [path for path in sound_files(folder) if path in found or path.with_suffix("") not in readable]
+        return matches
+    readable = {path.with_suffix("") for path in matches}
+    return [path for path in sound_files(folder) if path in matches or path.with_suffix("") not in readable]
 
 
 def _check_jobs(jobs: Sequence[tuple[Path, Path]]) -> None:
     sources = {source.resolve() for source, _ in jobs}
-    taken: dict[Path, Path] = {}
+    source_of: dict[Path, Path] = {}
     for source, target in jobs:
         if not source.exists():
             raise CommandError(f"there is no file {source}")
         if target.resolve() in sources:
             raise CommandError(f"the output {target} is an input too; give it another name")
-        if target in taken:
-            raise CommandError(f"{taken[target]} and {source} would both be written to {target}")
-        taken[target] = source
+        if target in source_of:
+            raise CommandError(f"{source_of[target]} and {source} would both be written to {target}")
+        source_of[target] = source
 
 
-def _run(jobs: Sequence[tuple[Path, Path]], one: Callable[[Path, Path], str], arguments: argparse.Namespace) -> int:
+def _run(jobs: Sequence[tuple[Path, Path]], convert: Callable[[Path, Path], str], arguments: argparse.Namespace) -> int:
     """Do every job; of several, a failed one is reported and the others are still done."""
     failed = 0
     several = len(jobs) > 1
@@ -136,7 +136,7 @@ def _run(jobs: Sequence[tuple[Path, Path]], one: Callable[[Path, Path], str], ar
             continue
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            summary = one(source, target)
+            summary = convert(source, target)
         except FILE_ERRORS as error:
             failed += 1
             message = one_line(error)

@@ -70,9 +70,9 @@ def _write(arguments: argparse.Namespace, excerpts: list[Excerpt], target: Path,
     single_file.write(text, target)
     if not arguments.quiet:
         cut = sum(excerpt.is_cut for excerpt in excerpts)
-        told = f"; {cut} cut to {arguments.seconds:g} s (--seconds)" if cut else ""
+        note = f"; {cut} cut to {arguments.seconds:g} s (--seconds)" if cut else ""
         clips = f"{len(excerpts)} clip{'s' * (len(excerpts) > 1)}"
-        print(f"{target}: {clips}, {target.stat().st_size / 1e6:.1f} MB{told}")
+        print(f"{target}: {clips}, {target.stat().st_size / 1e6:.1f} MB{note}")
     if arguments.open and not webbrowser.open(target.resolve().as_uri()):
         print(f"llmcodec: warning: found no browser to open {target} with", file=sys.stderr)
     return 0

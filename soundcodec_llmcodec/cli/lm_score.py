@@ -23,7 +23,7 @@ from soundcodec_llmcodec.lm.loading import load_token_lm
 from soundcodec_llmcodec.lm.score_summary import ScoreSummary, score_all
 from soundcodec_llmcodec.lm.scores import TokenLM
 
-_SHOWN = {
+_COLUMNS = {
     "input": "input",
     "lm": "LM",
     "prefix": "prefix",
@@ -55,14 +55,14 @@ def score(arguments: argparse.Namespace) -> int:
         raise CommandError(f"expected --batch-tokens of 1 or more, got {arguments.batch_tokens}")
     models: dict[tuple[str, str], TokenLM] = {}
     rows = []
-    for given in _inputs(arguments):
+    for item in _inputs(arguments):
         for spec in arguments.lm:
-            key = (spec, given.source.codec_hash)
+            key = (spec, item.source.codec_hash)
             if key not in models:
-                models[key] = load_token_lm(spec, given.source, arguments.device, arguments.dtype)
+                models[key] = load_token_lm(spec, item.source, arguments.device, arguments.dtype)
             lm = models[key]
-            scores = score_all(lm, given.clips, batch_tokens=arguments.batch_tokens, progress=not arguments.quiet)
-            rows.append(_row(spec, lm, given, ScoreSummary.of(scores)))
+            scores = score_all(lm, item.clips, batch_tokens=arguments.batch_tokens, progress=not arguments.quiet)
+            rows.append(_row(spec, lm, item, ScoreSummary.of(scores)))
     print(json.dumps(rows, indent=2) if arguments.json else _table(rows))
     return 0
 
@@ -71,18 +71,20 @@ def _inputs(arguments: argparse.Namespace) -> list[_Input]:
     """What is to be scored, in the order given; the codec is loaded where a file needs it."""
     places = [Path(text) for text in arguments.inputs]
     is_file = [path.suffix.lower() in (*SOUND_ENDINGS, TOKEN_ENDING) for path in places]
-    missing = next((path for path, one in zip(places, is_file, strict=True) if one and not path.is_file()), None)
+    missing = next(
+        (path for path, names_a_file in zip(places, is_file, strict=True) if names_a_file and not path.is_file()), None
+    )
     if missing is not None:
         raise CommandError(f"there is no file {missing}")
     codec = functools.cache(lambda: load_codec(arguments.codec, arguments.device))
-    found = []
-    for text, path, one in zip(arguments.inputs, places, is_file, strict=True):
-        if one:
-            found.append(_of_file(path, codec))
+    inputs = []
+    for text, path, names_a_file in zip(arguments.inputs, places, is_file, strict=True):
+        if names_a_file:
+            inputs.append(_of_file(path, codec))
         else:
             corpus = TokenCorpus.open(text)
-            found.append(_Input(corpus.label, corpus.source, corpus.ids()))
-    return found
+            inputs.append(_Input(corpus.label, corpus.source, corpus.ids()))
+    return inputs
 
 
 def _of_file(path: Path, codec: Callable[[], LLMCodec]) -> _Input:
@@ -103,33 +105,33 @@ def _of_file(path: Path, codec: Callable[[], LLMCodec]) -> _Input:
     return _Input(path.name, source, [token_ids(channel.T.reshape(-1).numpy(), source) for channel in tokens.codes])
 
 
-def _row(spec: str, lm: TokenLM, given: _Input, found: ScoreSummary) -> dict[str, Any]:
+def _row(spec: str, lm: TokenLM, item: _Input, summary: ScoreSummary) -> dict[str, Any]:
     return {
-        "input": given.label,
+        "input": item.label,
         "lm": spec,
         "name": lm.name,
         "prefix": lm.prefix,
-        "clips": found.clips,
-        "tokens": found.tokens,
-        "bits_per_token": found.audio_bits,
-        "bits_per_token_full": found.full_bits,
-        "perplexity": found.audio_perplexity,
-        "perplexity_full": found.full_perplexity,
-        "bits_per_second": found.audio_bits * given.source.token_rate,
+        "clips": summary.clips,
+        "tokens": summary.tokens,
+        "bits_per_token": summary.audio_bits,
+        "bits_per_token_full": summary.full_bits,
+        "perplexity": summary.audio_perplexity,
+        "perplexity_full": summary.full_perplexity,
+        "bits_per_second": summary.audio_bits * item.source.token_rate,
         "vocabulary_size": lm.vocabulary_size,
         "full_size": lm.full_size,
-        "codec_hash": given.source.codec_hash,
+        "codec_hash": item.source.codec_hash,
         "lm_identity": lm.identity,
     }
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:
     """A Markdown table."""
-    cells = [list(_SHOWN.values())]
+    cells = [list(_COLUMNS.values())]
     for row in rows:
-        values = [row[name] for name in _SHOWN]
+        values = [row[name] for name in _COLUMNS]
         cells.append([f"{value:.3f}" if isinstance(value, float) else str(value) for value in values])
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_SHOWN))]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(_COLUMNS))]
     lines = [" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
     lines.insert(1, " | ".join("-" * width for width in widths))
     return "\n".join(f"| {line} |" for line in lines)

@@ -29,14 +29,16 @@ def tokenize(arguments: argparse.Namespace) -> int:
         plan = _plan(arguments)
         codec = load_codec(arguments.codec, arguments.device)
         if plan.domain not in (None, *codec.config.domains):
-            known = ", ".join(codec.config.domains) or "none: its codebook is undivided"
-            raise CommandError(f"no domain is called {plan.domain!r}; the domains of {codec.name} are: {known}")
+            domains = ", ".join(codec.config.domains) or "none: its codebook is undivided"
+            raise CommandError(f"no domain is called {plan.domain!r}; the domains of {codec.name} are: {domains}")
         done = run(codec, plan, arguments.out, progress=not arguments.quiet)
     except (DataError, TokenCorpusError, ImportError) as error:
         raise CommandError(one_line(error)) from error
     if not arguments.quiet:
-        found = f", {done.found} shards were there" if done.found else ""
-        print(f"{arguments.out}:{plan.split}: {done.clips} clips, {done.tokens} tokens of {done.seconds:.0f} s{found}")
+        present = f", {done.found} shards were there" if done.found else ""
+        print(
+            f"{arguments.out}:{plan.split}: {done.clips} clips, {done.tokens} tokens of {done.seconds:.0f} s{present}"
+        )
         if done.clips:
             print(
                 f"{done.seconds / done.took_s:.0f} times real time; waited {done.waited_s / done.took_s:.0%} for audio"
