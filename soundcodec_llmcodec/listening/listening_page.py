@@ -89,7 +89,7 @@ def _clip(excerpt: Excerpt, made: Sequence[ExcerptReconstruction], index: int) -
     sound = flac(excerpt.clip.samples, rate)
     lanes = [_lane("original", _stored_as(excerpt, sound), sound, names[0], pictures[0])]
     for one, name, picture in zip(made, names[1:], pictures[1:], strict=True):
-        told = f"{one.bitrate_bps:,.0f} bit/s · {one.use.distinct:,} codes in {one.codes.size:,} tokens"
+        told = f"{one.bitrate_bps:,.0f} bit/s · {one.use.codes:,} codes in {one.use.tokens:,} tokens"
         body = Markup(picture + _strip(one, name, length))
         lanes.append(_lane(one.label, told, flac(one.samples, rate), name, body))
     return _section(excerpt, lanes, length, page_tables.numbers(made, excerpt.name), index)

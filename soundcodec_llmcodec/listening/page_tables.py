@@ -58,8 +58,8 @@ def _cells(made: ExcerptReconstruction) -> list[Markup]:
     cells = [
         f"{made.bitrate_bps:,.0f}",
         f"{made.stored_bytes:,} B",
-        f"{made.use.distinct:,}",
-        f"{100 * made.use.unique_share:.0f}%",
+        f"{made.use.codes:,}",
+        f"{100 * made.use.distinct_share:.0f}%",
         f"{made.use.entropy_bits:.2f} bit",
         *(_shown(value, measure.unit, measure.better) for measure, value in zip(MEASURES, made.values, strict=True)),
     ]

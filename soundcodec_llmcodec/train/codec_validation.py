@@ -7,34 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from soundcodec_llmcodec import coding
+from soundcodec_llmcodec.measures.code_use import CodeUse
 from soundcodec_llmcodec.measures.mel_distance import mel_distance, too_short
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.train.code_perplexity import Predictability, predictability
 from soundcodec_llmcodec.train.crops import DecodedCorpus
-
-
-@dataclass(frozen=True)
-class CodebookUse:
-    """Codes in use, and the entropy of their distribution, over a number of tokens."""
-
-    tokens: int
-    codes: int
-    entropy_bits: float
-
-    @property
-    def perplexity(self) -> float:
-        """2 to the entropy: the size of an evenly used codebook of the same entropy."""
-        return 2.0**self.entropy_bits
-
-    @classmethod
-    def of(cls, codes: Tensor, codebook_size: int) -> CodebookUse:
-        """Use of the codes in a tensor of any shape."""
-        counts = np.bincount(codes.flatten().numpy(), minlength=codebook_size)
-        shares = counts[counts > 0] / counts.sum()
-        return cls(int(counts.sum()), int((counts > 0).sum()), float(-(shares * np.log2(shares)).sum()))
 
 
 @dataclass(frozen=True)
@@ -43,7 +22,7 @@ class Validation:
 
     n: int
     mel: float
-    use: CodebookUse
+    use: CodeUse
     codebook_size: int
     tokens: Predictability | None = None
 
@@ -66,7 +45,8 @@ def validate(model: CodecModel, corpus: DecodedCorpus, clips: int) -> Validation
         for clip, estimate in zip(chosen, decoded, strict=True)
         if not too_short(clip.shape[0])
     ]
-    use = CodebookUse.of(torch.cat([item.flatten() for item in codes]), model.config.codebook_size)
+    # All levels as one: the codes that the codebooks have in common count once.
+    use = CodeUse.of(torch.cat([item.flatten() for item in codes])[None].cpu().numpy())
     mel = float(np.mean(distances)) if distances else math.nan
     first = [item.reshape(-1, item.shape[-1])[0].cpu().numpy() for item in codes]
     size = model.config.codebook_size
