@@ -14,6 +14,7 @@ from soundcodec_llmcodec.measures import spectrogram
 from soundcodec_llmcodec.pages.axes import ticks
 from soundcodec_llmcodec.pages.markup import Markup, tag
 from soundcodec_llmcodec.pages.single_file import data_url, policy
+from soundcodec_llmcodec.pages.spectrogram_image import relative_image
 
 HERE = Path(__file__).parent
 # What tells a page of ours from every other file, within its first bytes.
@@ -83,7 +84,7 @@ def _clip(excerpt: Excerpt, made: Sequence[ExcerptReconstruction], index: int) -
     names = [f"the original {excerpt.name}", *(f"{excerpt.name} by {one.label}" for one in made)]
     axes = [ticks(excerpt.seconds, rate, TIMES), *([None] * len(made))]
     pictures = [
-        _picture(name, spectrogram.image(each, loudest), over, share)
+        _picture(name, relative_image(each, loudest), over, share)
         for name, each, over in zip(names, powers, axes, strict=True)
     ]
     sound = flac(excerpt.clip.samples, rate)

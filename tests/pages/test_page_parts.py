@@ -10,6 +10,7 @@ import pytest
 
 from soundcodec_llmcodec.measures import spectrogram
 from soundcodec_llmcodec.pages import markup, png
+from soundcodec_llmcodec.pages.spectrogram_image import level_pixels, relative_image
 
 
 def decoded(image: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -72,13 +73,29 @@ def test_all_powers_are_kept_by_the_bands():
 
 def test_images_share_the_originals_scale():
     powers = np.array([[1.0, 0.1], [1e-4, 1e-20]])
-    pixels, _ = decoded(spectrogram.image(powers, 1.0))
+    pixels, _ = decoded(relative_image(powers, 1.0))
     top = png.LEVELS - 1
     np.testing.assert_array_equal(pixels, np.rint([[top / 2, 0], [top, top * 70 / 80]]))
-    louder, _ = decoded(spectrogram.image(powers, 10.0))
+    louder, _ = decoded(relative_image(powers, 10.0))
     assert louder[1, 0] == round(top * 70 / 80)
-    silent, _ = decoded(spectrogram.image(np.zeros((2, 2)), 0.0))
+    silent, _ = decoded(relative_image(np.zeros((2, 2)), 0.0))
     assert not silent.any()
+
+
+def test_pixels_of_a_tone_are_a_bright_line_at_its_frequency():
+    """2 kHz of 8 kHz is a quarter up from the bottom; the scale is of full-scale sines, -100 to -20 dB."""
+    colours = png.palette(256)
+    tone = np.sin(2 * np.pi * 2000 * np.arange(16_000) / 16_000)
+    picture = level_pixels(0.05 * tone, 16_000)
+    assert picture.shape == (256, 201, 3)
+    column = picture[:, 100].astype(int).sum(axis=1)
+    assert np.argmax(column) == 255 - 64
+    assert tuple(picture[20, 100]) == tuple(colours[0])
+    assert tuple(level_pixels(0.11 * tone, 16_000)[255 - 64, 100]) == tuple(colours[-1])
+    middle = level_pixels(0.001 * tone, 16_000)[255 - 64, 100]  # -60 dB
+    assert tuple(middle) in {tuple(colours[127]), tuple(colours[128])}
+    assert level_pixels(np.zeros(100), 16_000).max() == colours[0, 2]
+    assert level_pixels(np.zeros(10_000_000), 16_000).shape[1] <= 1601
 
 
 def test_named_frequencies_leave_room_for_each_other():

@@ -16,6 +16,7 @@ from soundcodec_llmcodec.measures import spectrogram
 from soundcodec_llmcodec.pages.axes import ticks
 from soundcodec_llmcodec.pages.markup import Markup, tag
 from soundcodec_llmcodec.pages.single_file import data_url
+from soundcodec_llmcodec.pages.spectrogram_image import relative_image
 
 ORIGINAL = "original"
 Figures = dict[str, Any]
@@ -83,7 +84,7 @@ def card(name: str, heard: Heard, loudest: float, axes: Markup | None, scores: M
     if heard.powers is None:
         body = tag("p", heard.problem, class_="absent")
     else:
-        picture = data_url("image/png", spectrogram.image(heard.powers, loudest))
+        picture = data_url("image/png", relative_image(heard.powers, loudest))
         shown = tag("img", src=picture, alt=f"Spectrogram of {name}", decoding="async")
         sound = tag("audio", src=data_url("audio/flac", heard.stored), controls=True, preload="none", aria_label=name)
         body = Markup(tag("div", shown, axes, class_="picture") + sound)
