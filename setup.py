@@ -44,6 +44,7 @@ setup(
     },
     install_requires=[
         "huggingface_hub>=0.25",
+        "jinja2>=3.1",
         "numpy>=1.24",
         "safetensors>=0.4",
         "soundfile>=0.12",

@@ -57,11 +57,12 @@ def unpack(packed: bytes, count: int, vocabulary: int) -> np.ndarray:
     width = _bits(group, vocabulary)
     end = groups * width + _bits(rest, vocabulary)
     bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8))
-    if bits[end:].any():
-        raise ValueError("the filling bits at the end are not zero")
     whole, last = bits[: groups * width].reshape(groups, width), bits[None, groups * width : end]
     parts = [_group_ids(part, group, vocabulary) for part in _chunks(whole)]
-    return np.concatenate([*parts, _group_ids(last, rest, vocabulary)])
+    parts.append(_group_ids(last, rest, vocabulary))
+    if bits[end:].any():
+        raise ValueError("the filling bits at the end are not zero")
+    return np.concatenate(parts)
 
 
 def _chunks(groups: np.ndarray) -> list[np.ndarray]:

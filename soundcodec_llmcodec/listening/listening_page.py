@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,11 +11,10 @@ from soundcodec_llmcodec.listening.recordings import Excerpt, flac
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.measures import spectrogram
 from soundcodec_llmcodec.pages.axes import ticks
-from soundcodec_llmcodec.pages.markup import Markup, tag
-from soundcodec_llmcodec.pages.single_file import data_url, policy
+from soundcodec_llmcodec.pages.markup import Markup, join, tag
+from soundcodec_llmcodec.pages.single_file import data_url, rendered
 from soundcodec_llmcodec.pages.spectrogram_image import relative_image
 
-HERE = Path(__file__).parent
 # What tells a page of ours from every other file, within its first bytes.
 MARK = '<meta name="generator" content="llmcodec listen">'
 COLUMNS = 1000
@@ -42,18 +40,13 @@ def build(
     for index, excerpt in enumerate(excerpts):
         progress(excerpt.name)
         sections.append(_clip(excerpt, [reconstruct(player, excerpt) for player in shown], index))
-    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
-    template = string.Template((HERE / "template.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        mark=MARK,
-        policy=policy(style, script),
-        style=style,
-        script=script,
-        title=tag("title", f"{title}: original and reconstruction"),
-        heading=tag("h1", title),
-        about=tag("p", about, class_="muted") if about else "",
+    return rendered(
+        Path(__file__).parent,
+        mark=Markup(MARK),
+        title=title,
+        about=about,
         codecs=_codecs(shown),
-        clips=Markup("".join(sections)),
+        clips=join(sections),
         definitions=page_tables.definitions(),
     )
 
@@ -91,7 +84,7 @@ def _clip(excerpt: Excerpt, made: Sequence[ExcerptReconstruction], index: int) -
     lanes = [_lane("original", _stored_as(excerpt, sound), sound, names[0], pictures[0])]
     for one, name, picture in zip(made, names[1:], pictures[1:], strict=True):
         told = f"{one.bitrate_bps:,.0f} bit/s · {one.use.codes:,} codes in {one.use.tokens:,} tokens"
-        body = Markup(picture + _strip(one, name, length))
+        body = picture + _strip(one, name, length)
         lanes.append(_lane(one.label, told, flac(one.samples, rate), name, body))
     return _section(excerpt, lanes, length, page_tables.numbers(made, excerpt.name), index)
 
@@ -177,4 +170,4 @@ def _strip(made: ExcerptReconstruction, name: str, length: float) -> Markup:
         data_codes=";".join(" ".join(map(str, level)) for level in made.codes.tolist()),
         data_frame=f"{made.frame_seconds:.9g}",
     )
-    return Markup(slider + tag("p", "Point at a cell, or go with the arrow keys.", class_="readout muted small"))
+    return slider + tag("p", "Point at a cell, or go with the arrow keys.", class_="readout muted small")

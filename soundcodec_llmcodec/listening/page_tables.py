@@ -45,7 +45,7 @@ def numbers(made: Sequence[ExcerptReconstruction], name: str) -> Markup:
     ]
     listed = tag("ul", reasons, class_="reasons muted small") if reasons else Markup("")
     scroll = tag("div", table, class_="scroll", tabindex=0, role="group", aria_label=f"Numbers of {name}")
-    return Markup(scroll + listed)
+    return scroll + listed
 
 
 def definitions() -> Markup:

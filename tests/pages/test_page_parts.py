@@ -112,6 +112,6 @@ def test_a_clip_shorter_than_the_window_has_an_image():
 
 def test_markup_escapes_text_and_attributes():
     made = markup.tag("p", "<i>", markup.tag("br"), [1, None, "&"], title='"><i>')
-    assert made == '<p title="&quot;&gt;&lt;i&gt;">&lt;i&gt;<br/>1&amp;</p>'
+    assert made == '<p title="&#34;&gt;&lt;i&gt;">&lt;i&gt;<br/>1&amp;</p>'
     assert markup.breakable("a_<b>") == "a_&lt;b&gt;"
     assert markup.breakable("hf:a/b") == "hf:<wbr/>a/<wbr/>b"

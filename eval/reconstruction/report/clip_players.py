@@ -87,7 +87,7 @@ def card(name: str, heard: Heard, loudest: float, axes: Markup | None, scores: M
         picture = data_url("image/png", relative_image(heard.powers, loudest))
         shown = tag("img", src=picture, alt=f"Spectrogram of {name}", decoding="async")
         sound = tag("audio", src=data_url("audio/flac", heard.stored), controls=True, preload="none", aria_label=name)
-        body = Markup(tag("div", shown, axes, class_="picture") + sound)
+        body = tag("div", shown, axes, class_="picture") + sound
     return tag("article", title, body, scores, class_=class_)
 
 

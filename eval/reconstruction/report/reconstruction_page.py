@@ -17,7 +17,7 @@ from eval.reconstruction.report import (
     reconstruction_sections,
 )
 from soundcodec_llmcodec.pages import single_file
-from soundcodec_llmcodec.pages.markup import Markup, tag
+from soundcodec_llmcodec.pages.markup import Markup, join, tag
 
 PLOTS_AT_FIRST = 6
 
@@ -40,7 +40,7 @@ def build(path: Path) -> str:
         banners=reconstruction_sections.banners(results),
         provenance=reconstruction_sections.provenance(results),
         tabs=shell.tab_list(splits, "Split"),
-        panels=Markup("".join(_panel(results, split, index) for index, split in enumerate(splits))),
+        panels=join(_panel(results, split, index) for index, split in enumerate(splits)),
         listening=_listening(run),
         failures=reconstruction_sections.failures(results),
         definitions=reconstruction_sections.definitions(results),
@@ -126,4 +126,4 @@ def _listening(run: reconstruction_folder.ReconstructionFolder) -> Markup:
     )
     none = tag("p", "No samples of this split were kept.", class_="no-samples", hidden=True)
     shown = [clip_players.sample(run, clip, str(index)) for index, clip in enumerate(clips)]
-    return Markup(tag("div", tag("p", scale, class_="muted small"), switch, class_="bar") + none + "".join(shown))
+    return tag("div", tag("p", scale, class_="muted small"), switch, class_="bar") + none + join(shown)

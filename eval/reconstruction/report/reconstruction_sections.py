@@ -10,7 +10,7 @@ from typing import Any
 
 from eval.harness.pages import figures
 from eval.harness.pages.cells import Cell, TableColumn, TableRow, table
-from soundcodec_llmcodec.pages.markup import Child, Markup, breakable, tag
+from soundcodec_llmcodec.pages.markup import Child, Markup, breakable, join, tag
 
 SHORT = 12
 Figures = dict[str, Any]
@@ -24,7 +24,7 @@ def banners(results: Figures) -> Markup:
     if results.get("rules") == "codec-superb":
         text = "Codec-SUPERB's rules: a failure counts as 1.0 (PESQ) or 0.0 (STOI, F0 correlation), not as a reason."
         made.append(tag("p", tag("strong", text), class_="banner rules", role="note"))
-    return Markup("".join(made))
+    return join(made)
 
 
 def provenance(results: Figures) -> Markup:
@@ -60,7 +60,7 @@ def made_with(results: Figures, data: Sequence[tuple[str, Child]]) -> Markup:
         ("Project", git and [tag("code", git["commit"][:SHORT]), " with changes" if git["dirty"] else ""]),
     ]
     shown = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value]
-    return Markup(tag("dl", shown, class_="facts") + _command(results) + _versions(results))
+    return tag("dl", shown, class_="facts") + _command(results) + _versions(results)
 
 
 def _moment(text: str) -> str:
@@ -123,7 +123,7 @@ def failures(results: Figures) -> Markup:
             for one in failed
         ]
         parts.append(table(f"Clips without a reconstruction: {len(failed)}", columns, [(None, "", rows)]))
-    return Markup("".join(parts)) or tag("p", "Every codec was loaded, and every clip was reconstructed.")
+    return join(parts) or tag("p", "Every codec was loaded, and every clip was reconstructed.")
 
 
 def definitions(results: Figures) -> Markup:
@@ -150,7 +150,7 @@ def definitions(results: Figures) -> Markup:
             )
         )
     said = [tag("div", tag("dt", name), tag("dd", text)) for name, text in _methods(results).items()]
-    return Markup(
+    return (
         tag("dl", entries, class_="definitions")
         + tag("h3", "How the numbers are made")
         + tag("dl", said, class_="definitions")

@@ -52,7 +52,7 @@ def leaderboard(results: Figures, how: str) -> Markup:
     each = f"{sizes.pop()} pairs a part" if len(sizes) == 1 else "pairs by part as in the headings' titles"
     caption = f"{results['suite']['label']}: accuracy in %, {each}; chance is 50"
     groups = [(None, "", measured), (heading, "published", published)]
-    return Markup(table(caption, columns, groups) + _refusals(models, how, named) + _sources(results))
+    return table(caption, columns, groups) + _refusals(models, how, named) + _sources(results)
 
 
 def comparisons(results: Figures, how: str, key: str) -> Markup:

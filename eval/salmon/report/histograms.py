@@ -13,7 +13,7 @@ from eval.reconstruction.report.quality_plots import linear_ticks
 from eval.salmon.pair_scores import PER_TOKEN
 from eval.salmon.report import accuracy_table
 from eval.salmon.report.salmon_folder import SalmonFolder
-from soundcodec_llmcodec.pages.markup import Markup, tag
+from soundcodec_llmcodec.pages.markup import Markup, join, tag
 
 WIDTH = 440.0
 LEFT, RIGHT = 10.0, WIDTH - 10.0
@@ -78,7 +78,7 @@ def _grid(reach: float, height: float, unit: str) -> Markup:
     parts.append(tag("text", "← the other one likelier", x=LEFT, y=below, class_="tick"))
     parts.append(tag("text", unit, x=(LEFT + RIGHT) / 2, y=below, class_="tick middle"))
     parts.append(tag("text", "the coherent one likelier →", x=RIGHT, y=below, class_="tick end"))
-    return Markup("".join(parts))
+    return join(parts)
 
 
 def _row(model: Figures, values: np.ndarray, accuracy: Figures, reach: float, top: float) -> Markup:

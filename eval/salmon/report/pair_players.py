@@ -30,7 +30,7 @@ def pair(run: SalmonFolder, told: Figures, key: str) -> Markup:
         axes = ticks(one.seconds, one.rate) if one.powers is not None else None
         cut = _cut(told, one)
         class_ = "card original" if kind == "positive" else "card"
-        cards.append(card(name, one, loudest, axes and Markup(axes + cut), None, class_))
+        cards.append(card(name, one, loudest, axes and axes + cut, None, class_))
     title = run.results["parts"][told["part"]]["title"]
     about = f"{title} · {_length(told, heard)} · {told['positive']['rate'] / 1000:g} kHz"
     heading = tag("h3", told["pair_id"], " ", tag("span", about, class_="muted"), id=f"pair-{key}")

@@ -13,7 +13,7 @@ from eval.salmon.pair_scores import NORMALIZATIONS, PER_TOKEN
 from eval.salmon.report import accuracy_table, histograms, pair_players, salmon_folder, salmon_sections
 from eval.salmon.salmon_table import HOW
 from soundcodec_llmcodec.pages import single_file
-from soundcodec_llmcodec.pages.markup import Markup, tag
+from soundcodec_llmcodec.pages.markup import Markup, join, tag
 
 STYLE = Path(__file__).with_name("style.css")
 TABS = {PER_TOKEN: "Nats a token", "sum": "Summed"}
@@ -39,7 +39,7 @@ def build(path: Path) -> str:
         banners=reconstruction_sections.banners(results),
         provenance=salmon_sections.provenance(results),
         tabs=shell.tab_list([TABS[how] for how in hows], "Scores"),
-        panels=Markup("".join(_panel(run, how, index) for index, how in enumerate(hows))),
+        panels=join(_panel(run, how, index) for index, how in enumerate(hows)),
         listening=_listening(run),
         failures=salmon_sections.failures(results),
         definitions=salmon_sections.definitions(results),
@@ -126,4 +126,4 @@ def _listening(run: salmon_folder.SalmonFolder) -> Markup:
         class_="toggle",
     )
     shown = [pair_players.pair(run, told, str(index)) for index, told in enumerate(kept)]
-    return Markup(tag("div", tag("p", scale, class_="muted small"), switch, class_="bar") + "".join(shown))
+    return tag("div", tag("p", scale, class_="muted small"), switch, class_="bar") + join(shown)

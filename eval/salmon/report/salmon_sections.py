@@ -8,7 +8,7 @@ from eval.harness.pages import figures
 from eval.harness.pages.cells import Cell, TableColumn, TableRow, table
 from eval.reconstruction.report.reconstruction_sections import identified, made_with
 from eval.salmon.salmon_table import HOW
-from soundcodec_llmcodec.pages.markup import Markup, breakable, tag
+from soundcodec_llmcodec.pages.markup import Markup, breakable, join, tag
 
 Figures = dict[str, Any]
 
@@ -48,7 +48,7 @@ def failures(results: Figures) -> Markup:
             for one in failed
         ]
         parts.append(table(f"Pairs without scores: {len(failed)}", columns, [(None, "", rows)]))
-    return Markup("".join(parts)) or tag("p", "Every model was loaded, and every pair was scored.")
+    return join(parts) or tag("p", "Every model was loaded, and every pair was scored.")
 
 
 def definitions(results: Figures) -> Markup:
@@ -58,7 +58,7 @@ def definitions(results: Figures) -> Markup:
         for part, told in results["parts"].items()
     ]
     said = [tag("div", tag("dt", name), tag("dd", text)) for name, text in _methods(results).items()]
-    return Markup(
+    return (
         tag("p", "In every pair one recording is coherent and the other is not. They differ in:")
         + tag("dl", parts, class_="definitions")
         + tag("h3", "How the numbers are made")
