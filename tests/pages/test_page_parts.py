@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
+from pathlib import Path
 
+import jinja2
 import numpy as np
 import pytest
 
 from soundcodec_llmcodec.measures import spectrogram
-from soundcodec_llmcodec.pages import markup, png
+from soundcodec_llmcodec.pages import markup, png, single_file
 from soundcodec_llmcodec.pages.spectrogram_image import level_pixels, relative_image
+
+ROOT = Path(__file__).parents[2]
 
 
 def decoded(image: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -115,3 +120,27 @@ def test_markup_escapes_text_and_attributes():
     assert made == '<p title="&#34;&gt;&lt;i&gt;">&lt;i&gt;<br/>1&amp;</p>'
     assert markup.breakable("a_<b>") == "a_&lt;b&gt;"
     assert markup.breakable("hf:a/b") == "hf:<wbr/>a/<wbr/>b"
+
+
+STYLES = sorted(path for top in ("soundcodec_llmcodec", "eval") for path in (ROOT / top).rglob("style.css"))
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda path: path.parent.name)
+def test_no_text_is_smaller_than_12_px(style: Path):
+    sizes = re.findall(r"(?:font-size: |font: )([\d.]+)(px|rem|em)", style.read_text(encoding="utf-8"))
+    assert all(float(size) * (1 if unit == "px" else 16) >= 12 for size, unit in sizes)
+
+
+def test_markup_joined_to_text_escapes_it():
+    assert markup.tag("b", "x") + "<i>" == "<b>x</b>&lt;i&gt;"
+    assert markup.join([markup.tag("b"), "<i>"]) == "<b></b>&lt;i&gt;"
+
+
+def test_a_template_escapes_text_and_keeps_style_and_script(tmp_path: Path):
+    (tmp_path / "template.html").write_text("<style>{{ style }}</style>{{ title }}<script>{{ script }}</script>")
+    (tmp_path / "style.css").write_text("a > b {}")
+    (tmp_path / "script.js").write_text("1 < 2 && 3")
+    page = single_file.rendered(tmp_path, more_style=" c {}", title="<i>")
+    assert page == "<style>a > b {} c {}</style>&lt;i&gt;<script>1 < 2 && 3</script>\n"
+    with pytest.raises(jinja2.UndefinedError, match="title"):
+        single_file.rendered(tmp_path)

@@ -11,8 +11,8 @@ from eval.reconstruction.report.codec_table import BOUND, ORIGINALS
 from soundcodec_llmcodec.pages.markup import Markup, join, tag
 
 WIDTH, HEIGHT = 440, 330
-FRAME = labels.Box(46, 10, WIDTH - 8, HEIGHT - 38)
-FONT = 11.0
+FRAME = labels.Box(50, 10, WIDTH - 8, HEIGHT - 38)
+FONT = 12.0
 LONGEST_LABEL = 22
 # A bound this many times farther away than the codecs spread would press them together; it is named at the edge.
 FARTHEST_BOUND = 1.0

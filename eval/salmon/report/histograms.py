@@ -75,9 +75,9 @@ def _grid(reach: float, height: float, unit: str) -> Markup:
         shown = f"{value:+.6g}".replace("-", "−") if value else "0"
         parts.append(tag("text", shown, x=x, y=height + 14, class_="tick middle"))
     below = height + 31
-    parts.append(tag("text", "← the other one likelier", x=LEFT, y=below, class_="tick"))
+    parts.append(tag("text", "← the other likelier", x=LEFT, y=below, class_="tick"))
     parts.append(tag("text", unit, x=(LEFT + RIGHT) / 2, y=below, class_="tick middle"))
-    parts.append(tag("text", "the coherent one likelier →", x=RIGHT, y=below, class_="tick end"))
+    parts.append(tag("text", "the coherent likelier →", x=RIGHT, y=below, class_="tick end"))
     return join(parts)
 
 
