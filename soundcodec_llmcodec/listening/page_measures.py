@@ -38,27 +38,27 @@ class Measure:
     compute: Callable[[np.ndarray, np.ndarray, int], Value]
 
 
-def mel(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
+def mel(original: np.ndarray, estimate: np.ndarray, rate: int) -> Value:
     """Codec-SUPERB's multi-scale mel distance of signals (S,)."""
     reason = too_short(len(original))
-    return Value(reason=reason) if reason else Value(mel_distance(original, made, rate))
+    return Value(reason=reason) if reason else Value(mel_distance(original, estimate, rate))
 
 
-def si_sdr(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
+def si_sdr(original: np.ndarray, estimate: np.ndarray, rate: int) -> Value:
     """Scale-invariant signal-to-distortion ratio of signals (S,), in dB."""
-    return _silent(original, made) or Value(signal_to_distortion.si_sdr(original, made))
+    return _silent(original, estimate) or Value(signal_to_distortion.si_sdr(original, estimate))
 
 
-def loudness_difference(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
+def loudness_difference(original: np.ndarray, estimate: np.ndarray, rate: int) -> Value:
     """How much louder the reconstruction (S,) is than the original, in LU."""
-    levels = loudness(original, rate), loudness(made, rate)
+    levels = loudness(original, rate), loudness(estimate, rate)
     for name, level in zip(("original", "reconstruction"), levels, strict=True):
         if not math.isfinite(level):
             return Value(reason=f"the {name} is silent")
     return Value(levels[1] - levels[0])
 
 
-def pesq(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
+def pesq(original: np.ndarray, estimate: np.ndarray, rate: int) -> Value:
     """Wide-band PESQ of signals (S,), or the package's reason for none."""
     if importlib.util.find_spec("pesq") is None:
         return Value(reason="needs the package pesq: pip install pesq")
@@ -68,12 +68,12 @@ def pesq(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
     seconds = len(original) / rate
     if not shortest <= seconds <= longest:
         return Value(reason=f"{seconds:.4g} s: PESQ takes {shortest:g} to {longest:g} s")
-    silent = _silent(original, made)
+    silent = _silent(original, estimate)
     if silent:
         return silent
-    clean, estimate = (soxr.resample(signal, rate, PESQ_RATE, quality="HQ") for signal in (original, made))
+    clean, decoded = (soxr.resample(signal, rate, PESQ_RATE, quality="HQ") for signal in (original, estimate))
     try:
-        score = package.pesq(PESQ_RATE, clean, estimate, "wb", on_error=package.PesqError.RAISE_EXCEPTION)
+        score = package.pesq(PESQ_RATE, clean, decoded, "wb", on_error=package.PesqError.RAISE_EXCEPTION)
     except (package.PesqError, ValueError) as error:
         detail = error.args[0] if error.args else ""
         detail = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
@@ -81,28 +81,28 @@ def pesq(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
     return _finite(score, "PESQ")
 
 
-def stoi(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
+def stoi(original: np.ndarray, estimate: np.ndarray, rate: int) -> Value:
     """STOI of signals (S,), or why there is none."""
     if importlib.util.find_spec("pystoi") is None:
         return Value(reason="needs the package pystoi: pip install pystoi")
     import pystoi
 
-    silent = _silent(original, made)
+    silent = _silent(original, estimate)
     if silent:
         return silent
     try:
         with warnings.catch_warnings():
             # The package warns, and gives 0.00001, where too little of the clip is loud.
             warnings.simplefilter("error", RuntimeWarning)
-            score = pystoi.stoi(original, made, rate)
+            score = pystoi.stoi(original, estimate, rate)
     except (RuntimeWarning, ValueError) as error:
         why = "too few frames that are not silent" if "STFT" in str(error) else str(error)
         return Value(reason=f"STOI: {why}")
     return _finite(score, "STOI")
 
 
-def _silent(original: np.ndarray, made: np.ndarray) -> Value | None:
-    for name, signal in (("original", original), ("reconstruction", made)):
+def _silent(original: np.ndarray, estimate: np.ndarray) -> Value | None:
+    for name, signal in (("original", original), ("reconstruction", estimate)):
         if (signal == signal[0]).all():
             return Value(reason=f"the {name} is silent")
     return None

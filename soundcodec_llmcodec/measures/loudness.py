@@ -96,21 +96,21 @@ def filters(rate: int) -> list[tuple[Coefficients, Coefficients]]:
 
     A rate that cannot hold the shelf's corner has none of the shelf.
     """
-    made = []
+    sections = []
     if rate > 2 * _SHELF_HZ:
         k = math.tan(math.pi * _SHELF_HZ / rate)
         high, band = 10 ** (_SHELF_DB / 20), 10 ** (_SHELF_DB / 20 * 0.4996667741545416)
         scale = 1 + k / _SHELF_Q + k * k
         above = (high + band * k / _SHELF_Q + k * k, 2 * (k * k - high), high - band * k / _SHELF_Q + k * k)
         below = (1 + k / _SHELF_Q + k * k, 2 * (k * k - 1), 1 - k / _SHELF_Q + k * k)
-        made.append((_scaled(above, scale), _scaled(below, scale)))
+        sections.append((_scaled(above, scale), _scaled(below, scale)))
     k = math.tan(math.pi * _PASS_HZ / rate)
     scale = 1 + k / _PASS_Q + k * k
     below = (scale, 2 * (k * k - 1), 1 - k / _PASS_Q + k * k)
     # The standard's numerator at every rate, as libebur128 and pyloudnorm have it: 0.04 dB above a gain of 1 at 48 kHz,
     # 0.13 dB at 16 kHz.
-    made.append(((1.0, -2.0, 1.0), _scaled(below, scale)))
-    return made
+    sections.append(((1.0, -2.0, 1.0), _scaled(below, scale)))
+    return sections
 
 
 def _scaled(values: Coefficients, scale: float) -> Coefficients:

@@ -22,14 +22,14 @@ _LOG10_SQUARED = 2 / math.log(10)
 
 
 @dataclass(frozen=True)
-class Magnitudes:
+class MagnitudeSpectrogram:
     """A spectrogram's magnitudes float32 (F, K), and the natural logarithm of what of them is above FLOOR."""
 
     values: np.ndarray
     log: np.ndarray
 
     @classmethod
-    def of(cls, values: np.ndarray) -> Magnitudes:
+    def of(cls, values: np.ndarray) -> MagnitudeSpectrogram:
         """Magnitudes with their logarithm."""
         return cls(values, np.log(np.maximum(values, np.float32(FLOOR))))
 
@@ -66,7 +66,7 @@ def mel_magnitude(magnitudes: np.ndarray, rate: int, bands: int) -> np.ndarray:
     return magnitudes @ mel_filters(rate, 2 * (magnitudes.shape[1] - 1), bands).T
 
 
-def magnitude_distance(reference: Magnitudes, estimate: Magnitudes) -> float:
+def magnitude_distance(reference: MagnitudeSpectrogram, estimate: MagnitudeSpectrogram) -> float:
     """L1 of log10(max(M, FLOOR) ** 2) plus L1 of M, each a mean over all bins; magnitudes of one shape."""
     return _LOG10_SQUARED * _l1(reference.log, estimate.log) + _l1(reference.values, estimate.values)
 
@@ -79,7 +79,8 @@ def mel_distance(reference: np.ndarray, estimate: np.ndarray, rate: int) -> floa
     total = 0.0
     for bands, window in SCALES:
         first, second = (
-            Magnitudes.of(mel_magnitude(magnitude(signal, window), rate, bands)) for signal in (reference, estimate)
+            MagnitudeSpectrogram.of(mel_magnitude(magnitude(signal, window), rate, bands))
+            for signal in (reference, estimate)
         )
         total += magnitude_distance(first, second)
     return total

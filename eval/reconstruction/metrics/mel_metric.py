@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from eval.reconstruction.metrics.metric import Metric, Score, Signal
 from eval.reconstruction.metrics.spectral import spectrogram, too_short
-from soundcodec_llmcodec.measures.mel_distance import SCALES, Magnitudes, magnitude_distance, mel_magnitude
+from soundcodec_llmcodec.measures.mel_distance import SCALES, MagnitudeSpectrogram, magnitude_distance, mel_magnitude
 
 
-def _mel(signal: Signal, window: int, bands: int) -> Magnitudes:
+def _mel(signal: Signal, window: int, bands: int) -> MagnitudeSpectrogram:
     return spectrogram(
         signal, ("mel", window, bands), lambda: mel_magnitude(signal.magnitude(window), signal.rate, bands)
     )

@@ -8,12 +8,12 @@ import numpy as np
 
 from eval.reconstruction.metrics.metric import Score, Signal
 from soundcodec_llmcodec.measures import mel_distance
-from soundcodec_llmcodec.measures.mel_distance import Magnitudes
+from soundcodec_llmcodec.measures.mel_distance import MagnitudeSpectrogram
 
 
-def spectrogram(signal: Signal, key: Hashable, magnitude: Callable[[], np.ndarray]) -> Magnitudes:
+def spectrogram(signal: Signal, key: Hashable, magnitude: Callable[[], np.ndarray]) -> MagnitudeSpectrogram:
     """A spectrogram with its logarithm, kept with the signal under `key`."""
-    return signal.derived(key, lambda: Magnitudes.of(magnitude()))
+    return signal.derived(key, lambda: MagnitudeSpectrogram.of(magnitude()))
 
 
 def too_short(signal: Signal, largest_window: int) -> Score | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from eval.reconstruction.metrics.metric import Metric, Score, Signal
 from eval.reconstruction.metrics.spectral import spectrogram, too_short
-from soundcodec_llmcodec.measures.mel_distance import Magnitudes, magnitude_distance
+from soundcodec_llmcodec.measures.mel_distance import MagnitudeSpectrogram, magnitude_distance
 
 WINDOWS = (2048, 512)
 
 
-def _stft(signal: Signal, window: int) -> Magnitudes:
+def _stft(signal: Signal, window: int) -> MagnitudeSpectrogram:
     return spectrogram(signal, ("stft", window), lambda: signal.magnitude(window))
 
 

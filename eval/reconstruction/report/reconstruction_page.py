@@ -91,7 +91,7 @@ def _panel(results: Figures, split: str, index: int) -> Markup:
         for place, name in enumerate(metrics)
     ]
     choice = tag("fieldset", tag("legend", "Metrics", class_="unseen"), boxes, class_="chips")
-    drawn = tag("div", [quality_plots.plot(results, split, name) for name in metrics], class_="plots")
+    plots = tag("div", [quality_plots.plot(results, split, name) for name in metrics], class_="plots")
     return tag(
         "div",
         tag("h2", "Leaderboard", tag("span", f" {split}", class_="muted"), id=f"table-{index}"),
@@ -101,7 +101,7 @@ def _panel(results: Figures, split: str, index: int) -> Markup:
         breakdowns.sources(results, split, str(index)),
         tag("h2", "Quality against bit rate", tag("span", f" {split}", class_="muted")),
         choice,
-        drawn,
+        plots,
         role="tabpanel",
         id=f"panel-{index}",
         aria_labelledby=f"tab-{index}",
@@ -125,5 +125,5 @@ def _listening(run: reconstruction_folder.ReconstructionFolder) -> Markup:
         class_="toggle",
     )
     none = tag("p", "No samples of this split were kept.", class_="no-samples", hidden=True)
-    shown = [clip_players.sample(run, clip, str(index)) for index, clip in enumerate(clips)]
-    return tag("div", tag("p", scale, class_="muted small"), switch, class_="bar") + none + join(shown)
+    sections = [clip_players.sample(run, clip, str(index)) for index, clip in enumerate(clips)]
+    return tag("div", tag("p", scale, class_="muted small"), switch, class_="bar") + none + join(sections)
