@@ -14,7 +14,8 @@ import numpy as np
 
 from soundcodec_llmcodec.audio import as_clip
 from soundcodec_llmcodec.llmcodec import LLMCodec
-from soundcodec_llmcodec.runs.pictures import spectrogram_picture, write_png
+from soundcodec_llmcodec.pages.png import encode_rgb
+from soundcodec_llmcodec.pages.spectrogram_image import level_pixels
 
 GAP = np.full((4, 1, 3), 255, dtype=np.uint8)
 
@@ -37,10 +38,10 @@ def main() -> None:
     last = first + round(arguments.seconds * clip.sampling_rate)
     rows: list[np.ndarray] = []
     for wave in waves:
-        picture = spectrogram_picture(wave[first:last], clip.sampling_rate)
+        picture = level_pixels(wave[first:last], clip.sampling_rate)
         low = picture[-round(len(picture) * 8_000 / clip.sampling_rate) :]
         rows += [low.repeat(2, axis=0).repeat(2, axis=1), GAP.repeat(2 * picture.shape[1], axis=1)]
-    write_png(arguments.out, np.concatenate(rows[:-1]))
+    arguments.out.write_bytes(encode_rgb(np.concatenate(rows[:-1])))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ import numpy as np
 MAX_VOCABULARY = 1 << 31
 _MAX_GROUP_BITS = 256
 _LIMB_BITS = 32
-_CHUNK_GROUPS = 8 * 4_096
+_CHUNK_GROUPS = 16_384
+_SHIFT, _LIMB = np.uint64(_LIMB_BITS), np.uint64((1 << _LIMB_BITS) - 1)
 
 
 def packed_size(count: int, vocabulary: int) -> int:
@@ -43,18 +44,8 @@ def pack(ids: np.ndarray, vocabulary: int) -> bytes:
         raise ValueError(f"expected numbers in [0, {vocabulary}), got {ids.min()} to {ids.max()}")
     group = group_size(vocabulary)
     whole = len(ids) // group * group
-    rows = ids[:whole].astype(np.uint64).reshape(-1, group)
-    packed, unaligned = [], np.zeros(0, dtype=np.uint8)
-    for start in range(0, len(rows), _CHUNK_GROUPS):
-        bits = _group_bits(rows[start : start + _CHUNK_GROUPS], vocabulary).reshape(-1)
-        # A whole chunk ends on a byte, because it has a multiple of 8 groups; only the last one may not.
-        if start + _CHUNK_GROUPS <= len(rows):
-            packed.append(np.packbits(bits).tobytes())
-        else:
-            unaligned = bits
-    tail = _group_bits(ids[whole:].astype(np.uint64)[None], vocabulary).reshape(-1)
-    packed.append(np.packbits(np.concatenate([unaligned, tail])).tobytes())
-    return b"".join(packed)
+    parts = [*_chunks(ids[:whole].reshape(-1, group)), ids[whole:][None]]
+    return np.packbits(np.concatenate([_group_bits(part, vocabulary).ravel() for part in parts])).tobytes()
 
 
 def unpack(packed: bytes, count: int, vocabulary: int) -> np.ndarray:
@@ -62,22 +53,21 @@ def unpack(packed: bytes, count: int, vocabulary: int) -> np.ndarray:
     if len(packed) != packed_size(count, vocabulary):
         raise ValueError(f"expected {packed_size(count, vocabulary)} bytes for {count} numbers, got {len(packed)}")
     group = group_size(vocabulary)
-    width = _bits(group, vocabulary)
     groups, rest = divmod(count, group)
-    data = np.frombuffer(packed, dtype=np.uint8)
-    parts = []
-    for start in range(0, groups, _CHUNK_GROUPS):
-        size = min(_CHUNK_GROUPS, groups - start)
-        first = start * width // 8
-        bits = np.unpackbits(data[first : first + -(-size * width // 8)], count=size * width)
-        parts.append(_group_ids(bits.reshape(size, width), group, vocabulary))
-    used = groups * width
-    bits = np.unpackbits(data[used // 8 :])[used % 8 :]
-    end = _bits(rest, vocabulary)
+    width = _bits(group, vocabulary)
+    end = groups * width + _bits(rest, vocabulary)
+    bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8))
+    whole, last = bits[: groups * width].reshape(groups, width), bits[None, groups * width : end]
+    parts = [_group_ids(part, group, vocabulary) for part in _chunks(whole)]
+    parts.append(_group_ids(last, rest, vocabulary))
     if bits[end:].any():
         raise ValueError("the filling bits at the end are not zero")
-    parts.append(_group_ids(bits[None, :end], rest, vocabulary))
     return np.concatenate(parts)
+
+
+def _chunks(groups: np.ndarray) -> list[np.ndarray]:
+    """Groups (N, width) in parts that stay in a processor's cache."""
+    return [groups[start : start + _CHUNK_GROUPS] for start in range(0, len(groups), _CHUNK_GROUPS)]
 
 
 def _bits(size: int, vocabulary: int) -> int:
@@ -86,35 +76,32 @@ def _bits(size: int, vocabulary: int) -> int:
 
 
 def _group_bits(digits: np.ndarray, vocabulary: int) -> np.ndarray:
-    """Digits (N, g), uint64, as bits (N, width): long multiplication over 32-bit limbs, for all groups at once."""
+    """Digits (N, g) as bits (N, width): long multiplication over 32-bit limbs, for all groups at once."""
     width = _bits(digits.shape[1], vocabulary)
     limbs = np.zeros((-(-width // _LIMB_BITS), len(digits)), dtype=np.uint64)
-    for digit in digits.T:
-        carry = digit
+    for carry in digits.T.astype(np.uint64, order="C"):
         for limb in limbs:
             total = limb * np.uint64(vocabulary) + carry
-            limb[:] = total & np.uint64(0xFFFFFFFF)
-            carry = total >> np.uint64(_LIMB_BITS)
+            limb[:] = total & _LIMB
+            carry = total >> _SHIFT
     big_endian = np.ascontiguousarray(limbs[::-1].T.astype(">u4"))
-    bits = np.unpackbits(big_endian.view(np.uint8).reshape(len(digits), -1), axis=1)
+    bits = np.unpackbits(big_endian.view(np.uint8), axis=1)
     return bits[:, bits.shape[1] - width :]
 
 
 def _group_ids(bits: np.ndarray, group: int, vocabulary: int) -> np.ndarray:
     """Bits (N, width) as the ids (N * g,) they hold: long division over 32-bit limbs."""
-    n_limbs = -(-bits.shape[1] // _LIMB_BITS)
-    padded = np.zeros((len(bits), n_limbs * _LIMB_BITS), dtype=np.uint8)
-    padded[:, padded.shape[1] - bits.shape[1] :] = bits
-    big_endian = np.packbits(padded, axis=1).reshape(-1).view(">u4").reshape(len(bits), n_limbs)
-    limbs = np.ascontiguousarray(big_endian.T.astype(np.uint64))
+    filling = np.zeros((len(bits), -bits.shape[1] % _LIMB_BITS), dtype=np.uint8)
+    padded = np.concatenate([filling, bits], axis=1)
+    limbs = np.packbits(padded, axis=1).view(">u4").T.astype(np.uint64, order="C")
     digits = np.empty((group, len(bits)), dtype=np.int64)
-    for index in reversed(range(group)):
+    for digit in digits[::-1]:
         remainder = np.zeros(len(bits), dtype=np.uint64)
         for limb in limbs:
-            value = (remainder << np.uint64(_LIMB_BITS)) | limb
+            value = (remainder << _SHIFT) | limb
             limb[:] = value // np.uint64(vocabulary)
             remainder = value - limb * np.uint64(vocabulary)
-        digits[index] = remainder
+        digit[:] = remainder
     if limbs.any():
         raise ValueError(f"a group of {group} numbers is beyond {vocabulary} to the power of {group}")
-    return np.ascontiguousarray(digits.T).reshape(-1)
+    return digits.T.ravel()

@@ -93,11 +93,6 @@ def measured(scored: Scored, unigram: Scored, tokens: TokenSet) -> Predictabilit
     )
 
 
-def codes_used(clips: list[np.ndarray]) -> int:
-    """Different tokens in clips."""
-    return len(np.unique(np.concatenate(clips))) if clips else 0
-
-
 def _sums(scores: TokenScores) -> tuple[float, float, int]:
     return float(scores.audio_nll.sum()), float(scores.full_nll.sum()), len(scores.audio_nll)
 

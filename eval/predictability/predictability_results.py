@@ -12,10 +12,11 @@ from eval.harness import statistics
 from eval.harness.provenance import commit, machine, versions
 from eval.harness.run_files import as_json, as_lines, write_files
 from eval.predictability import predictability_table
-from eval.predictability.estimates import Estimate, PredictabilityEstimates, codes_used
+from eval.predictability.estimates import Estimate, PredictabilityEstimates
 from eval.predictability.predictability_run import PredictabilityRun
 from eval.predictability.predictors import How
 from eval.predictability.token_sets import TokenSet, same_clips
+from soundcodec_llmcodec.measures.code_use import codes_used
 
 SCHEMA = "soundcodec-llmcodec/predictability"
 SCHEMA_VERSION = 1

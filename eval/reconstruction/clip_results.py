@@ -13,6 +13,7 @@ import numpy as np
 
 from eval.reconstruction.codecs import CodecInfo
 from eval.reconstruction.metrics import Metric, Score
+from soundcodec_llmcodec.measures.code_use import CodeUse
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,7 @@ class Usage:
             by_level.setdefault(code // codebook_size, []).append(count)
         if not by_level:
             return None
-        entropies = []
-        for counts in by_level.values():
-            shares = np.array(sorted(counts), dtype=np.float64) / sum(counts)
-            entropies.append(float(-(shares * np.log2(shares)).sum()))
-        return math.fsum(entropies) / len(entropies)
+        return CodeUse.of_counts(list(by_level.values())).entropy_bits
 
     def row(self) -> dict[str, Any]:
         """JSON-ready."""

@@ -1,11 +1,9 @@
-"""Codes to look at: a colour for every code, the strip of a clip's tokens, and what they tell in numbers.
+"""Codes to look at: a colour for every code, and the strip of a clip's tokens.
 
 Letters: F frames, Q codebook levels, V codes, K codebook dimensions.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,28 +11,6 @@ from soundcodec_llmcodec.pages import png
 
 LIGHTNESS = (0.45, 0.88)
 CHROMA = 0.13
-
-
-@dataclass(frozen=True)
-class CodeUse:
-    """Of a clip's codes: frames, distinct codes (summed over levels), their share of all tokens, bits of entropy.
-
-    The entropy is that of the shares of codes in this clip, a mean over levels, in bits a token.
-    """
-
-    frames: int
-    distinct: int
-    unique_share: float
-    entropy_bits: float
-
-
-def use(codes: np.ndarray) -> CodeUse:
-    """What codes (Q, F) tell."""
-    counts = [np.unique(level, return_counts=True)[1] for level in codes]
-    entropies = [-float(np.sum(n / n.sum() * np.log2(n / n.sum()))) for n in counts]
-    distinct = sum(map(len, counts))
-    # Adding 0.0 turns the -0.0 of a clip with one code into 0.0.
-    return CodeUse(codes.shape[1], distinct, distinct / codes.size, float(np.mean(entropies)) + 0.0)
 
 
 def colours(codebook: np.ndarray) -> np.ndarray:

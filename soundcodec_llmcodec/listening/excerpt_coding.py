@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from soundcodec_llmcodec import tokens
-from soundcodec_llmcodec.listening import code_pictures as codes
-from soundcodec_llmcodec.listening.code_pictures import CodeUse
+from soundcodec_llmcodec.listening import code_pictures
 from soundcodec_llmcodec.listening.page_measures import MEASURES, Value
 from soundcodec_llmcodec.listening.recordings import Excerpt, rounded
 from soundcodec_llmcodec.llmcodec import LLMCodec
+from soundcodec_llmcodec.measures.code_use import CodeUse
+from soundcodec_llmcodec.tokens import dumps
 
 HASH_SHOWN = 8
 
@@ -49,28 +49,30 @@ class ExcerptReconstruction:
 def players(codecs: list[LLMCodec]) -> list[Player]:
     """The codecs with the names that tell them apart: a codec's own, with its hash where several have one name."""
     names = [codec.name for codec in codecs]
-    made = []
+    named = []
     for codec in codecs:
         label = codec.name if names.count(codec.name) == 1 else f"{codec.name} ({codec.weights_hash[:HASH_SHOWN]})"
         levels = codec.model.tokenizer.vq.levels
-        made.append(Player(label, codec, [codes.colours(level.codebook.detach().cpu().numpy()) for level in levels]))
-    return made
+        named.append(
+            Player(label, codec, [code_pictures.colours(level.codebook.detach().cpu().numpy()) for level in levels])
+        )
+    return named
 
 
 def reconstruct(player: Player, excerpt: Excerpt) -> ExcerptReconstruction:
     """Code the mean of an excerpt's channels, decode it, and measure the one against the other."""
     rate, original = excerpt.clip.sampling_rate, excerpt.mono
-    made = player.codec.encode(original, rate)
-    samples = rounded(player.codec.decode(made))
-    codes_of = made.codes[0].numpy()
+    tokens = player.codec.encode(original, rate)
+    samples = rounded(player.codec.decode(tokens))
+    codes = tokens.codes[0].numpy()
     return ExcerptReconstruction(
         label=player.label,
         samples=samples,
-        codes=codes_of,
-        strip=codes.strip(codes_of, player.palettes),
-        frame_seconds=1 / made.frame_rate,
-        bitrate_bps=made.bitrate_bps,
-        stored_bytes=len(tokens.dumps(made)),
-        use=codes.use(codes_of),
+        codes=codes,
+        strip=code_pictures.strip(codes, player.palettes),
+        frame_seconds=1 / tokens.frame_rate,
+        bitrate_bps=tokens.bitrate_bps,
+        stored_bytes=len(dumps(tokens)),
+        use=CodeUse.of(codes),
         values=tuple(measure.compute(original, samples, rate) for measure in MEASURES),
     )

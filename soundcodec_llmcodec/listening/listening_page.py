@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,10 +11,10 @@ from soundcodec_llmcodec.listening.recordings import Excerpt, flac
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.measures import spectrogram
 from soundcodec_llmcodec.pages.axes import ticks
-from soundcodec_llmcodec.pages.markup import Markup, tag
-from soundcodec_llmcodec.pages.single_file import data_url, policy
+from soundcodec_llmcodec.pages.markup import Markup, join, tag
+from soundcodec_llmcodec.pages.single_file import data_url, rendered
+from soundcodec_llmcodec.pages.spectrogram_image import relative_image
 
-HERE = Path(__file__).parent
 # What tells a page of ours from every other file, within its first bytes.
 MARK = '<meta name="generator" content="llmcodec listen">'
 COLUMNS = 1000
@@ -36,63 +35,61 @@ def build(
 
     `progress` is called with the name of each recording before it is coded.
     """
-    shown = players(list(codecs))
+    labelled_players = players(list(codecs))
     sections = []
     for index, excerpt in enumerate(excerpts):
         progress(excerpt.name)
-        sections.append(_clip(excerpt, [reconstruct(player, excerpt) for player in shown], index))
-    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
-    template = string.Template((HERE / "template.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        mark=MARK,
-        policy=policy(style, script),
-        style=style,
-        script=script,
-        title=tag("title", f"{title}: original and reconstruction"),
-        heading=tag("h1", title),
-        about=tag("p", about, class_="muted") if about else "",
-        codecs=_codecs(shown),
-        clips=Markup("".join(sections)),
+        sections.append(_clip(excerpt, [reconstruct(player, excerpt) for player in labelled_players], index))
+    return rendered(
+        Path(__file__).parent,
+        mark=Markup(MARK),
+        title=title,
+        about=about,
+        codecs=_codecs(labelled_players),
+        clips=join(sections),
         definitions=page_tables.definitions(),
     )
 
 
-def _codecs(shown: Sequence[Player]) -> Markup:
+def _codecs(labelled_players: Sequence[Player]) -> Markup:
     """A line for each codec: name, hash, rates."""
     lines = []
-    for player in shown:
+    for player in labelled_players:
         config = player.codec.config
         levels = f"{config.num_quantizers} × " if config.num_quantizers > 1 else ""
-        told = (
+        text = (
             f" {player.codec.weights_hash[:8]} · {config.sample_rate / 1000:g} kHz · {config.frame_rate:g} frames/s · "
             f"{levels}{config.codebook_size:,} codes · {config.bitrate_bps:,.0f} bit/s"
         )
-        lines.append(tag("li", tag("b", player.label), tag("span", told, class_="muted")))
+        lines.append(tag("li", tag("b", player.label), tag("span", text, class_="muted")))
     return tag("ul", lines, class_="codecs")
 
 
-def _clip(excerpt: Excerpt, made: Sequence[ExcerptReconstruction], index: int) -> Markup:
+def _clip(excerpt: Excerpt, reconstructions: Sequence[ExcerptReconstruction], index: int) -> Markup:
     """One recording: heading, a lane for the original and each reconstruction on one time axis, and the numbers."""
     rate = excerpt.clip.sampling_rate
     # Frames cover the clip and may go beyond its end: the lanes are as long as the longest of them.
-    length = max([excerpt.seconds, *(one.codes.shape[1] * one.frame_seconds for one in made)])
+    length = max([excerpt.seconds, *(one.codes.shape[1] * one.frame_seconds for one in reconstructions)])
     share = excerpt.seconds / length
-    powers = [spectrogram.power(samples, rate, COLUMNS) for samples in (excerpt.mono, *(one.samples for one in made))]
+    powers = [
+        spectrogram.power(samples, rate, COLUMNS)
+        for samples in (excerpt.mono, *(one.samples for one in reconstructions))
+    ]
     # Beside silence, the loudest of what was made of it is as good a common scale as there is.
     loudest = float(powers[0].max()) or max(float(each.max()) for each in powers)
-    names = [f"the original {excerpt.name}", *(f"{excerpt.name} by {one.label}" for one in made)]
-    axes = [ticks(excerpt.seconds, rate, TIMES), *([None] * len(made))]
+    names = [f"the original {excerpt.name}", *(f"{excerpt.name} by {one.label}" for one in reconstructions)]
+    axes = [ticks(excerpt.seconds, rate, TIMES), *([None] * len(reconstructions))]
     pictures = [
-        _picture(name, spectrogram.image(each, loudest), over, share)
+        _picture(name, relative_image(each, loudest), over, share)
         for name, each, over in zip(names, powers, axes, strict=True)
     ]
     sound = flac(excerpt.clip.samples, rate)
     lanes = [_lane("original", _stored_as(excerpt, sound), sound, names[0], pictures[0])]
-    for one, name, picture in zip(made, names[1:], pictures[1:], strict=True):
-        told = f"{one.bitrate_bps:,.0f} bit/s · {one.use.distinct:,} codes in {one.codes.size:,} tokens"
-        body = Markup(picture + _strip(one, name, length))
-        lanes.append(_lane(one.label, told, flac(one.samples, rate), name, body))
-    return _section(excerpt, lanes, length, page_tables.numbers(made, excerpt.name), index)
+    for one, name, picture in zip(reconstructions, names[1:], pictures[1:], strict=True):
+        text = f"{one.bitrate_bps:,.0f} bit/s · {one.use.codes:,} codes in {one.use.tokens:,} tokens"
+        body = picture + _strip(one, name, length)
+        lanes.append(_lane(one.label, text, flac(one.samples, rate), name, body))
+    return _section(excerpt, lanes, length, page_tables.numbers(reconstructions, excerpt.name), index)
 
 
 def _section(excerpt: Excerpt, lanes: list[Markup], length: float, numbers: Markup, index: int) -> Markup:
@@ -111,9 +108,9 @@ def _section(excerpt: Excerpt, lanes: list[Markup], length: float, numbers: Mark
     return tag("section", top, scroll, numbers, class_="clip", aria_labelledby=f"clip-{index}")
 
 
-def _picture(name: str, drawn: bytes, axes: Markup | None, share: float) -> Markup:
+def _picture(name: str, png: bytes, axes: Markup | None, share: float) -> Markup:
     """A spectrogram over its share of the lane, with the playhead."""
-    image = tag("img", src=data_url("image/png", drawn), alt=f"Spectrogram of {name}", decoding="async")
+    image = tag("img", src=data_url("image/png", png), alt=f"Spectrogram of {name}", decoding="async")
     wide = tag("div", image, axes, class_="drawn", data_share=f"{share:.6f}")
     return tag("div", wide, tag("div", class_="head", hidden=True), class_="picture")
 
@@ -141,27 +138,27 @@ def clock(seconds: float) -> str:
 
 
 def _stored_as(excerpt: Excerpt, sound: bytes) -> str:
-    told = f"{len(sound):,} bytes as FLAC"
+    text = f"{len(sound):,} bytes as FLAC"
     if excerpt.seconds >= SHORT_S:
-        told = f"{8 * len(sound) / excerpt.seconds / 1000:,.0f} kbit/s as FLAC"
+        text = f"{8 * len(sound) / excerpt.seconds / 1000:,.0f} kbit/s as FLAC"
     if excerpt.clip.channels > 1:
-        told += " · the codec hears, and the picture shows, the mean of the channels"
-    return told
+        text += " · the codec hears, and the picture shows, the mean of the channels"
+    return text
 
 
-def _lane(name: str, told: str, sound: bytes, label: str, body: Markup) -> Markup:
+def _lane(name: str, text: str, sound: bytes, label: str, body: Markup) -> Markup:
     player = tag("audio", src=data_url("audio/flac", sound), controls=True, preload="metadata", aria_label=label)
-    words = tag("div", tag("h3", name), tag("span", told, class_="muted small"), class_="words")
+    words = tag("div", tag("h3", name), tag("span", text, class_="muted small"), class_="words")
     head = tag("div", player, words, class_="lane-head")
     return tag("div", head, body, class_="lane")
 
 
-def _strip(made: ExcerptReconstruction, name: str, length: float) -> Markup:
+def _strip(reconstruction: ExcerptReconstruction, name: str, length: float) -> Markup:
     """The tokens as cells, a column a frame and a row a level: a slider over the frames, with what it stands on."""
-    levels, frames = made.codes.shape
+    levels, frames = reconstruction.codes.shape
     alt = f"Tokens of {name}: {frames} frames of {levels} {'level' if levels == 1 else 'levels'}, coloured by code"
-    image = tag("img", src=data_url("image/png", made.strip), alt=alt, width=frames, height=levels)
-    share = frames * made.frame_seconds / length
+    image = tag("img", src=data_url("image/png", reconstruction.strip), alt=alt, width=frames, height=levels)
+    share = frames * reconstruction.frame_seconds / length
     slider = tag(
         "div",
         tag("div", image, tag("div", class_="cell", hidden=True), class_="drawn", data_share=f"{share:.6f}"),
@@ -173,7 +170,7 @@ def _strip(made: ExcerptReconstruction, name: str, length: float) -> Markup:
         aria_valuemin=0,
         aria_valuemax=frames - 1,
         aria_valuenow=0,
-        data_codes=";".join(" ".join(map(str, level)) for level in made.codes.tolist()),
-        data_frame=f"{made.frame_seconds:.9g}",
+        data_codes=";".join(" ".join(map(str, level)) for level in reconstruction.codes.tolist()),
+        data_frame=f"{reconstruction.frame_seconds:.9g}",
     )
-    return Markup(slider + tag("p", "Point at a cell, or go with the arrow keys.", class_="readout muted small"))
+    return slider + tag("p", "Point at a cell, or go with the arrow keys.", class_="readout muted small")

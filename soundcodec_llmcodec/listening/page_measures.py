@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import math
 import warnings
@@ -13,14 +12,12 @@ import numpy as np
 import soxr
 
 from soundcodec_llmcodec.extras import missing
+from soundcodec_llmcodec.measures import signal_to_distortion
 from soundcodec_llmcodec.measures.loudness import loudness
+from soundcodec_llmcodec.measures.mel_distance import mel_distance, too_short
 
-MEL_SCALES = ((150, 2048), (80, 512))  # (mel bands, window in samples)
-MEL_FLOOR = 1e-5
-LIMIT_DB = 100.0
 PESQ_RATE = 16_000
 PESQ_SECONDS = (0.25, 120.0)
-_FRAMES_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -42,71 +39,27 @@ class Measure:
     compute: Callable[[np.ndarray, np.ndarray, int], Value]
 
 
-def mel_distance(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
+def mel(original: np.ndarray, estimate: np.ndarray, rate: int) -> Value:
     """Codec-SUPERB's multi-scale mel distance of signals (S,)."""
-    longest = max(window for _, window in MEL_SCALES)
-    if len(original) <= longest // 2:
-        return Value(reason=f"{len(original)} samples are too few: more than {longest // 2} are needed")
-    return Value(sum(_mel_distance(original, made, rate, *scale) for scale in MEL_SCALES))
+    reason = too_short(len(original))
+    return Value(reason=reason) if reason else Value(mel_distance(original, estimate, rate))
 
 
-def _mel_distance(original: np.ndarray, made: np.ndarray, rate: int, bands: int, window: int) -> float:
-    """L1 of log10(max(M, MEL_FLOOR) ** 2) plus L1 of M, each a mean over all bins."""
-    hann = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
-    basis = mel_basis(rate, window, bands)
-    framed = [
-        np.lib.stride_tricks.sliding_window_view(np.pad(signal, window // 2, mode="reflect"), window)[:: window // 4]
-        for signal in (original, made)
-    ]
-    total = 0.0
-    for start in range(0, len(framed[0]), _FRAMES_AT_ONCE):
-        first, second = (
-            np.abs(np.fft.rfft(frames[start : start + _FRAMES_AT_ONCE] * hann, axis=1)) @ basis for frames in framed
-        )
-        logs = 2 * np.log10(np.maximum(first, MEL_FLOOR) / np.maximum(second, MEL_FLOOR))
-        total += float(np.abs(logs).sum(dtype=np.float64) + np.abs(first - second).sum(dtype=np.float64))
-    return total / (len(framed[0]) * bands)
-
-
-@functools.cache
-def mel_basis(rate: int, window: int, bands: int) -> np.ndarray:
-    """Slaney's mel bands of area 1 from 0 to rate / 2, as librosa has them: float32 (window // 2 + 1, bands)."""
-    # Linear up to 1 kHz, then logarithmic with 27 bands for a factor of 6.4.
-    step, knee, per_octave = 200 / 3, 15.0, math.log(6.4) / 27
-    top = rate / 2
-    top_mel = knee + math.log(top / 1000) / per_octave if top >= 1000 else top / step
-    mels = np.linspace(0, top_mel, bands + 2)
-    edges = np.where(mels < knee, step * mels, 1000 * np.exp(per_octave * (mels - knee)))
-    bins = np.linspace(0, top, window // 2 + 1)[:, None]
-    widths = np.diff(edges)
-    rising = (bins - edges[:-2]) / widths[:-1]
-    falling = (edges[2:] - bins) / widths[1:]
-    return (np.maximum(0, np.minimum(rising, falling)) * 2 / (edges[2:] - edges[:-2])).astype(np.float32)
-
-
-def si_sdr(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
+def si_sdr(original: np.ndarray, estimate: np.ndarray, rate: int) -> Value:
     """Scale-invariant signal-to-distortion ratio of signals (S,), in dB."""
-    silent = _silent(original, made)
-    if silent:
-        return silent
-    clean, estimate = (signal.astype(np.float64) - signal.mean(dtype=np.float64) for signal in (original, made))
-    target = np.sum(estimate * clean) / np.sum(clean * clean) * clean
-    wanted, unwanted = float(np.sum(target**2)), float(np.sum((estimate - target) ** 2))
-    if min(wanted, unwanted) == 0:
-        return Value(LIMIT_DB if unwanted == 0 else -LIMIT_DB)
-    return Value(float(np.clip(10 * math.log10(wanted / unwanted), -LIMIT_DB, LIMIT_DB)))
+    return _silent(original, estimate) or Value(signal_to_distortion.si_sdr(original, estimate))
 
 
-def loudness_difference(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
+def loudness_difference(original: np.ndarray, estimate: np.ndarray, rate: int) -> Value:
     """How much louder the reconstruction (S,) is than the original, in LU."""
-    levels = loudness(original, rate), loudness(made, rate)
+    levels = loudness(original, rate), loudness(estimate, rate)
     for name, level in zip(("original", "reconstruction"), levels, strict=True):
         if not math.isfinite(level):
             return Value(reason=f"the {name} is silent")
     return Value(levels[1] - levels[0])
 
 
-def pesq(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
+def pesq(original: np.ndarray, estimate: np.ndarray, rate: int) -> Value:
     """Wide-band PESQ of signals (S,), or the package's reason for none."""
     if importlib.util.find_spec("pesq") is None:
         return Value(reason=missing("PESQ", "pesq"))
@@ -116,12 +69,12 @@ def pesq(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
     seconds = len(original) / rate
     if not shortest <= seconds <= longest:
         return Value(reason=f"{seconds:.4g} s: PESQ takes {shortest:g} to {longest:g} s")
-    silent = _silent(original, made)
+    silent = _silent(original, estimate)
     if silent:
         return silent
-    clean, estimate = (soxr.resample(signal, rate, PESQ_RATE, quality="HQ") for signal in (original, made))
+    clean, decoded = (soxr.resample(signal, rate, PESQ_RATE, quality="HQ") for signal in (original, estimate))
     try:
-        score = package.pesq(PESQ_RATE, clean, estimate, "wb", on_error=package.PesqError.RAISE_EXCEPTION)
+        score = package.pesq(PESQ_RATE, clean, decoded, "wb", on_error=package.PesqError.RAISE_EXCEPTION)
     except (package.PesqError, ValueError) as error:
         detail = error.args[0] if error.args else ""
         detail = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
@@ -129,28 +82,28 @@ def pesq(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
     return _finite(score, "PESQ")
 
 
-def stoi(original: np.ndarray, made: np.ndarray, rate: int) -> Value:
+def stoi(original: np.ndarray, estimate: np.ndarray, rate: int) -> Value:
     """STOI of signals (S,), or why there is none."""
     if importlib.util.find_spec("pystoi") is None:
         return Value(reason=missing("STOI", "pystoi"))
     import pystoi
 
-    silent = _silent(original, made)
+    silent = _silent(original, estimate)
     if silent:
         return silent
     try:
         with warnings.catch_warnings():
             # The package warns, and gives 0.00001, where too little of the clip is loud.
             warnings.simplefilter("error", RuntimeWarning)
-            score = pystoi.stoi(original, made, rate)
+            score = pystoi.stoi(original, estimate, rate)
     except (RuntimeWarning, ValueError) as error:
         why = "too few frames that are not silent" if "STFT" in str(error) else str(error)
         return Value(reason=f"STOI: {why}")
     return _finite(score, "STOI")
 
 
-def _silent(original: np.ndarray, made: np.ndarray) -> Value | None:
-    for name, signal in (("original", original), ("reconstruction", made)):
+def _silent(original: np.ndarray, estimate: np.ndarray) -> Value | None:
+    for name, signal in (("original", original), ("reconstruction", estimate)):
         if (signal == signal[0]).all():
             return Value(reason=f"the {name} is silent")
     return None
@@ -168,7 +121,7 @@ MEASURES = (
         "Multi-scale log-mel distance: how far the two mel spectrograms are apart, the mean over all bins of "
         "|log10 M² − log10 M′²| + |M − M′|, summed over windows of 2048 (150 bands) and 512 samples (80 bands). "
         "The same number as the harness's and Codec-SUPERB's mel.",
-        mel_distance,
+        mel,
     ),
     Measure(
         "SI-SDR",

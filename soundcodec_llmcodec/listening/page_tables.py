@@ -27,7 +27,7 @@ CODE_COLUMNS = (
 )
 
 
-def numbers(made: Sequence[ExcerptReconstruction], name: str) -> Markup:
+def numbers(reconstructions: Sequence[ExcerptReconstruction], name: str) -> Markup:
     """A table of the codecs' numbers on the clip of this name; where a measure has none, the reason stands below."""
     names = [name for name, _ in CODE_COLUMNS]
     heads = [tag("th", "codec", scope="col"), *(tag("th", name, scope="col") for name in names)]
@@ -35,33 +35,36 @@ def numbers(made: Sequence[ExcerptReconstruction], name: str) -> Markup:
         tag("th", measure.name, " ", tag("span", ARROWS[measure.better], class_="muted"), scope="col")
         for measure in MEASURES
     ]
-    rows = [tag("tr", tag("th", one.label, scope="row"), _cells(one)) for one in made]
+    rows = [tag("tr", tag("th", one.label, scope="row"), _cells(one)) for one in reconstructions]
     table = tag("table", tag("thead", tag("tr", heads)), tag("tbody", rows))
     reasons = [
         tag("li", f"{one.label}: no {measure.name}: {value.reason}")
-        for one in made
+        for one in reconstructions
         for measure, value in zip(MEASURES, one.values, strict=True)
         if value.value is None
     ]
-    listed = tag("ul", reasons, class_="reasons muted small") if reasons else Markup("")
+    reason_list = tag("ul", reasons, class_="reasons muted small") if reasons else Markup("")
     scroll = tag("div", table, class_="scroll", tabindex=0, role="group", aria_label=f"Numbers of {name}")
-    return Markup(scroll + listed)
+    return scroll + reason_list
 
 
 def definitions() -> Markup:
     """What each column of the tables means."""
-    told = [*CODE_COLUMNS, *((measure.name, measure.definition) for measure in MEASURES)]
-    return tag("dl", [tag("div", tag("dt", name), tag("dd", words)) for name, words in told], class_="definitions")
+    explained = [*CODE_COLUMNS, *((measure.name, measure.definition) for measure in MEASURES)]
+    return tag("dl", [tag("div", tag("dt", name), tag("dd", words)) for name, words in explained], class_="definitions")
 
 
-def _cells(made: ExcerptReconstruction) -> list[Markup]:
+def _cells(reconstruction: ExcerptReconstruction) -> list[Markup]:
     cells = [
-        f"{made.bitrate_bps:,.0f}",
-        f"{made.stored_bytes:,} B",
-        f"{made.use.distinct:,}",
-        f"{100 * made.use.unique_share:.0f}%",
-        f"{made.use.entropy_bits:.2f} bit",
-        *(_shown(value, measure.unit, measure.better) for measure, value in zip(MEASURES, made.values, strict=True)),
+        f"{reconstruction.bitrate_bps:,.0f}",
+        f"{reconstruction.stored_bytes:,} B",
+        f"{reconstruction.use.codes:,}",
+        f"{100 * reconstruction.use.distinct_share:.0f}%",
+        f"{reconstruction.use.entropy_bits:.2f} bit",
+        *(
+            _shown(value, measure.unit, measure.better)
+            for measure, value in zip(MEASURES, reconstruction.values, strict=True)
+        ),
     ]
     return [tag("td", cell) for cell in cells]
 

@@ -50,18 +50,18 @@ def read_excerpt(path: str | os.PathLike[str], seconds: float = SECONDS) -> Exce
     Raises AudioError for a file that cannot be read as audio, has more than 8 channels or holds no finite samples, and
     FileNotFoundError for a missing one.
     """
-    read: list[np.ndarray] = []
+    parts: list[np.ndarray] = []
     with opened(path) as file:
         if file.channels > MAX_CHANNELS:
             raise AudioError(f"it has {file.channels} channels; at most {MAX_CHANNELS} can be played")
-        wanted = max(1, round(seconds * file.samplerate))
+        most_samples = max(1, round(seconds * file.samplerate))
         for block in blocks(file):
-            read.append(block[: wanted - sum(map(len, read))])
-            if sum(map(len, read)) == wanted:
+            parts.append(block[: most_samples - sum(map(len, parts))])
+            if sum(map(len, parts)) == most_samples:
                 break
         rate, stated = file.samplerate, file.frames or 0
-    samples = np.ascontiguousarray(np.concatenate(read).T)
-    whole = max(stated, samples.shape[1]) if samples.shape[1] == wanted else samples.shape[1]
+    samples = np.ascontiguousarray(np.concatenate(parts).T)
+    whole = max(stated, samples.shape[1]) if samples.shape[1] == most_samples else samples.shape[1]
     return Excerpt(Path(path).name, Clip(samples, rate), whole / rate)
 
 

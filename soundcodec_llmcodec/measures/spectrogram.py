@@ -1,33 +1,36 @@
-"""Spectrograms of clips on one scale: mel-spaced frequencies, dB below the loudest spot of the original."""
+"""Spectrograms of clips: power in mel-spaced bands, and levels at evenly spaced frequencies.
+
+Letters: S samples, T columns of an image.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from soundcodec_llmcodec.pages import png
+from soundcodec_llmcodec.measures.mel_distance import hann
 
 ROWS = 112
 COLUMNS = 300
-FLOOR_DB = -80.0
 WINDOW_S = 0.04
+LEVEL_WINDOW = 512
+LEVEL_HOPS_A_SECOND = 200
+MOST_LEVEL_COLUMNS = 1600
 FRAMES_AT_ONCE = 512
+_LEAST_LEVEL = 1e-9
 
 
 def power(samples: np.ndarray, rate: int, most_columns: int = COLUMNS) -> np.ndarray:
-    """Mean power float64 (ROWS, columns) of samples (S,): mel-spaced bands from 0 to rate / 2, low first.
+    """Mean power float64 (ROWS, T) of samples (S,): mel-spaced bands from 0 to rate / 2, low first.
 
     At most `most_columns` columns of equal length; of windows of WINDOW_S, those within a column are averaged.
     """
     window = 1 << round(np.log2(WINDOW_S * rate))
     hop = max(1, min(window // 4, len(samples) // most_columns))
     padded = np.pad(np.asarray(samples, np.float32), (window // 2, window))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[: len(samples) + 1 : hop]
-    hann = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
     bands = _bands(rate, window)
-    parts = [
-        np.abs(np.fft.rfft(frames[start : start + FRAMES_AT_ONCE] * hann, axis=1)) ** 2 @ bands
-        for start in range(0, len(frames), FRAMES_AT_ONCE)
-    ]
+    parts = [np.abs(spectra) ** 2 @ bands for spectra in _spectra(padded, window, hop, len(samples) // hop + 1)]
     banded = np.concatenate(parts).astype(np.float64)
     columns = min(most_columns, len(banded))
     starts = np.arange(columns) * len(banded) // columns
@@ -35,13 +38,16 @@ def power(samples: np.ndarray, rate: int, most_columns: int = COLUMNS) -> np.nda
     return (np.add.reduceat(banded, starts, axis=0) / counts[:, None]).T
 
 
-def image(powers: np.ndarray, loudest: float) -> bytes:
-    """A PNG of powers (rows, columns): bright where equal to `loudest`, black at FLOOR_DB below it and less."""
-    floor = 10 ** (FLOOR_DB / 10)
-    shares_of_loudest = powers / loudest if loudest > 0 else np.zeros_like(powers)
-    decibels = 10 * np.log10(np.maximum(shares_of_loudest, floor))
-    share = np.clip(1 - decibels / FLOOR_DB, 0, 1)
-    return png.encode(np.rint(share[::-1] * (png.LEVELS - 1)).astype(np.uint8), png.palette())
+def levels(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Levels in dB, float64 (256, T), of samples (S,): 0 Hz to just below rate / 2, low first; 0 is a full-scale sine.
+
+    Windows of 512 samples every 5 ms, or wider apart for what would not fit 1600 columns.
+    """
+    hop = max(1, rate // LEVEL_HOPS_A_SECOND, -(-len(samples) // MOST_LEVEL_COLUMNS))
+    padded = np.pad(np.asarray(samples, np.float32), LEVEL_WINDOW // 2)
+    magnitudes = [np.abs(spectra[:, :-1]) for spectra in _spectra(padded, LEVEL_WINDOW, hop, len(samples) // hop + 1)]
+    full_scale = hann(LEVEL_WINDOW).sum(dtype=np.float64) / 2
+    return 20 * np.log10(np.maximum(np.concatenate(magnitudes).T / full_scale, _LEAST_LEVEL))
 
 
 def mel(hertz: float | np.ndarray) -> float | np.ndarray:
@@ -75,3 +81,10 @@ def _bands(rate: int, window: int) -> np.ndarray:
     low, high = edges[:-1], edges[1:]
     overlap = np.clip(np.minimum(bins + 0.5, high) - np.maximum(bins - 0.5, low), 0, None)
     return (overlap / (high - low)).astype(np.float32)
+
+
+def _spectra(padded: np.ndarray, window: int, hop: int, count: int) -> Iterator[np.ndarray]:
+    """Spectra (n, window // 2 + 1) of the first `count` windows under a Hann window, a number of windows at a time."""
+    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop][:count]
+    for start in range(0, len(frames), FRAMES_AT_ONCE):
+        yield np.fft.rfft(frames[start : start + FRAMES_AT_ONCE] * hann(window), axis=1)

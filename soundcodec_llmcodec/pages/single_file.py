@@ -6,7 +6,23 @@ import base64
 import hashlib
 from pathlib import Path
 
+import jinja2
+from markupsafe import Markup
+
 from soundcodec_llmcodec.files import written_whole
+
+
+def rendered(folder: Path, *, more_style: str = "", **content: object) -> str:
+    """The page of a folder's template.html (Jinja's syntax), style.css and script.js, as text.
+
+    Content that is no Markup is escaped. `more_style` comes after the folder's style.
+    """
+    template, style, script = (
+        (folder / name).read_text(encoding="utf-8") for name in ("template.html", "style.css", "script.js")
+    )
+    style += more_style
+    page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(template)
+    return page.render(content, policy=Markup(policy(style, script)), style=Markup(style), script=Markup(script)) + "\n"
 
 
 def policy(style: str, script: str) -> str:

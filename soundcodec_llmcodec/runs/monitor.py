@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.files import written_whole
-from soundcodec_llmcodec.runs.pictures import spectrogram_picture, write_png
+from soundcodec_llmcodec.pages.png import encode_rgb
+from soundcodec_llmcodec.pages.spectrogram_image import level_pixels
 from soundcodec_llmcodec.runs.run_log import (
     GRADIENT,
     LOSS,
@@ -109,12 +110,12 @@ class Monitor:
             self._board.add_audio(name, wave[None].clip(-1, 1), step, sample_rate=rate)
 
     def spectrogram(self, step: int, name: str, samples: ArrayLike | Tensor, rate: int) -> None:
-        """Write the spectrogram of samples (S,) as PNG (see `pictures.spectrogram_picture`), and to TensorBoard."""
+        """Write the spectrogram of samples (S,) as PNG (see `spectrogram_image.level_pixels`), and to TensorBoard."""
         if self._records is None:
             return
-        picture = spectrogram_picture(_wave(name, samples), rate)
+        picture = level_pixels(_wave(name, samples), rate)
         with written_whole(self._media(step, name, ".png")) as path:
-            write_png(path, picture)
+            path.write_bytes(encode_rgb(picture))
         if self._board is not None:
             self._board.add_image(name, picture, step, dataformats="HWC")
 

@@ -236,7 +236,7 @@ class Trainer:
             **means,
             "learning_rate/codec": float(self.state.optimizer.param_groups[0]["lr"]),
             "codes_in_use": float(usage.in_use(self.config.revival.threshold)),
-            "code_entropy_bits": float(usage.entropy_bits()),
+            "code_entropy_bits": usage.entropy_bits(),
             "skipped": float(self.state.skipped),
         }
 

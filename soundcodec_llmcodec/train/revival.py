@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from soundcodec_llmcodec.measures.code_use import entropy_bits
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.nn.quantizer import Quantized
 from soundcodec_llmcodec.runs.distributed import World
@@ -51,11 +53,10 @@ class CodeUsage(nn.Module):
         # The plain mean until as many steps were seen as the window has: nothing is made up for those before.
         self.shares.lerp_(counts / counts.sum(dim=1, keepdim=True), 1.0 / min(window, int(self.seen)))
 
-    def entropy_bits(self) -> Tensor:
+    def entropy_bits(self) -> float:
         """Entropy of the recent tokens in bits, the mean over levels."""
         # Revived codes were given a share that no token has, so that shares may add up to more than 1.
-        shares = self.shares / self.shares.sum(dim=1, keepdim=True).clamp_min(1e-12)
-        return -(shares * shares.clamp_min(1e-12).log2()).sum(dim=1).mean()
+        return float(np.mean([entropy_bits(level) for level in self.shares.cpu().numpy()]))
 
     def in_use(self, threshold: float) -> Tensor:
         """How many codes have at least `threshold` of an even share, all levels together."""

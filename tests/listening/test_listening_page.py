@@ -211,14 +211,6 @@ def test_too_many_channels_are_refused(tmp_path):
         read_excerpt(tmp_path / "nine.wav")
 
 
-def test_codes_are_counted_within_their_levels():
-    used = code_pictures.use(np.array([[1, 1, 2, 2], [1, 1, 1, 1]]))
-    assert (used.frames, used.distinct) == (4, 3)
-    assert used.unique_share == 3 / 8
-    assert used.entropy_bits == 0.5
-    assert str(code_pictures.use(np.array([[7, 7]])).entropy_bits) == "0.0"
-
-
 def test_like_codes_have_like_colours_whatever_their_length():
     generator = np.random.default_rng(0)
     book = generator.standard_normal((2_000, 8))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
+from pathlib import Path
 
+import jinja2
 import numpy as np
 import pytest
 
 from soundcodec_llmcodec.measures import spectrogram
-from soundcodec_llmcodec.pages import markup, png
+from soundcodec_llmcodec.pages import markup, png, single_file
+from soundcodec_llmcodec.pages.spectrogram_image import level_pixels, relative_image
+
+ROOT = Path(__file__).parents[2]
 
 
 def decoded(image: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -72,13 +78,29 @@ def test_all_powers_are_kept_by_the_bands():
 
 def test_images_share_the_originals_scale():
     powers = np.array([[1.0, 0.1], [1e-4, 1e-20]])
-    pixels, _ = decoded(spectrogram.image(powers, 1.0))
+    pixels, _ = decoded(relative_image(powers, 1.0))
     top = png.LEVELS - 1
     np.testing.assert_array_equal(pixels, np.rint([[top / 2, 0], [top, top * 70 / 80]]))
-    louder, _ = decoded(spectrogram.image(powers, 10.0))
+    louder, _ = decoded(relative_image(powers, 10.0))
     assert louder[1, 0] == round(top * 70 / 80)
-    silent, _ = decoded(spectrogram.image(np.zeros((2, 2)), 0.0))
+    silent, _ = decoded(relative_image(np.zeros((2, 2)), 0.0))
     assert not silent.any()
+
+
+def test_pixels_of_a_tone_are_a_bright_line_at_its_frequency():
+    """2 kHz of 8 kHz is a quarter up from the bottom; the scale is of full-scale sines, -100 to -20 dB."""
+    colours = png.palette(256)
+    tone = np.sin(2 * np.pi * 2000 * np.arange(16_000) / 16_000)
+    picture = level_pixels(0.05 * tone, 16_000)
+    assert picture.shape == (256, 201, 3)
+    column = picture[:, 100].astype(int).sum(axis=1)
+    assert np.argmax(column) == 255 - 64
+    assert tuple(picture[20, 100]) == tuple(colours[0])
+    assert tuple(level_pixels(0.11 * tone, 16_000)[255 - 64, 100]) == tuple(colours[-1])
+    middle = level_pixels(0.001 * tone, 16_000)[255 - 64, 100]  # -60 dB
+    assert tuple(middle) in {tuple(colours[127]), tuple(colours[128])}
+    assert level_pixels(np.zeros(100), 16_000).max() == colours[0, 2]
+    assert level_pixels(np.zeros(10_000_000), 16_000).shape[1] <= 1601
 
 
 def test_named_frequencies_leave_room_for_each_other():
@@ -95,6 +117,30 @@ def test_a_clip_shorter_than_the_window_has_an_image():
 
 def test_markup_escapes_text_and_attributes():
     made = markup.tag("p", "<i>", markup.tag("br"), [1, None, "&"], title='"><i>')
-    assert made == '<p title="&quot;&gt;&lt;i&gt;">&lt;i&gt;<br/>1&amp;</p>'
+    assert made == '<p title="&#34;&gt;&lt;i&gt;">&lt;i&gt;<br/>1&amp;</p>'
     assert markup.breakable("a_<b>") == "a_&lt;b&gt;"
     assert markup.breakable("hf:a/b") == "hf:<wbr/>a/<wbr/>b"
+
+
+STYLES = sorted(path for top in ("soundcodec_llmcodec", "eval") for path in (ROOT / top).rglob("style.css"))
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda path: path.parent.name)
+def test_no_text_is_smaller_than_12_px(style: Path):
+    sizes = re.findall(r"(?:font-size: |font: )([\d.]+)(px|rem|em)", style.read_text(encoding="utf-8"))
+    assert all(float(size) * (1 if unit == "px" else 16) >= 12 for size, unit in sizes)
+
+
+def test_markup_joined_to_text_escapes_it():
+    assert markup.tag("b", "x") + "<i>" == "<b>x</b>&lt;i&gt;"
+    assert markup.join([markup.tag("b"), "<i>"]) == "<b></b>&lt;i&gt;"
+
+
+def test_a_template_escapes_text_and_keeps_style_and_script(tmp_path: Path):
+    (tmp_path / "template.html").write_text("<style>{{ style }}</style>{{ title }}<script>{{ script }}</script>")
+    (tmp_path / "style.css").write_text("a > b {}")
+    (tmp_path / "script.js").write_text("1 < 2 && 3")
+    page = single_file.rendered(tmp_path, more_style=" c {}", title="<i>")
+    assert page == "<style>a > b {} c {}</style>&lt;i&gt;<script>1 < 2 && 3</script>\n"
+    with pytest.raises(jinja2.UndefinedError, match="title"):
+        single_file.rendered(tmp_path)

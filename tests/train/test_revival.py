@@ -28,10 +28,10 @@ def test_shares_are_the_plain_mean_at_first_and_move_afterwards():
 
 def test_entropy_and_codes_in_use():
     usage = used([0, 1, 2, 3])
-    assert float(usage.entropy_bits()) == pytest.approx(2.0)
+    assert usage.entropy_bits() == pytest.approx(2.0)
     assert int(usage.in_use(0.02)) == 4
     usage.shares[0, 4:] = 1 / 8  # as after a revival
-    assert float(usage.entropy_bits()) <= 3.0
+    assert usage.entropy_bits() <= 3.0
 
 
 def test_hardly_used_codes_take_the_place_of_latents_and_forget_their_past():

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import string
 from pathlib import Path
 
 from soundcodec_llmcodec.pages.markup import Markup, tag
-from soundcodec_llmcodec.pages.single_file import policy
+from soundcodec_llmcodec.pages.single_file import rendered
 
-HERE = Path(__file__).parent
 REPORT = "report.html"
 
 
@@ -28,16 +26,12 @@ def page(
     more_style: str = "",
 ) -> str:
     """The file's text. `more_style` comes after the common style."""
-    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
-    style += more_style
-    template = string.Template((HERE / "template.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        policy=policy(style, script),
-        style=style,
-        script=script,
-        title=tag("title", title),
+    return rendered(
+        Path(__file__).parent,
+        more_style=more_style,
+        title=title,
         eyebrow=eyebrow,
-        label=tag("h1", label),
+        label=label,
         summary=summary,
         banners=banners,
         provenance=provenance,

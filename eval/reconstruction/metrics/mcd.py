@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
-from eval.reconstruction.metrics import mel_metric
 from eval.reconstruction.metrics.metric import Metric, Score, Signal, silence
-from eval.reconstruction.metrics.spectral import FLOOR, too_short
+from eval.reconstruction.metrics.spectral import too_short
+from soundcodec_llmcodec.measures.mel_distance import FLOOR, mel_magnitude
 
 RATE = 16_000
 WINDOW, BANDS, COEFFICIENTS = 512, 40, 13
@@ -32,7 +32,7 @@ def _envelopes(signal: Signal) -> _Envelopes:
 
     def make() -> _Envelopes:
         magnitude = signal.magnitude(WINDOW)
-        bands = (magnitude @ mel_metric.basis(RATE, WINDOW, BANDS)).astype(np.float64)
+        bands = mel_magnitude(magnitude, RATE, BANDS).astype(np.float64)
         # ln M of a band is a sum of c[d] cos(pi d (band + 1/2) / BANDS).
         cepstra = scipy.fft.dct(np.log(np.maximum(bands, FLOOR)), type=2, axis=1) / BANDS
         return _Envelopes(cepstra[:, 1 : COEFFICIENTS + 1], np.square(magnitude, dtype=np.float64).sum(axis=1))
@@ -75,5 +75,4 @@ METRIC = Metric(
     source="Kubichek 1993; thirteen coefficients as Skerry-Ryan et al. 2018 (MCD 13)",
     version=1,
     compute=_compute,
-    needs=mel_metric.NEEDS,
 )

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
-
-import numpy as np
-import scipy.sparse
-
 from eval.reconstruction.metrics.metric import Metric, Score, Signal
-from eval.reconstruction.metrics.spectral import Spectrogram, distance, spectrogram, too_short
-
-NEEDS = ("librosa",)
-SCALES = ((150, 2048), (80, 512))  # (mel bands, window in samples)
+from eval.reconstruction.metrics.spectral import spectrogram, too_short
+from soundcodec_llmcodec.measures.mel_distance import SCALES, MagnitudeSpectrogram, magnitude_distance, mel_magnitude
 
 
-@functools.cache
-def basis(rate: int, window: int, bands: int) -> Any:
-    """Bins to bands, float32 (window // 2 + 1, bands); sparse, for no bin is in more than two bands."""
-    import librosa.filters
-
-    weights = librosa.filters.mel(sr=rate, n_fft=window, n_mels=bands, fmin=0.0, fmax=rate / 2)
-    return scipy.sparse.csc_array(weights.T.astype(np.float32))
-
-
-def _mel(signal: Signal, window: int, bands: int) -> Spectrogram:
-    weights = basis(signal.rate, window, bands)
-    return spectrogram(signal, ("mel", window, bands), lambda: signal.magnitude(window) @ weights)
+def _mel(signal: Signal, window: int, bands: int) -> MagnitudeSpectrogram:
+    return spectrogram(
+        signal, ("mel", window, bands), lambda: mel_magnitude(signal.magnitude(window), signal.rate, bands)
+    )
 
 
 def compute(reference: Signal, estimate: Signal) -> Score:
@@ -35,7 +19,7 @@ def compute(reference: Signal, estimate: Signal) -> Score:
     if short:
         return short
     scales = ((_mel(reference, window, bands), _mel(estimate, window, bands)) for bands, window in SCALES)
-    return Score.of(sum(distance(clean, made) for clean, made in scales))
+    return Score.of(sum(magnitude_distance(clean, made) for clean, made in scales))
 
 
 METRIC = Metric(
@@ -51,5 +35,4 @@ METRIC = Metric(
     source="Codec-SUPERB (MelSpectrogramLoss with windows 2048 and 512)",
     version=1,
     compute=compute,
-    needs=NEEDS,
 )

@@ -15,6 +15,7 @@ import scipy.fft
 import soxr
 
 from soundcodec_llmcodec import extras
+from soundcodec_llmcodec.measures import mel_distance
 
 T = TypeVar("T")
 
@@ -101,11 +102,8 @@ class Signal:
         Raises ValueError for a signal of window / 2 samples or fewer, which cannot be reflected.
         """
         if window not in self._magnitudes:
-            if len(self.samples) <= window // 2:
-                raise ValueError(f"{len(self.samples)} samples are too few for a window of {window}")
-            padded = np.pad(self.samples, window // 2, mode="reflect")
-            frames = np.lib.stride_tricks.sliding_window_view(padded, window)[:: window // 4]
-            spectrum = scipy.fft.rfft(frames * _hann(window), axis=-1)
+            # As mel_distance.magnitude, by scipy's transform: on float32 it is many times as fast as numpy's.
+            spectrum = scipy.fft.rfft(mel_distance.framed(self.samples, window) * mel_distance.hann(window), axis=-1)
             # Twice as fast as np.abs, which guards against squares that are out of float32's range.
             self._magnitudes[window] = np.sqrt(np.square(spectrum.real) + np.square(spectrum.imag))
         return self._magnitudes[window]
@@ -126,11 +124,6 @@ class Signal:
             return Signal(np.pad(self.samples, (0, missing)), self.rate, text=self.text, lang=self.lang)
 
         return self.derived(("padded", n_samples), make)
-
-
-@functools.cache
-def _hann(window: int) -> np.ndarray:
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
 
 
 @dataclass(frozen=True)

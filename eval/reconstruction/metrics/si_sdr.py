@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
 from eval.reconstruction.metrics.metric import Metric, Score, Signal, silence
-
-LIMIT_DB = 100.0
-
-
-def _centred(signal: Signal) -> np.ndarray:
-    """The samples in float64 (S,), their mean taken off."""
-    samples = signal.samples.astype(np.float64)
-    return samples - samples.mean()
+from soundcodec_llmcodec.measures.signal_to_distortion import LIMIT_DB, centred, centred_ratio
 
 
 def _compute(reference: Signal, estimate: Signal) -> Score:
     silent = silence(reference, estimate)
     if silent:
         return silent
-    clean = reference.derived("centred", lambda: _centred(reference))
-    made = _centred(estimate)
-    # The part of the estimate that is the reference, scaled; the rest is distortion.
-    target = (np.sum(made * clean) / np.sum(clean * clean)) * clean
-    wanted, unwanted = np.sum(np.square(target)), np.sum(np.square(made - target))
-    if unwanted == 0:
-        return Score(LIMIT_DB)
-    if wanted == 0:
-        return Score(-LIMIT_DB)
-    return Score.of(np.clip(10 * math.log10(wanted / unwanted), -LIMIT_DB, LIMIT_DB))
+    clean = reference.derived("centred", lambda: centred(reference.samples))
+    return Score.of(centred_ratio(clean, centred(estimate.samples)))
 
 
 METRIC = Metric(

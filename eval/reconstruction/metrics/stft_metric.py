@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from eval.reconstruction.metrics.metric import Metric, Score, Signal
-from eval.reconstruction.metrics.spectral import Spectrogram, distance, spectrogram, too_short
+from eval.reconstruction.metrics.spectral import spectrogram, too_short
+from soundcodec_llmcodec.measures.mel_distance import MagnitudeSpectrogram, magnitude_distance
 
 WINDOWS = (2048, 512)
 
 
-def _stft(signal: Signal, window: int) -> Spectrogram:
+def _stft(signal: Signal, window: int) -> MagnitudeSpectrogram:
     return spectrogram(signal, ("stft", window), lambda: signal.magnitude(window))
 
 
@@ -17,7 +18,7 @@ def compute(reference: Signal, estimate: Signal) -> Score:
     short = too_short(reference, max(WINDOWS))
     if short:
         return short
-    return Score.of(sum(distance(_stft(reference, window), _stft(estimate, window)) for window in WINDOWS))
+    return Score.of(sum(magnitude_distance(_stft(reference, window), _stft(estimate, window)) for window in WINDOWS))
 
 
 METRIC = Metric(

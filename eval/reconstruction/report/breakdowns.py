@@ -116,8 +116,8 @@ def details(summary: str, panels: dict[str, tuple[str, Markup]], label: str, key
     """A block that opens, with one of several panels, (title, content) by value, and a choice between them."""
     options = [tag("option", title, value=value) for value, (title, _) in panels.items()]
     choice = tag("p", tag("label", f"{label} ", tag("select", options, class_="choose")), class_="choice")
-    shown = [tag("div", content, data_choice=value) for value, (_, content) in panels.items()]
-    return tag("details", tag("summary", summary), tag("div", choice, shown, data_choices=True), id=key)
+    blocks = [tag("div", content, data_choice=value) for value, (_, content) in panels.items()]
+    return tag("details", tag("summary", summary), tag("div", choice, blocks, data_choices=True), id=key)
 
 
 def _by_metric(summary: str, tables: dict[str, Markup], metrics: Figures, key: str) -> Markup:

@@ -57,7 +57,7 @@ def leaderboard(results: Figures, split: str) -> Markup:
         (Markup("Published, not measured here"), "published", published),
     ]
     caption = f"{split}: {results['dataset']['clips'].get(split, 0)} clips of {results['dataset']['label']}"
-    return Markup(table(caption, columns, groups) + _refusals(loaded, split))
+    return table(caption, columns, groups) + _refusals(loaded, split)
 
 
 def _codec_columns() -> list[TableColumn]:

@@ -8,11 +8,11 @@ from typing import Any
 
 from eval.harness.pages import figures, labels
 from eval.reconstruction.report.codec_table import BOUND, ORIGINALS
-from soundcodec_llmcodec.pages.markup import Markup, tag
+from soundcodec_llmcodec.pages.markup import Markup, join, tag
 
 WIDTH, HEIGHT = 440, 330
-FRAME = labels.Box(46, 10, WIDTH - 8, HEIGHT - 38)
-FONT = 11.0
+FRAME = labels.Box(50, 10, WIDTH - 8, HEIGHT - 38)
+FONT = 12.0
 LONGEST_LABEL = 22
 # A bound this many times farther away than the codecs spread would press them together; it is named at the edge.
 FARTHEST_BOUND = 1.0
@@ -148,7 +148,7 @@ def _grid(axes: Axes) -> Markup:
         parts.append(tag("text", f"{value:g}", x=x, y=FRAME.bottom + 15, class_="tick middle"))
     middle = (FRAME.left + FRAME.right) / 2
     parts.append(tag("text", "kbit/s (log scale)", x=middle, y=FRAME.bottom + 32, class_="tick middle"))
-    return Markup("".join(parts))
+    return join(parts)
 
 
 def _bounds(bounds: list[tuple[str, float]], axes: Axes) -> tuple[Markup, list[labels.Box]]:
@@ -179,7 +179,7 @@ def _bounds(bounds: list[tuple[str, float]], axes: Axes) -> tuple[Markup, list[l
         taken.append(box)
         parts.append(tag("text", text, x=round(box.right, 1), y=round(box.bottom - 3, 1), class_="bound end"))
     heights = [axes.down(value) for value in by_value if axes.y[0] <= value <= axes.y[1]]
-    return Markup("".join(parts)), [*taken, *(labels.Box(FRAME.left, y - 2, FRAME.right, y + 2) for y in heights)]
+    return join(parts), [*taken, *(labels.Box(FRAME.left, y - 2, FRAME.right, y + 2) for y in heights)]
 
 
 def _points(points: list[Point], axes: Axes, taken: list[labels.Box], unit: str) -> Markup:
@@ -216,7 +216,7 @@ def _points(points: list[Point], axes: Axes, taken: list[labels.Box], unit: str)
                 data_model=point.name,
             )
         )
-    return Markup("".join(parts))
+    return join(parts)
 
 
 def linear_ticks(low: float, high: float) -> list[float]:

@@ -56,10 +56,10 @@ def read(path: Path) -> ReconstructionFolder:
 
 
 def _check(results: dict[str, Any], where: Path) -> None:
-    found = results.get("schema"), results.get("schema_version")
-    if found != (SCHEMA, SCHEMA_VERSION):
+    schema = results.get("schema"), results.get("schema_version")
+    if schema != (SCHEMA, SCHEMA_VERSION):
         raise ReportError(
-            f"{where}: found schema {found[0]!r} version {found[1]!r}, expected {SCHEMA!r} version {SCHEMA_VERSION}; "
+            f"{where}: found schema {schema[0]!r} version {schema[1]!r}, expected {SCHEMA!r} version {SCHEMA_VERSION}; "
             "make the run again with this version, or the report with the version that made the run"
         )
     missing = [key for key in REQUIRED if key not in results]
@@ -80,9 +80,9 @@ def read_text(path: Path, holds: str = "results.json and clips.jsonl") -> str:
 def read_json(text: str, where: str) -> dict[str, Any]:
     """A JSON object. Raises ReportError, which says where it was."""
     try:
-        loaded = json.loads(text)
+        content = json.loads(text)
     except json.JSONDecodeError as error:
         raise ReportError(f"{where} is no JSON: {error}") from error
-    if not isinstance(loaded, dict):
-        raise ReportError(f"{where}: expected a JSON object, got {type(loaded).__name__}")
-    return loaded
+    if not isinstance(content, dict):
+        raise ReportError(f"{where}: expected a JSON object, got {type(content).__name__}")
+    return content

@@ -17,7 +17,7 @@ from eval.reconstruction.report import (
     reconstruction_sections,
 )
 from soundcodec_llmcodec.pages import single_file
-from soundcodec_llmcodec.pages.markup import Markup, tag
+from soundcodec_llmcodec.pages.markup import Markup, join, tag
 
 PLOTS_AT_FIRST = 6
 
@@ -40,7 +40,7 @@ def build(path: Path) -> str:
         banners=reconstruction_sections.banners(results),
         provenance=reconstruction_sections.provenance(results),
         tabs=shell.tab_list(splits, "Split"),
-        panels=Markup("".join(_panel(results, split, index) for index, split in enumerate(splits))),
+        panels=join(_panel(results, split, index) for index, split in enumerate(splits)),
         listening=_listening(run),
         failures=reconstruction_sections.failures(results),
         definitions=reconstruction_sections.definitions(results),
@@ -91,7 +91,7 @@ def _panel(results: Figures, split: str, index: int) -> Markup:
         for place, name in enumerate(metrics)
     ]
     choice = tag("fieldset", tag("legend", "Metrics", class_="unseen"), boxes, class_="chips")
-    drawn = tag("div", [quality_plots.plot(results, split, name) for name in metrics], class_="plots")
+    plots = tag("div", [quality_plots.plot(results, split, name) for name in metrics], class_="plots")
     return tag(
         "div",
         tag("h2", "Leaderboard", tag("span", f" {split}", class_="muted"), id=f"table-{index}"),
@@ -101,7 +101,7 @@ def _panel(results: Figures, split: str, index: int) -> Markup:
         breakdowns.sources(results, split, str(index)),
         tag("h2", "Quality against bit rate", tag("span", f" {split}", class_="muted")),
         choice,
-        drawn,
+        plots,
         role="tabpanel",
         id=f"panel-{index}",
         aria_labelledby=f"tab-{index}",
@@ -125,5 +125,5 @@ def _listening(run: reconstruction_folder.ReconstructionFolder) -> Markup:
         class_="toggle",
     )
     none = tag("p", "No samples of this split were kept.", class_="no-samples", hidden=True)
-    shown = [clip_players.sample(run, clip, str(index)) for index, clip in enumerate(clips)]
-    return Markup(tag("div", tag("p", scale, class_="muted small"), switch, class_="bar") + none + "".join(shown))
+    sections = [clip_players.sample(run, clip, str(index)) for index, clip in enumerate(clips)]
+    return tag("div", tag("p", scale, class_="muted small"), switch, class_="bar") + none + join(sections)

@@ -10,7 +10,7 @@ from typing import Any
 
 from eval.harness.pages import figures
 from eval.harness.pages.cells import Cell, TableColumn, TableRow, table
-from soundcodec_llmcodec.pages.markup import Child, Markup, breakable, tag
+from soundcodec_llmcodec.pages.markup import Child, Markup, breakable, join, tag
 
 SHORT = 12
 Figures = dict[str, Any]
@@ -18,13 +18,13 @@ Figures = dict[str, Any]
 
 def banners(results: Figures) -> Markup:
     """What a reader must know before any number."""
-    made = []
+    lines = []
     if results.get("mark"):
-        made.append(tag("p", tag("strong", results["mark"]), class_="banner", role="note"))
+        lines.append(tag("p", tag("strong", results["mark"]), class_="banner", role="note"))
     if results.get("rules") == "codec-superb":
         text = "Codec-SUPERB's rules: a failure counts as 1.0 (PESQ) or 0.0 (STOI, F0 correlation), not as a reason."
-        made.append(tag("p", tag("strong", text), class_="banner rules", role="note"))
-    return Markup("".join(made))
+        lines.append(tag("p", tag("strong", text), class_="banner rules", role="note"))
+    return join(lines)
 
 
 def provenance(results: Figures) -> Markup:
@@ -59,8 +59,8 @@ def made_with(results: Figures, data: Sequence[tuple[str, Child]]) -> Markup:
         ("Machine", machine),
         ("Project", git and [tag("code", git["commit"][:SHORT]), " with changes" if git["dirty"] else ""]),
     ]
-    shown = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value]
-    return Markup(tag("dl", shown, class_="facts") + _command(results) + _versions(results))
+    entries = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value]
+    return tag("dl", entries, class_="facts") + _command(results) + _versions(results)
 
 
 def _moment(text: str) -> str:
@@ -123,7 +123,7 @@ def failures(results: Figures) -> Markup:
             for one in failed
         ]
         parts.append(table(f"Clips without a reconstruction: {len(failed)}", columns, [(None, "", rows)]))
-    return Markup("".join(parts)) or tag("p", "Every codec was loaded, and every clip was reconstructed.")
+    return join(parts) or tag("p", "Every codec was loaded, and every clip was reconstructed.")
 
 
 def definitions(results: Figures) -> Markup:
@@ -149,25 +149,25 @@ def definitions(results: Figures) -> Markup:
                 tag("dd", "Source: ", metric["source"], class_="muted small"),
             )
         )
-    said = [tag("div", tag("dt", name), tag("dd", text)) for name, text in _methods(results).items()]
-    return Markup(
+    methods = [tag("div", tag("dt", name), tag("dd", text)) for name, text in _methods(results).items()]
+    return (
         tag("dl", entries, class_="definitions")
         + tag("h3", "How the numbers are made")
-        + tag("dl", said, class_="definitions")
+        + tag("dl", methods, class_="definitions")
     )
 
 
 def _methods(results: Figures) -> dict[str, str]:
     """How means, intervals and p-values were computed, with the constants of the run where it tells them."""
-    told = results.get("statistics") or {}
-    share = f"more than {told['max_failed_share']:.0%}" if "max_failed_share" in told else "too many"
-    drawn = f"{told['bootstrap_resamples']:,} times " if "bootstrap_resamples" in told else ""
-    seed = f"seed {told['seed']}" if "seed" in told else "a fixed seed"
+    drawing = results.get("statistics") or {}
+    share = f"more than {drawing['max_failed_share']:.0%}" if "max_failed_share" in drawing else "too many"
+    drawn = f"{drawing['bootstrap_resamples']:,} times " if "bootstrap_resamples" in drawing else ""
+    seed = f"seed {drawing['seed']}" if "seed" in drawing else "a fixed seed"
     test = "a two-sided sign-flip test of the clips' differences"
-    if "sign_flips" in told and "exact_up_to_clips" in told:
+    if "sign_flips" in drawing and "exact_up_to_clips" in drawing:
         test += (
-            f" (every combination of signs for up to {told['exact_up_to_clips']} clips, else {told['sign_flips']:,} "
-            f"drawn ones, {seed})"
+            f" (every combination of signs for up to {drawing['exact_up_to_clips']} clips, "
+            f"else {drawing['sign_flips']:,} drawn ones, {seed})"
         )
     floor = {
         "Originals": "What the recogniser hears in the clips themselves against their text, over the same clips: the "

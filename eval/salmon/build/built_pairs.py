@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.salmon.build.half_loudness import gain_to
+from soundcodec_llmcodec.measures.loudness import gain_to
 
 RATE = 16_000
 # First halves are brought to this loudness, lower where a peak would not fit.

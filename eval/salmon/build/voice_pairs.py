@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from eval.reconstruction.metrics.words import words_of
-from eval.salmon.build.half_loudness import gain_to, loudness
+from soundcodec_llmcodec.measures.loudness import gain_to, loudness
 from eval.salmon.build.material import Utterance
 from eval.salmon.build.built_pairs import RATE, BuiltPair, db, finished
 from eval.salmon.build.splicing import joined, rise, spoken

@@ -16,15 +16,15 @@ Figures = dict[str, Any]
 
 def titles(results: Figures) -> dict[str, str]:
     """Parts, and the average where there is more than one, with their titles."""
-    named = {part: told["title"] for part, told in results["parts"].items()}
+    named = {part: facts["title"] for part, facts in results["parts"].items()}
     return {**named, AVERAGE: AVERAGE_TITLE} if len(named) > 1 else named
 
 
 def of(model: Figures, how: str, part: str) -> Figures:
     """A model's accuracy in a part, or its average."""
     scores = model["scores"][how]
-    found: Figures = scores["average"] if part == AVERAGE else scores["parts"][part]
-    return found
+    accuracy: Figures = scores["average"] if part == AVERAGE else scores["parts"][part]
+    return accuracy
 
 
 def loaded(results: Figures) -> list[Figures]:
@@ -48,11 +48,11 @@ def leaderboard(results: Figures, how: str) -> Markup:
     measured = [_row(results, model, how, named, best) for model in models]
     published = [_published(row, named) for row in results.get("published") or ()]
     heading = Markup("Published, not measured here: on SALMon itself")
-    sizes = {told["pairs"] for told in results["parts"].values()}
+    sizes = {facts["pairs"] for facts in results["parts"].values()}
     each = f"{sizes.pop()} pairs a part" if len(sizes) == 1 else "pairs by part as in the headings' titles"
     caption = f"{results['suite']['label']}: accuracy in %, {each}; chance is 50"
     groups = [(None, "", measured), (heading, "published", published)]
-    return Markup(table(caption, columns, groups) + _refusals(models, how, named) + _sources(results))
+    return table(caption, columns, groups) + _refusals(models, how, named) + _sources(results)
 
 
 def comparisons(results: Figures, how: str, key: str) -> Markup:
@@ -73,8 +73,8 @@ def comparisons(results: Figures, how: str, key: str) -> Markup:
 def _about(results: Figures, part: str) -> str:
     if part == AVERAGE:
         return "the mean of the parts, each counting once"
-    told = results["parts"][part]
-    return f"{told['about'] or part}; {told['pairs']} pairs"
+    facts = results["parts"][part]
+    return f"{facts['about'] or part}; {facts['pairs']} pairs"
 
 
 def _best(models: list[Figures], how: str, named: dict[str, str]) -> dict[str, float]:
@@ -124,8 +124,8 @@ def _accuracy(results: Figures, one: Figures, part: str, against: Figures | None
     differs = figures.is_significant({"difference": True, **one})
     star = tag("span", BY_CHANCE, tag("span", " differs from chance", class_="unseen"), class_="chance")
     ends = f"{100 * one['low']:.0f}–{100 * one['high']:.0f}"
-    told = results["parts"].get(part)
-    n = f" n={one['n']}" if told and told["pairs"] != one["n"] else ""
+    facts = results["parts"].get(part)
+    n = f" n={one['n']}" if facts and facts["pairs"] != one["n"] else ""
     title = [
         f"{one['right']} right, {one['ties']} ties, {one['n'] - one['right'] - one['ties']} wrong of {one['n']} pairs",
         f"95% interval {100 * one['low']:.1f} to {100 * one['high']:.1f}",

@@ -13,7 +13,7 @@ from eval.reconstruction.report.quality_plots import linear_ticks
 from eval.salmon.pair_scores import PER_TOKEN
 from eval.salmon.report import accuracy_table
 from eval.salmon.report.salmon_folder import SalmonFolder
-from soundcodec_llmcodec.pages.markup import Markup, tag
+from soundcodec_llmcodec.pages.markup import Markup, join, tag
 
 WIDTH = 440.0
 LEFT, RIGHT = 10.0, WIDTH - 10.0
@@ -29,12 +29,12 @@ Figures = dict[str, Any]
 
 def figure(run: SalmonFolder, part: str, how: str) -> Markup:
     """The figure of a part; models share the scale of differences, and each has its own scale of counts."""
-    told = run.results["parts"][part]
+    facts = run.results["parts"][part]
     values = {
         model["name"]: np.array(list(run.differences(model["name"], part, how)))
         for model in accuracy_table.loaded(run.results)
     }
-    heading = tag("figcaption", tag("strong", told["title"]), " ", tag("span", told["about"], class_="muted"))
+    heading = tag("figcaption", tag("strong", facts["title"]), " ", tag("span", facts["about"], class_="muted"))
     everything = np.concatenate([*values.values(), np.zeros(0)])
     if not everything.size:
         return tag("figure", heading, tag("p", "No pair has scores."), data_choice=part)
@@ -50,7 +50,7 @@ def figure(run: SalmonFolder, part: str, how: str) -> Markup:
         rows,
         viewBox=f"0 0 {WIDTH:g} {height + AXIS:g}",
         role="img",
-        aria_label=f"Histograms of score differences in {told['title']}; the counts are in the table",
+        aria_label=f"Histograms of score differences in {facts['title']}; the counts are in the table",
     )
     beyond = int((np.abs(everything) > reach).sum())
     note = f"The outermost bars hold what is beyond the ends, too: {_pairs(beyond)}." if beyond else None
@@ -75,10 +75,10 @@ def _grid(reach: float, height: float, unit: str) -> Markup:
         shown = f"{value:+.6g}".replace("-", "−") if value else "0"
         parts.append(tag("text", shown, x=x, y=height + 14, class_="tick middle"))
     below = height + 31
-    parts.append(tag("text", "← the other one likelier", x=LEFT, y=below, class_="tick"))
+    parts.append(tag("text", "← the other likelier", x=LEFT, y=below, class_="tick"))
     parts.append(tag("text", unit, x=(LEFT + RIGHT) / 2, y=below, class_="tick middle"))
-    parts.append(tag("text", "the coherent one likelier →", x=RIGHT, y=below, class_="tick end"))
-    return Markup("".join(parts))
+    parts.append(tag("text", "the coherent likelier →", x=RIGHT, y=below, class_="tick end"))
+    return join(parts)
 
 
 def _row(model: Figures, values: np.ndarray, accuracy: Figures, reach: float, top: float) -> Markup:
@@ -135,8 +135,8 @@ def _counts(values: np.ndarray, reach: float) -> Sequence[int]:
     # By rounding, a small difference must not change sides.
     signs = values[values != 0] > 0
     places = np.where(signs, np.maximum(places, BINS // 2), np.minimum(places, BINS // 2 - 1))
-    found: list[int] = np.bincount(np.clip(places, 0, BINS - 1), minlength=BINS).tolist()
-    return found
+    counts: list[int] = np.bincount(np.clip(places, 0, BINS - 1), minlength=BINS).tolist()
+    return counts
 
 
 def _pairs(n: int) -> str:

@@ -43,10 +43,10 @@ def read(path: Path) -> SalmonFolder:
         raise ReportError(f"{path} is no folder; expected one that salmon.py --output wrote")
     where = path / "results.json"
     results = read_json(read_text(where, HOLDS), str(where))
-    found = results.get("schema"), results.get("schema_version")
-    if found != (SCHEMA, SCHEMA_VERSION):
+    schema = results.get("schema"), results.get("schema_version")
+    if schema != (SCHEMA, SCHEMA_VERSION):
         raise ReportError(
-            f"{where}: found schema {found[0]!r} version {found[1]!r}, expected {SCHEMA!r} version {SCHEMA_VERSION}; "
+            f"{where}: found schema {schema[0]!r} version {schema[1]!r}, expected {SCHEMA!r} version {SCHEMA_VERSION}; "
             "make the run again with this version, or the report with the version that made the run"
         )
     missing = [key for key in REQUIRED if key not in results]

@@ -13,7 +13,7 @@ from eval.salmon.pair_scores import NORMALIZATIONS, PER_TOKEN
 from eval.salmon.report import accuracy_table, histograms, pair_players, salmon_folder, salmon_sections
 from eval.salmon.salmon_table import HOW
 from soundcodec_llmcodec.pages import single_file
-from soundcodec_llmcodec.pages.markup import Markup, tag
+from soundcodec_llmcodec.pages.markup import Markup, join, tag
 
 STYLE = Path(__file__).with_name("style.css")
 TABS = {PER_TOKEN: "Nats a token", "sum": "Summed"}
@@ -39,7 +39,7 @@ def build(path: Path) -> str:
         banners=reconstruction_sections.banners(results),
         provenance=salmon_sections.provenance(results),
         tabs=shell.tab_list([TABS[how] for how in hows], "Scores"),
-        panels=Markup("".join(_panel(run, how, index) for index, how in enumerate(hows))),
+        panels=join(_panel(run, how, index) for index, how in enumerate(hows)),
         listening=_listening(run),
         failures=salmon_sections.failures(results),
         definitions=salmon_sections.definitions(results),
@@ -63,7 +63,7 @@ def write(path: Path, output: Path | None = None) -> Path:
 def _summary(results: Figures) -> Markup:
     loaded = accuracy_table.loaded(results)
     unloaded = len(results["models"]) - len(loaded)
-    n_pairs = sum(told["pairs"] for told in results["parts"].values())
+    n_pairs = sum(facts["pairs"] for facts in results["parts"].values())
     parts = [count(len(loaded), "model"), count(len(results["parts"]), "part"), count(n_pairs, "pair")]
     missing = [count(len(results["failures"]), "failed pair")] if results.get("failures") else []
     missing += [f"{count(unloaded, 'model')} not loaded"] if unloaded else []
@@ -87,22 +87,22 @@ def _panel(run: salmon_folder.SalmonFolder, how: str, index: int) -> Markup:
         class_="muted small",
     )
     boxes = [
-        tag("label", tag("input", type="checkbox", value=part, checked=True), f" {told['title']}")
-        for part, told in results["parts"].items()
+        tag("label", tag("input", type="checkbox", value=part, checked=True), f" {facts['title']}")
+        for part, facts in results["parts"].items()
     ]
     choice = tag("fieldset", tag("legend", "Parts", class_="unseen"), boxes, class_="chips")
-    drawn = tag("div", [histograms.figure(run, part, how) for part in results["parts"]], class_="plots")
-    shown = tag("span", f" by {HOW[how]}", class_="muted")
+    plots = tag("div", [histograms.figure(run, part, how) for part in results["parts"]], class_="plots")
+    by_normalization = tag("span", f" by {HOW[how]}", class_="muted")
     return tag(
         "div",
-        tag("h2", "Leaderboard", shown, id=f"table-{index}"),
+        tag("h2", "Leaderboard", by_normalization, id=f"table-{index}"),
         tag("div", legend, toggle, class_="bar"),
         accuracy_table.leaderboard(results, how),
         accuracy_table.comparisons(results, how, str(index)),
-        tag("h2", "Score differences", shown),
+        tag("h2", "Score differences", by_normalization),
         tag("p", "A bar's height is its number of pairs, on each model's own scale.", class_="muted small"),
         choice,
-        drawn,
+        plots,
         role="tabpanel",
         id=f"panel-{index}",
         aria_labelledby=f"tab-{index}",
@@ -125,5 +125,5 @@ def _listening(run: salmon_folder.SalmonFolder) -> Markup:
         " Go on from the same place when the other recording of the pair is played",
         class_="toggle",
     )
-    shown = [pair_players.pair(run, told, str(index)) for index, told in enumerate(kept)]
-    return Markup(tag("div", tag("p", scale, class_="muted small"), switch, class_="bar") + "".join(shown))
+    pairs = [pair_players.pair(run, kept_pair, str(index)) for index, kept_pair in enumerate(kept)]
+    return tag("div", tag("p", scale, class_="muted small"), switch, class_="bar") + join(pairs)

@@ -8,7 +8,7 @@ from eval.harness.pages import figures
 from eval.harness.pages.cells import Cell, TableColumn, TableRow, table
 from eval.reconstruction.report.reconstruction_sections import identified, made_with
 from eval.salmon.salmon_table import HOW
-from soundcodec_llmcodec.pages.markup import Markup, breakable, tag
+from soundcodec_llmcodec.pages.markup import Markup, breakable, join, tag
 
 Figures = dict[str, Any]
 
@@ -16,7 +16,7 @@ Figures = dict[str, Any]
 def provenance(results: Figures) -> Markup:
     """Where the numbers are from: suite, date, machine, command line, versions."""
     suite = results["suite"]
-    pairs = ", ".join(f"{told['title']} {told['pairs']}" for told in results["parts"].values())
+    pairs = ", ".join(f"{facts['title']} {facts['pairs']}" for facts in results["parts"].values())
     return made_with(results, [("Pairs", pairs), ("Suite", suite["name"]), *identified(suite)])
 
 
@@ -48,30 +48,30 @@ def failures(results: Figures) -> Markup:
             for one in failed
         ]
         parts.append(table(f"Pairs without scores: {len(failed)}", columns, [(None, "", rows)]))
-    return Markup("".join(parts)) or tag("p", "Every model was loaded, and every pair was scored.")
+    return join(parts) or tag("p", "Every model was loaded, and every pair was scored.")
 
 
 def definitions(results: Figures) -> Markup:
     """What each part is, and how scores, intervals and p-values were computed."""
     parts = [
-        tag("div", tag("dt", told["title"]), tag("dd", told["about"] or part, tag("p", part, class_="muted small")))
-        for part, told in results["parts"].items()
+        tag("div", tag("dt", facts["title"]), tag("dd", facts["about"] or part, tag("p", part, class_="muted small")))
+        for part, facts in results["parts"].items()
     ]
-    said = [tag("div", tag("dt", name), tag("dd", text)) for name, text in _methods(results).items()]
-    return Markup(
+    methods = [tag("div", tag("dt", name), tag("dd", text)) for name, text in _methods(results).items()]
+    return (
         tag("p", "In every pair one recording is coherent and the other is not. They differ in:")
         + tag("dl", parts, class_="definitions")
         + tag("h3", "How the numbers are made")
-        + tag("dl", said, class_="definitions")
+        + tag("dl", methods, class_="definitions")
     )
 
 
 def _methods(results: Figures) -> dict[str, str]:
-    told = results.get("statistics") or {}
-    share = f"more than {told['max_failed_share']:.0%}" if "max_failed_share" in told else "too many"
-    resamples = f"{told['bootstrap_resamples']:,} " if "bootstrap_resamples" in told else ""
-    seed = f" (seed {told['seed']})" if "seed" in told else ""
-    flips = f", {told['sign_flips']:,} draws{seed}, all combinations where there are few pairs" if told else ""
+    facts = results.get("statistics") or {}
+    share = f"more than {facts['max_failed_share']:.0%}" if "max_failed_share" in facts else "too many"
+    resamples = f"{facts['bootstrap_resamples']:,} " if "bootstrap_resamples" in facts else ""
+    seed = f" (seed {facts['seed']})" if "seed" in facts else ""
+    flips = f", {facts['sign_flips']:,} draws{seed}, all combinations where there are few pairs" if facts else ""
     asked = HOW[results["normalize"]]
     return {
         "Score": "The recording is coded, and a language model over the codec's tokens gives each token's "

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from eval.salmon.build import background_pairs, material_reading
-from eval.salmon.build.half_loudness import loudness
 from eval.salmon.build.material import Utterance
+from soundcodec_llmcodec.measures.loudness import loudness
 
 RATE = 16_000
 

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from eval.salmon.build import build_command, recognised_words, suite_writing
-from eval.salmon.build.half_loudness import loudness
+from soundcodec_llmcodec.measures.loudness import loudness
 
 pytest.importorskip("pyroomacoustics")
 

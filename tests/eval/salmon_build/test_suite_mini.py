@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eval.salmon.build import mini_suite
-from eval.salmon.build.half_loudness import loudness
+from soundcodec_llmcodec.measures.loudness import loudness
 
 pytest.importorskip("pyroomacoustics")
 

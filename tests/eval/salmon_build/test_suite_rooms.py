@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from eval.salmon.build import room_pairs, rooms
-from eval.salmon.build.half_loudness import loudness
 from eval.salmon.build.material import Utterance
+from soundcodec_llmcodec.measures.loudness import loudness
 
 RATE = 16_000
 
