@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--baseline", metavar="MODEL", help="what the others are compared with (default: the first)")
     how.add_argument("--published", action="store_true", help="show published numbers too, marked as not measured here")
+    how.add_argument("--wide", action="store_true", help="print all columns, as table.md has them")
     where = parser.add_argument_group("where it runs, and what it leaves")
     where.add_argument("--output", metavar="FOLDER", help="write the results and report.html there")
     again = where.add_mutually_exclusive_group()
