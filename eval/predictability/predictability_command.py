@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from eval.harness import include
 from eval.reconstruction.reconstruction_arguments import positive
 from soundcodec_llmcodec.terminal import show_what_can_be_shown
 
@@ -39,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     show_what_can_be_shown()
     arguments = _parse(argv)
     try:
+        include.load(arguments.include)
         return _run(arguments, ["predictability", *argv] if argv is not None else sys.argv)
     except (ValueError, OSError) as error:
         print(f"predictability: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -66,7 +68,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         metavar="[LABEL=]TRAIN,TEST[,LM...]",
         help="a codec's tokens and language models of its own, in place of --train and --test; may be repeated; TRAIN "
-        "may be -",
+        "may be -; or [LABEL=]my_codec.py:MyCodec[@DATASET], whose tokens of a data set (default: mini) are made here",
     )
     what.add_argument(
         "--models",
@@ -74,6 +76,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="MODEL",
         help="uniform, unigram, bigram, trigram, bundled, a token LM's folder, or a folder or hub id of a model with "
         "<CODEC_i> tokens (default: the first four, and bundled where it is of this codec)",
+    )
+    what.add_argument(
+        "--include",
+        action="append",
+        metavar="PATH",
+        help="a .py file or a folder of them with codecs and data sets of your own (docs/extend.md); may be repeated",
     )
     what.add_argument("--limit", type=positive, help="clips to predict; the table is then marked as not for reporting")
     how = parser.add_argument_group("how it runs, and what it leaves")
@@ -98,6 +106,7 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
     from eval.harness.table_files import csv_text, tex_text
     from eval.harness.terminal_table import Terminal, where_all_is
     from eval.predictability import (
+        included_tokens,
         predictability_csv,
         predictability_results,
         predictability_table,
@@ -113,10 +122,10 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
         manifest.check(output, predictability_results.FILES)
         if (output / "results.json").exists() and not arguments.overwrite:
             raise ValueError(f"{output} holds results already; --overwrite writes there, --output takes another folder")
-    specs = [token_sets.TokenSetSpec.parse(text) for text in arguments.codec or ()]
+    specs = [included_tokens.parse(text) for text in arguments.codec or ()]
     if arguments.test:
         specs.append(token_sets.TokenSetSpec(arguments.test, arguments.train))
-    read = [token_sets.read(spec, arguments.limit) for spec in specs]
+    read = [included_tokens.read(spec, arguments.limit) for spec in specs]
     if not read:
         print("predictability: no tokens are named, so the bundled clips are coded; see --help", file=sys.stderr)
         read = [token_sets.mini(arguments.limit)]

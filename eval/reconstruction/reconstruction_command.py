@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eval.harness import include
 from eval.reconstruction import metrics as metric_registry
 from eval.reconstruction import reconstruction_arguments
 from eval.reconstruction.scoring import Scorer
@@ -33,6 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     show_what_can_be_shown()
     arguments = reconstruction_arguments.parse(argv)
+    try:
+        include.load(arguments.include)
+    except include.IncludeError as error:
+        print(f"superb_tiny: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return REFUSED
     if arguments.list:
         return _list()
     with Scorer(arguments.workers) as scorer:
@@ -275,5 +281,9 @@ def _list() -> int:
     for name, metric in metric_registry.METRICS.items():
         extra = f"the extra {metric.extra}" if metric.extra else None
         needs = metric.install or extra
-        print(f"metric {name} {metric.arrow} [{metric.unit}]: {metric.source}{f' (needs {needs})' if needs else ''}")
+        from_file = f" (in {metric_registry.PLACES[name]})" if name in metric_registry.PLACES else ""
+        needed = f" (needs {needs})" if needs else ""
+        print(f"metric {name} {metric.arrow} [{metric.unit}]: {metric.source}{needed}{from_file}")
+    for name, entry in include.included("dataset").items():
+        print(f"data set {name} (in {entry.place})")
     return DONE

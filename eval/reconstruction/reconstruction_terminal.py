@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from eval.harness.leading import ALPHA
 from eval.harness.statistics import Comparison, MetricSummary
-from eval.harness.terminal_table import BETTER, WORSE, CompactCell, CompactTable, Terminal, number, render
+from eval.harness.terminal_table import BETTER, WORSE, CompactCell, CompactTable, Terminal, below, number, render
 from eval.reconstruction import published_rows
 from eval.reconstruction.clip_results import ReconstructionRun
 from eval.reconstruction.metrics import Metric
@@ -86,7 +86,7 @@ def text(
         others = compact_published(table.split) if published else None
         parts += [render(others, terminal)] if others is not None else []
     parts += [f"- {codec.name}: not loaded: {codec.reason}" for codec in run.unloaded]
-    return "\n\n".join([*parts, "\n".join(terminal.show(note) for note in notes)])
+    return "\n\n".join([*parts, below(notes, terminal)])
 
 
 def notes(tables: Sequence[SplitTable], run: ReconstructionRun, baseline: str | None, full: str) -> list[str]:
