@@ -10,7 +10,7 @@ from eval.harness.terminal_table import BETTER, WORSE, CompactCell, CompactTable
 from eval.reconstruction import published_rows
 from eval.reconstruction.clip_results import ReconstructionRun
 from eval.reconstruction.metrics import Metric
-from eval.reconstruction.reconstruction_table import OVERALL, SplitTable, kbps
+from eval.reconstruction.reconstruction_table import OVERALL, SplitTable, judges_and_notes, kbps
 from eval.reconstruction.scoring import ORIGINALS
 
 
@@ -45,6 +45,10 @@ def compact_sources(table: SplitTable, run: ReconstructionRun) -> CompactTable:
             summaries = [columns[metric.name].summaries[model.info.name] for metric in run.metrics]
             n = max((summary.n for summary in summaries), default=0)
             rows.append(((source, model.info.name, str(n)), tuple(_summary_cell(each, n) for each in summaries)))
+        floors = [columns[metric.name].originals for metric in run.metrics]
+        if any(floors):
+            cells = tuple(CompactCell("-") if floor is None else _summary_cell(floor, floor.n) for floor in floors)
+            rows.append(((source, ORIGINALS, str(max(floor.n for floor in floors if floor))), cells))
     columns_shown = tuple(f"{metric.name} {metric.arrow}" for metric in run.metrics)
     reasons = () if table.sources else ("left out: there are too many sources",)
     return CompactTable(f"{table.split} by source", ("source", "model", "n"), columns_shown, tuple(rows), reasons, 2)
@@ -107,6 +111,7 @@ def notes(tables: Sequence[SplitTable], run: ReconstructionRun, baseline: str | 
         lines.append("refused: no mean, too many clips have no value")
     if any(_rate.startswith("~") for table in tables for _rate in _rates(table, run)):
         lines.append("~ kbit/s: counted from what was coded")
+    lines += judges_and_notes(run.metrics)
     if run.originals is not None:
         lines.append(f"{ORIGINALS}: the clips themselves, which the same recogniser heard; no competitor")
     if any(table.split == OVERALL for table in tables):
