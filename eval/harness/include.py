@@ -272,7 +272,8 @@ def _entries(
         elif isinstance(value, list | tuple):
             yield from (("metric", each.name, each) for each in value if _is_metric(each))
         elif getattr(value, "__module__", None) == module:
-            if _is_metric(made := getattr(value, _METRIC, None)):
+            made: Any = getattr(value, _METRIC, None)
+            if _is_metric(made):
                 yield "metric", made.name, made
             elif isinstance(getattr(value, _DATASET, None), DataSetForm):
                 yield "dataset", getattr(value, _DATASET).name, value
