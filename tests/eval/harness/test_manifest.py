@@ -42,6 +42,7 @@ def test_overwriting_removes_what_the_earlier_run_alone_wrote(run, tmp_path):
     assert run("--overwrite", "--report-clips", "0") == 0
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         ["clips.jsonl", "journal.jsonl", "report.html", "results.json", "run_files.jsonl", "table.md"]
+        + ["clips.csv", "table.csv", "table.tex"]
     )
 
 
