@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from eval.harness import include
 from eval.reconstruction.reconstruction_arguments import positive
 from soundcodec_llmcodec.terminal import show_what_can_be_shown
 
@@ -39,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     show_what_can_be_shown()
     arguments = _parse(argv)
     try:
+        include.load(arguments.include)
         return _run(arguments, ["predictability", *argv] if argv is not None else sys.argv)
     except (ValueError, OSError) as error:
         print(f"predictability: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -66,7 +68,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         metavar="[LABEL=]TRAIN,TEST[,LM...]",
         help="a codec's tokens and language models of its own, in place of --train and --test; may be repeated; TRAIN "
-        "may be -",
+        "may be -; or [LABEL=]my_codec.py:MyCodec[@DATASET], whose tokens of a data set (default: mini) are made here",
     )
     what.add_argument(
         "--models",
@@ -75,6 +77,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="uniform, unigram, bigram, trigram, bundled, a token LM's folder, or a folder or hub id of a model with "
         "<CODEC_i> tokens (default: the first four, and bundled where it is of this codec)",
     )
+    what.add_argument(
+        "--include",
+        action="append",
+        metavar="PATH",
+        help="a .py file or a folder of them with codecs and data sets of your own (docs/extend.md); may be repeated",
+    )
     what.add_argument("--limit", type=positive, help="clips to predict; the table is then marked as not for reporting")
     how = parser.add_argument_group("how it runs, and what it leaves")
     how.add_argument("--output", metavar="FOLDER", help="write results.json, clips.jsonl and table.md there")
@@ -82,6 +90,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     how.add_argument("--device", default="cpu", help="where language models run (default: cpu)")
     how.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of their weights")
     how.add_argument("--batch-tokens", type=positive, default=4096, help="padded tokens a batch (default: 4096)")
+    how.add_argument("--wide", action="store_true", help="print all columns, as table.md has them")
     how.add_argument("--quiet", action="store_true", help="no progress bar")
     arguments = parser.parse_args(argv)
     if arguments.codec and (arguments.train or arguments.test):
@@ -93,8 +102,17 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
     from eval.harness import manifest
-    from eval.harness.run_files import check_folder
-    from eval.predictability import predictability_results, predictability_table, token_sets
+    from eval.harness.run_files import check_folder, write_files
+    from eval.harness.table_files import csv_text, tex_text
+    from eval.harness.terminal_table import Terminal, where_all_is
+    from eval.predictability import (
+        included_tokens,
+        predictability_csv,
+        predictability_results,
+        predictability_table,
+        predictability_terminal,
+        token_sets,
+    )
     from eval.predictability.predictability_run import run
     from eval.predictability.predictors import How
 
@@ -104,10 +122,10 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
         manifest.check(output, predictability_results.FILES)
         if (output / "results.json").exists() and not arguments.overwrite:
             raise ValueError(f"{output} holds results already; --overwrite writes there, --output takes another folder")
-    specs = [token_sets.TokenSetSpec.parse(text) for text in arguments.codec or ()]
+    specs = [included_tokens.parse(text) for text in arguments.codec or ()]
     if arguments.test:
         specs.append(token_sets.TokenSetSpec(arguments.test, arguments.train))
-    read = [token_sets.read(spec, arguments.limit) for spec in specs]
+    read = [included_tokens.read(spec, arguments.limit) for spec in specs]
     if not read:
         print("predictability: no tokens are named, so the bundled clips are coded; see --help", file=sys.stderr)
         read = [token_sets.mini(arguments.limit)]
@@ -115,10 +133,18 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
     own = [spec.lms for spec in specs] or [()]
     found = run(read, arguments.models, own, how)
     text = predictability_table.markdown(found, arguments.limit)
+    table = predictability_terminal.compact(found, arguments.limit)
+    full = where_all_is(arguments.output)
+    printed = text if arguments.wide else predictability_terminal.text(table, found, Terminal.of(sys.stdout), full)
     if output:
-        predictability_results.write(
-            output, predictability_results.document(found, how, command_line, arguments.limit), found, text
-        )
+        contents = predictability_results.document(found, how, command_line, arguments.limit)
+        tables = {
+            "table.csv": predictability_csv.table_csv(contents),
+            "clips.csv": csv_text(predictability_results.clip_rows(found)),
+            "table.tex": tex_text([table], predictability_table.mark(found, arguments.limit)),
+        }
+        write_files(output, tables)
+        predictability_results.write(output, contents, found, text)
         print(f"written to {output}", file=sys.stderr)
-    print(text)  # last: what was computed is kept, whatever becomes of what is printed
+    print(printed)  # last: what was computed is kept, whatever becomes of what is printed
     return INCOMPLETE if found.left_out else DONE

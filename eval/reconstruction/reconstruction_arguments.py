@@ -50,17 +50,24 @@ def _parser() -> argparse.ArgumentParser:
         default=["llmcodec"],
         metavar="[LABEL=]CODEC",
         help="names of the registry (llmcodec, ...), a checkpoint folder, opus_6k, codec2_700c, hf:OWNER/NAME, "
-        "superb:NAME, recon:FOLDER, identity, resample_16k; --list shows all (default: llmcodec)",
+        "superb:NAME, recon:FOLDER, my_codec.py:MyCodec, identity, resample_16k; --list shows all (default: llmcodec)",
     )
     what.add_argument("--checkpoint", help="other weights for the one registry codec among --models")
     what.add_argument(
         "--dataset",
         default="mini",
-        help="mini (default), a folder (parquet, sound files, save_to_disk), a parquet file, or a hub id; each may end "
-        "with :SPLIT",
+        help="mini (default), an included name, a folder (parquet, sound files, save_to_disk), a parquet file, or a "
+        "hub id; each may end with :SPLIT",
     )
     what.add_argument("--splits", nargs="+", metavar="SPLIT", help="default: all of them")
     what.add_argument("--limit", type=positive, help="clips a split; the table is then marked as not for reporting")
+    what.add_argument(
+        "--include",
+        action="append",
+        metavar="PATH",
+        help="a .py file or a folder of them with codecs, metrics and data sets of your own (docs/extend.md); may be "
+        "repeated",
+    )
     what.add_argument("--list", action="store_true", help="list the codecs and metrics that can be named, and stop")
     how = parser.add_argument_group("how it is measured")
     how.add_argument(
@@ -80,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--published", action="store_true", help="show published numbers too, marked as not measured here")
     how.add_argument("--by-source", action="store_true", help="print a table by source as well")
+    how.add_argument("--wide", action="store_true", help="print all columns, as table.md has them")
     where = parser.add_argument_group("where it runs, and what it leaves")
     where.add_argument("--output", metavar="FOLDER", help="write the results and report.html there")
     again = where.add_mutually_exclusive_group()

@@ -52,8 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["llmcodec"],
         metavar="[LABEL=]CODEC[@LM]",
-        help="CODEC: a name of the registry, a checkpoint folder or a hub id; LM: bundled (of llmcodec alone, and its "
-        "default), uniform, or a token LM's folder (default: llmcodec)",
+        help="CODEC: a name of the registry, a checkpoint folder, a hub id or my_codec.py:MyCodec; LM: bundled (of "
+        "llmcodec alone, and its default), uniform, or a token LM's folder (default: llmcodec)",
     )
     what.add_argument(
         "--suite",
@@ -64,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
         "--parts", nargs="+", default=["all"], metavar="PART", help="parts by name or column, or all (default)"
     )
     what.add_argument("--limit", type=positive, help="pairs a part; the table is then marked as not for reporting")
+    what.add_argument(
+        "--include",
+        action="append",
+        metavar="PATH",
+        help="a .py file or a folder of them with codecs of your own (docs/extend.md); may be repeated",
+    )
     what.add_argument("--list", action="store_true", help="list the suite's parts and how models are written, and stop")
     how = parser.add_argument_group("how it is measured")
     how.add_argument(
@@ -74,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--baseline", metavar="MODEL", help="what the others are compared with (default: the first)")
     how.add_argument("--published", action="store_true", help="show published numbers too, marked as not measured here")
+    how.add_argument("--wide", action="store_true", help="print all columns, as table.md has them")
     where = parser.add_argument_group("where it runs, and what it leaves")
     where.add_argument("--output", metavar="FOLDER", help="write the results and report.html there")
     again = where.add_mutually_exclusive_group()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +13,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from eval.harness import include
 from eval.salmon.pair_scores import ModelInfo
 
 # torch and transformers are imported where a model is loaded: names are checked, and refused, without them.
 if TYPE_CHECKING:
+    from eval.reconstruction.codecs.included_codec import IncludedCodec
     from soundcodec_llmcodec.data.token_corpus import TokenSource
     from soundcodec_llmcodec.lm.scores import TokenLM
 
 BUNDLED, UNIFORM = "bundled", "uniform"
 DEFAULT_CODEC = "llmcodec"
 FORMS = {
-    "CODEC": "a codec of soundcodec_llmcodec by name, a checkpoint's folder or file, or a hub id owner/name",
+    "CODEC": "a codec of soundcodec_llmcodec by name, a checkpoint's folder or file, a hub id owner/name, or a "
+    "codec of one's own as FILE.py:NAME, or its NAME with --include",
     "LM": "bundled (for llmcodec, and its default), uniform (every token equally likely), a token LM's folder, "
     "which `llmcodec lm train` and `llmcodec lm count` make, or a folder or hub id of a model with <CODEC_i> tokens",
 }
@@ -71,6 +76,40 @@ class Model:
     info: ModelInfo
     tokenizer: AudioTokenizer
     lm: TokenLM
+
+
+class IncludedTokenizer:
+    """A codec of one's own: resampled to its rate, encoded one by one, each frame's levels after one another."""
+
+    def __init__(self, codec: IncludedCodec) -> None:
+        self._codec = codec
+        self.source = source_of(codec)
+        self.identity = codec.identity
+        self.bitrate_bps = self.source.token_rate * math.log2(codec.codebook_size)
+
+    def tokens(self, recordings: Sequence[tuple[np.ndarray, int]]) -> list[np.ndarray]:
+        from soundcodec_llmcodec import audio
+        from soundcodec_llmcodec.data.token_corpus import token_ids
+
+        rate = self.source.sample_rate
+        codes = [self._codec.encode(np.array(audio.resample(sound, own, rate))) for sound, own in recordings]
+        return [token_ids(np.ascontiguousarray(item.T).reshape(-1), self.source) for item in codes]
+
+
+def source_of(codec: IncludedCodec) -> TokenSource:
+    """What token corpora and language models know of an included codec. Raises ModelLoadError for one whose frames are
+    no whole number of samples, or whose token rate is not stated."""
+    from soundcodec_llmcodec.data.token_corpus import TokenSource
+
+    name = codec.entry.name
+    hop = codec.sample_rate * codec.num_quantizers / codec.token_rate if codec.token_rate else 0.0
+    if not hop or not hop.is_integer():
+        raise ModelLoadError(
+            f"{name} of {codec.entry.where}: a language model needs a token_rate whose frames are a whole number of "
+            f"samples, got token_rate = {codec.token_rate} at {codec.sample_rate} Hz and {codec.num_quantizers} levels"
+        )
+    digest = hashlib.sha256(codec.identity.encode()).hexdigest()
+    return TokenSource(name, digest, codec.sample_rate, int(hop), codec.codebook_size, codec.num_quantizers)
 
 
 class CodecTokenizer:
@@ -145,11 +184,12 @@ class Loader:
 
     def __init__(self, device: str = "cpu") -> None:
         self._device = device
-        self._codecs: dict[str, CodecTokenizer] = {}
+        self._codecs: dict[str, CodecTokenizer | IncludedTokenizer] = {}
 
     def load(self, spec: SalmonModelSpec) -> Model:
         """The model. Raises ModelLoadError where a part of it cannot be had here, and CodecMismatchError where the
         language model was trained on another codec's tokens."""
+        from eval.reconstruction.codecs import CodecLoadError
         from soundcodec_llmcodec.checkpoints import CheckpointError
         from soundcodec_llmcodec.lm.lm_folder import TokenLMError
         from soundcodec_llmcodec.lm.loading import load_token_lm
@@ -158,7 +198,7 @@ class Loader:
         try:
             tokenizer = self._codec(spec.codec)
             lm = load_token_lm(spec.lm, source=tokenizer.source, device=self._device, dtype="float32")
-        except (CheckpointError, TokenLMError, ImportError, OSError) as error:
+        except (CheckpointError, CodecLoadError, TokenLMError, ImportError, OSError) as error:
             raise ModelLoadError(" ".join(str(error).split())) from error
         source = tokenizer.source
         check_codec(lm, source.codec_hash, source.codec_name)
@@ -181,10 +221,15 @@ class Loader:
         )
         return Model(info, tokenizer, lm)
 
-    def _codec(self, name: str) -> CodecTokenizer:
+    def _codec(self, name: str) -> CodecTokenizer | IncludedTokenizer:
+        from eval.reconstruction.codecs.codec_specs import included_codec
+        from eval.reconstruction.codecs.included_codec import IncludedCodec
         from soundcodec_llmcodec import checkpoints
         from soundcodec_llmcodec.llmcodec import LLMCodec
 
+        entry = included_codec(name) if name not in self._codecs else None
+        if entry is not None:
+            self._codecs[name] = IncludedTokenizer(IncludedCodec(entry))
         if name not in self._codecs:
             path = Path(name).expanduser()
             place = str(path) if path.exists() and name not in _names() else checkpoints.resolve(name)
@@ -200,9 +245,17 @@ def _names() -> list[str]:
 
 def _checked_codec(codec: str) -> str:
     """What tables call the codec. Raises UnknownModelError where the text means none."""
+    from eval.reconstruction.codecs import UnknownSpecError
+    from eval.reconstruction.codecs.codec_specs import included_codec
     from soundcodec_llmcodec.checkpoints import WEIGHTS_FILE
 
-    names = _names()
+    try:
+        entry = included_codec(codec)
+    except UnknownSpecError as error:
+        raise UnknownSalmonModelError(str(error)) from error
+    if entry is not None:
+        return entry.name
+    names = [*_names(), *include.included("codec")]
     if codec in names:
         return codec
     path = Path(codec).expanduser()

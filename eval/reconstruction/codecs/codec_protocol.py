@@ -9,21 +9,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from eval.harness.corpora import CorpusClip
+from eval.harness.foreign_errors import FOREIGN_ERRORS
 
-# What other people's code may raise over one clip, which then fails alone.
-FOREIGN_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    StopIteration,
-    TypeError,
-    ValueError,
-)
+__all__ = [
+    "FOREIGN_ERRORS",
+    "CodecInfo",
+    "CodecLoadError",
+    "Coded",
+    "MeasuredCodec",
+    "ReconstructionError",
+    "UnknownSpecError",
+]
 
 
 class ReconstructionError(RuntimeError):

@@ -11,6 +11,8 @@ from eval.reconstruction import reconstruction_command
 from eval.salmon import salmon_results
 
 QUICK = ["--models", "fake", "--workers", "0", "--quiet", "--metrics", "stft", "--splits", "Speech", "--limit", "2"]
+# What no run from before there were lists wrote.
+_SINCE = ("table.csv", "clips.csv", "table.tex")
 
 
 @pytest.fixture
@@ -40,9 +42,9 @@ def test_overwriting_removes_what_the_earlier_run_alone_wrote(run, tmp_path):
     folder = tmp_path / "run"
     assert run() == 0
     assert run("--overwrite", "--report-clips", "0") == 0
-    assert sorted(path.name for path in folder.iterdir()) == sorted(
-        ["clips.jsonl", "journal.jsonl", "report.html", "results.json", "run_files.jsonl", "table.md"]
-    )
+    ours = ["clips.jsonl", "journal.jsonl", "report.html", "results.json", "run_files.jsonl", "table.md"]
+    ours += ["clips.csv", "table.csv", "table.tex"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(ours)
 
 
 @pytest.mark.parametrize("name", ["results.json", "table.md", "report.html", "samples/Speech-0000-fake.flac"])
@@ -82,7 +84,8 @@ def test_the_names_of_our_own_lists_may_be_taken(run, tmp_path, capsys, name, mo
 def test_a_run_from_before_there_were_lists_is_replaced_and_nothing_else(run, tmp_path):
     folder = tmp_path / "run"
     assert run() == 0
-    (folder / manifest.NAME).unlink()
+    for name in (manifest.NAME, *_SINCE):
+        (folder / name).unlink()
     (folder / "samples" / "mine.wav").write_text("mine")
     assert run("--overwrite", "--report-clips", "0") == 0
     assert [path.name for path in (folder / "samples").iterdir()] == ["mine.wav"]
