@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.reconstruction import metrics as metric_registry
+from eval.harness import command
+from eval.harness.command import DONE, INCOMPLETE
 from eval.reconstruction import reconstruction_arguments
-from eval.reconstruction.scoring import Scorer
-from soundcodec_llmcodec.terminal import show_what_can_be_shown
 
 # torch comes with the rest, which is imported where it is used: worker processes import this file and do without.
 if TYPE_CHECKING:
@@ -23,36 +22,29 @@ if TYPE_CHECKING:
     from eval.reconstruction.codecs import CodecSpec, MeasuredCodec
     from eval.reconstruction.reconstruction_run import ReconstructionPlan
     from eval.reconstruction.score_cache import Cache
-
-DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
+    from eval.reconstruction.scoring import Scorer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    show_what_can_be_shown()
-    arguments = reconstruction_arguments.parse(argv)
+    parse, left_behind = reconstruction_arguments.parse, command.of_a_resumable_run
+    return command.main("superb_tiny", argv, parse, _measure, left_behind)
+
+
+def _measure(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
+    from eval.reconstruction.scoring import Scorer
+
     if arguments.list:
         return _list()
     with Scorer(arguments.workers) as scorer:
-        try:
-            plan = _plan(arguments, scorer)
-            return _run(plan, arguments, scorer, ["superb_tiny", *argv] if argv is not None else sys.argv)
-        except (ValueError, OSError) as error:
-            print(f"superb_tiny: error: {' '.join(str(error).split())}", file=sys.stderr)
-            return REFUSED
-        except ImportError as error:
-            print(f"superb_tiny: error: {error}; pip install -c constraints.txt -e '.[eval]'", file=sys.stderr)
-            return REFUSED
-        except KeyboardInterrupt:
-            on = "go on with the same command and --resume" if arguments.output else "nothing is kept without --output"
-            print(f"superb_tiny: stopped; {on}", file=sys.stderr)
-            return INTERRUPTED
+        return _run(_plan(arguments, scorer), arguments, scorer, command_line)
 
 
 def _plan(arguments: argparse.Namespace, scorer: Scorer) -> ReconstructionPlan:
     """What the arguments ask for, with codecs loaded. Raises ValueError or OSError for what cannot be had."""
     from eval.harness import corpora
     from eval.reconstruction import codecs, reconstruction_results
+    from eval.reconstruction import metrics as metric_registry
     from eval.reconstruction.reconstruction_run import ReconstructionPlan
     from soundcodec_llmcodec.checkpoints import usable_device
 
@@ -227,6 +219,7 @@ def _report(
 
 def _list() -> int:
     from eval.reconstruction import codecs
+    from eval.reconstruction import metrics as metric_registry
 
     known = codecs.known_names()
     for kind, form in codecs.FORMS.items():

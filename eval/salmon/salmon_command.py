@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eval.harness import command
+from eval.harness.command import DONE, INCOMPLETE
 from eval.salmon import salmon_arguments
-from soundcodec_llmcodec.terminal import show_what_can_be_shown
 
 # torch comes with the rest, which is imported where it is used: a mistyped option is refused without it.
 if TYPE_CHECKING:
@@ -20,24 +21,16 @@ if TYPE_CHECKING:
     from eval.salmon.salmon_models import Model, SalmonModelSpec
     from eval.salmon.salmon_run import SalmonPlan
 
-DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    show_what_can_be_shown()
-    arguments = salmon_arguments.parse(argv)
-    try:
-        if arguments.list:
-            return _list(arguments.suite)
-        return _run(_plan(arguments), arguments, ["salmon", *argv] if argv is not None else sys.argv)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"salmon: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return REFUSED
-    except KeyboardInterrupt:
-        on = "go on with the same command and --resume" if arguments.output else "nothing is kept without --output"
-        print(f"salmon: stopped; {on}", file=sys.stderr)
-        return INTERRUPTED
+    return command.main("salmon", argv, salmon_arguments.parse, _measure, command.of_a_resumable_run)
+
+
+def _measure(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
+    if arguments.list:
+        return _list(arguments.suite)
+    return _run(_plan(arguments), arguments, command_line)
 
 
 def _plan(arguments: argparse.Namespace) -> SalmonPlan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from eval.reconstruction.default_metrics import DEFAULT
 from eval.reconstruction.metrics import (
     distill_mos,
     dnsmos,
@@ -54,7 +55,6 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _KNOWN}
 # The recogniser of a plain `wer` may be named as well.
 _DEFAULT_RECOGNISER = f"@{RECOGNISERS[0].name}"
 
-DEFAULT = ("mel", "stft", "pesq", "stoi", "f0corr")
 # What can be computed with no extra but `eval`, by this harness's own rules.
 ALL = tuple(name for name, metric in METRICS.items() if metric.extra is None and name not in SUPERB_NAMES)
 

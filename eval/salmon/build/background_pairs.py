@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from eval.salmon.build.built_pairs import RATE, BuiltPair, db, finished
 from eval.salmon.build.half_loudness import gain_beside, gain_to, loudness
 from eval.salmon.build.material import Sound, Utterance
-from eval.salmon.build.built_pairs import RATE, BuiltPair, db, finished
 from eval.salmon.build.room_pairs import MIDDLE
 from eval.salmon.build.splicing import joined, quietest
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from eval.harness.corpora import CorpusError
-from eval.salmon.build.material import Sound, Utterance
 from eval.salmon.build.built_pairs import RATE
+from eval.salmon.build.material import Sound, Utterance
 from soundcodec_llmcodec import audio
 from soundcodec_llmcodec.audio import AudioError
-from soundcodec_llmcodec.data import Place, DataRow, open_dataset
+from soundcodec_llmcodec.data import DataRow, Place, open_dataset
 
 
 @dataclass(frozen=True)

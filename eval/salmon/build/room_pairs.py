@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from eval.salmon.build import rooms as room_library
+from eval.salmon.build.built_pairs import RATE, BuiltPair, db, finished
 from eval.salmon.build.half_loudness import gain_beside, loudness
 from eval.salmon.build.material import Utterance
-from eval.salmon.build.built_pairs import RATE, BuiltPair, db, finished
 from eval.salmon.build.rooms import Room
 from eval.salmon.build.splicing import halves, quietest
 

@@ -14,9 +14,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from eval.reconstruction.metrics.words import words_of
+from eval.salmon.build.built_pairs import RATE, BuiltPair, db, finished
 from eval.salmon.build.half_loudness import gain_to, loudness
 from eval.salmon.build.material import Utterance
-from eval.salmon.build.built_pairs import RATE, BuiltPair, db, finished
 from eval.salmon.build.splicing import joined, rise, spoken
 from eval.salmon.build.stretching import stretched
 from eval.salmon.build.word_cuts import middle
