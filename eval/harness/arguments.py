@@ -58,6 +58,11 @@ def add_report_samples(group: Group, name: str, of: str) -> None:
     group.add_argument(name, type=not_negative, default=2, help=f"{of} to listen to in report.html (default: 2)")
 
 
+def add_wide(group: Group) -> None:
+    """--wide."""
+    group.add_argument("--wide", action="store_true", help="print all columns, as table.md has them")
+
+
 def add_quiet(group: Group) -> None:
     """--quiet."""
     group.add_argument("--quiet", action="store_true", help="no progress bar")

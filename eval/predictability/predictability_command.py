@@ -64,6 +64,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     shared.add_device(how, "language models run")
     how.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of their weights")
     how.add_argument("--batch-tokens", type=shared.positive, default=4096, help="padded tokens a batch (default: 4096)")
+    shared.add_wide(how)
     shared.add_quiet(how)
     arguments = parser.parse_args(argv)
     if arguments.codec and (arguments.train or arguments.test):
@@ -75,8 +76,16 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
     from eval.harness import manifest
-    from eval.harness.run_files import check_folder
-    from eval.predictability import predictability_results, predictability_table, token_sets
+    from eval.harness.run_files import check_folder, write_files
+    from eval.harness.table_files import csv_text, tex_text
+    from eval.harness.terminal_table import Terminal, where_all_is
+    from eval.predictability import (
+        predictability_csv,
+        predictability_results,
+        predictability_table,
+        predictability_terminal,
+        token_sets,
+    )
     from eval.predictability.predictability_run import run
     from eval.predictability.predictors import How
 
@@ -97,10 +106,18 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
     own = [spec.lms for spec in specs] or [()]
     found = run(read, arguments.models, own, how)
     text = predictability_table.markdown(found, arguments.limit)
+    table = predictability_terminal.compact(found, arguments.limit)
+    full = where_all_is(arguments.output)
+    printed = text if arguments.wide else predictability_terminal.text(table, found, Terminal.of(sys.stdout), full)
     if output:
-        predictability_results.write(
-            output, predictability_results.document(found, how, command_line, arguments.limit), found, text
-        )
+        contents = predictability_results.document(found, how, command_line, arguments.limit)
+        tables = {
+            "table.csv": predictability_csv.table_csv(contents),
+            "clips.csv": csv_text(predictability_results.clip_rows(found)),
+            "table.tex": tex_text([table], predictability_table.mark(found, arguments.limit)),
+        }
+        write_files(output, tables)
+        predictability_results.write(output, contents, found, text)
         print(f"written to {output}", file=sys.stderr)
-    print(text)  # last: what was computed is kept, whatever becomes of what is printed
+    print(printed)  # last: what was computed is kept, whatever becomes of what is printed
     return INCOMPLETE if found.left_out else DONE

@@ -20,7 +20,7 @@ from eval.predictability.token_sets import TokenSet, same_clips
 SCHEMA = "soundcodec-llmcodec/predictability"
 SCHEMA_VERSION = 1
 PACKAGES = ("numpy", "peft", "pyarrow", "safetensors", "torch", "transformers")
-FILES = ("results.json", "clips.jsonl", "table.md")
+FILES = ("results.json", "clips.jsonl", "table.md", "table.csv", "clips.csv", "table.tex")
 
 
 def document(run: PredictabilityRun, how: How, command_line: Sequence[str], limit: int | None) -> dict[str, Any]:

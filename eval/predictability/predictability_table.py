@@ -29,7 +29,7 @@ def markdown(run: PredictabilityRun, limit: int | None = None) -> str:
         _as_markdown(frame(run), 3),
         "### The tokens",
         _as_markdown(codecs(run), 3),
-        "\n".join([*_notes(run), *legend(run)]),
+        "\n".join([*warnings(run), *legend(run)]),
     ]
     return "\n\n".join(parts)
 
@@ -99,7 +99,8 @@ def _row(one: PredictabilityEstimates) -> dict[str, str]:
     }
 
 
-def _notes(run: PredictabilityRun) -> list[str]:
+def warnings(run: PredictabilityRun) -> list[str]:
+    """What was left out, and what does not compare."""
     lines = [f"- {one.codec}, {one.model}: left out: {one.reason}" for one in run.left_out]
     for tokens in run.tokens:
         if tokens.repeated:

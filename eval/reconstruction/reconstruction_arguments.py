@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     shared.add_comparison(how, "the first that is no bound")
     how.add_argument("--by-source", action="store_true", help="print a table by source as well")
+    shared.add_wide(how)
     where = parser.add_argument_group("where it runs, and what it leaves")
     shared.add_output(where)
     where.add_argument("--cache", metavar="FOLDER", help="keep scores there and take known ones from it")

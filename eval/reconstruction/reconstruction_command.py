@@ -16,11 +16,13 @@ from eval.reconstruction import reconstruction_arguments
 
 # torch comes with the rest, which is imported where it is used: worker processes import this file and do without.
 if TYPE_CHECKING:
+    from eval.harness.terminal_table import CompactTable
     from eval.reconstruction.clip_journal import ClipJournal
     from eval.reconstruction.clip_results import ReconstructionRun, UnloadedCodec
     from eval.reconstruction.clip_samples import ClipSamples
     from eval.reconstruction.codecs import CodecSpec, MeasuredCodec
     from eval.reconstruction.reconstruction_run import ReconstructionPlan
+    from eval.reconstruction.reconstruction_table import SplitTable
     from eval.reconstruction.score_cache import Cache
     from eval.reconstruction.scoring import Scorer
 
@@ -178,7 +180,17 @@ def _report(
 ) -> None:
     """Print the tables, and write all that the run leaves where it is to leave something."""
     from eval.harness import manifest
-    from eval.reconstruction import published_rows, reconstruction_results, reconstruction_table, report, superb_json
+    from eval.harness.run_files import write_files
+    from eval.harness.table_files import tex_text
+    from eval.reconstruction import (
+        published_rows,
+        reconstruction_csv,
+        reconstruction_results,
+        reconstruction_table,
+        reconstruction_terminal,
+        report,
+        superb_json,
+    )
 
     mark = reconstruction_table.mark(plan.corpus.synthetic, plan.limit)
     shown = f"{mark}; Codec-SUPERB's rules" if mark and arguments.compat else mark
@@ -192,8 +204,10 @@ def _report(
         parts += [text for text in (published_rows.markdown(table.split) if arguments.published else None,) if text]
     parts += [f"- {one.name}: not loaded: {one.reason}" for one in run.unloaded]
     text = "\n\n".join([*parts, reconstruction_table.legend(plan.metrics, baseline)])
+    compacts = [reconstruction_terminal.compact(table, run, plan.corpus.label, shown) for table in tables]
+    printed = text if arguments.wide else _compact_text(run, tables, compacts, arguments, baseline)
     if not arguments.output:
-        print(text)
+        print(printed)
         return
     output = Path(arguments.output)
     settings = reconstruction_results.ReconstructionSettings(
@@ -208,13 +222,38 @@ def _report(
     )
     rows = published_rows.rows() if arguments.published else []
     contents = reconstruction_results.document(run, tables, plan.corpus, settings, samples, rows)
-    reconstruction_results.write(output, contents, reconstruction_results.clip_rows(run), text)
+    clips = list(reconstruction_results.clip_rows(run))
+    write_files(
+        output,
+        {
+            "table.csv": reconstruction_csv.table_csv(contents),
+            "clips.csv": reconstruction_csv.clips_csv(clips),
+            "table.tex": tex_text(compacts, shown),
+        },
+    )
+    reconstruction_results.write(output, contents, iter(clips), text)
     for name in _compat_files(plan, arguments):
         with manifest.written(output, name) as path:
             path.write_text(json.dumps(superb_json.document(run), indent=4) + "\n", encoding="utf-8")
     report.write(output)
-    print(text)  # last: what was computed is kept, whatever becomes of what is printed
+    print(printed)  # last: what was computed is kept, whatever becomes of what is printed
     print(f"written to {output}; open {output / 'report.html'}", file=sys.stderr)
+
+
+def _compact_text(
+    run: ReconstructionRun,
+    tables: Sequence[SplitTable],
+    compacts: Sequence[CompactTable],
+    arguments: argparse.Namespace,
+    baseline: str | None,
+) -> str:
+    """What is printed where nobody asked for --wide."""
+    from eval.harness.terminal_table import Terminal, where_all_is
+    from eval.reconstruction import reconstruction_terminal
+
+    notes = reconstruction_terminal.notes(tables, run, baseline, where_all_is(arguments.output))
+    shown = {"by_source": arguments.by_source, "published": arguments.published}
+    return reconstruction_terminal.text(tables, run, compacts, Terminal.of(sys.stdout), notes, **shown)
 
 
 def _list() -> int:

@@ -37,7 +37,7 @@ __all__ = [
 
 SCHEMA = "soundcodec-llmcodec/superb-tiny"
 SCHEMA_VERSION = 2
-FILES = ("results.json", "clips.jsonl", "table.md", "report.html")
+FILES = ("results.json", "clips.jsonl", "table.md", "report.html", "table.csv", "clips.csv", "table.tex")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from eval.harness import corpora
 from eval.harness.corpora import ClipCorpus, CorpusClip
+from eval.harness.duration import RunEstimate
 from eval.reconstruction import peak_memory
 from eval.reconstruction.clip_journal import ClipBatch, ClipJournal, JournalError
 from eval.reconstruction.clip_results import (
@@ -90,6 +92,8 @@ def run(
     identities: list[tuple[str, str, str]] = []
     with tqdm(total=plan.total, unit="clip", desc="clips", disable=not progress, leave=False) as bar:
         bar.update(len(done))
+        todo = plan.total - len(done)
+        estimate = RunEstimate(todo, "clips", len(plan.models), "codecs", bar, quiet=not progress)
         warm = False
         weighed = {batch.split for batch in batches}
         for split in plan.splits:
@@ -103,7 +107,10 @@ def run(
                         warm = True
                     a_round = _Round(plan, scorer, cache, samples, split not in weighed, len(batches))
                     weighed.add(split)
+                    start = time.perf_counter()
                     batch = a_round.run(split, part)
+                    spent = time.perf_counter() - start - (_coding_s(batch) if a_round.weighs else 0.0)
+                    estimate.add(spent, len(part), _relative_length(part, new))
                     if journal:
                         journal.add(batch)
                     batches.append(batch)
@@ -118,6 +125,17 @@ def run(
     return ReconstructionRun(
         list(found.values()), plan.metrics, corpora.fingerprint(identities), plan.unloaded, originals
     )
+
+
+def _coding_s(batch: ClipBatch) -> float:
+    """Seconds of coding a batch, which is what the pass in which memory is measured takes beside."""
+    return sum(usage.encode_s + usage.decode_s for usage in batch.usage.values())
+
+
+def _relative_length(part: Sequence[tuple[int, CorpusClip]], window: Sequence[tuple[int, CorpusClip]]) -> float:
+    """How long a batch's clips are in the mean, beside those of its window; 1 where nothing has a length."""
+    means = [sum(clip.seconds for _, clip in clips) / len(clips) for clips in (part, window)]
+    return means[0] / means[1] if all(means) else 1.0
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 import tabulate  # noqa: F401  (what pandas writes Markdown with: it is missed before a run, not after)
 
+from eval.harness.leading import ALPHA, leader
 from eval.harness.statistics import MAX_FAILED_SHARE, RESAMPLES, MetricColumn, MetricSummary, column
 from eval.reconstruction.clip_results import ClipResult, CodecRun, ReconstructionRun, SplitRun
 from eval.reconstruction.metrics import Metric, Score
@@ -17,14 +18,16 @@ from eval.reconstruction.scoring import ORIGINALS
 OVERALL = "Overall"
 NOT_FOR_REPORTING = "NOT FOR REPORTING"
 SHORT_HASH = 8
-ALPHA = 0.05
 # Beyond so many sources a table of them says nothing (they are speakers, or single recordings).
 MOST_SOURCES = 50
 
 
 @dataclass(frozen=True)
 class SplitTable:
-    """One split's columns by metric, the same by source, and the table made of them."""
+    """One split's columns by metric, the same by source, and the table made of them.
+
+    `leaders` is the codec of each metric that is better than every other by more than noise, upper bounds apart.
+    """
 
     split: str
     n_clips: int
@@ -32,6 +35,7 @@ class SplitTable:
     sources: dict[str, dict[str, MetricColumn]]  # source -> metric -> Column
     frame: pd.DataFrame
     reasons: tuple[str, ...]
+    leaders: dict[str, str | None] = field(default_factory=dict)
 
 
 def tables(run: ReconstructionRun, baseline: str | None) -> list[SplitTable]:
@@ -82,6 +86,14 @@ def mark(synthetic: bool, limit: int | None) -> str | None:
     if limit is not None:
         return f"{NOT_FOR_REPORTING} (--limit {limit})"
     return f"{NOT_FOR_REPORTING} (synthetic clips)" if synthetic else None
+
+
+def kbps(model: CodecRun, split_run: SplitRun) -> str:
+    """The bit rate in kbit/s as tables show it: the codec's, or with a ~ what was counted."""
+    if model.info.bitrate_bps is not None:
+        return f"{model.info.bitrate_bps / 1000:.3f}"
+    counted = split_run.counted_bps
+    return "-" if counted is None else f"~{counted / 1000:.3f}"
 
 
 def legend(metrics: Sequence[Metric], baseline: str | None) -> str:
@@ -147,7 +159,19 @@ def _table(split: str, run: ReconstructionRun, baseline: str | None) -> SplitTab
     told = zip(names, runs, strict=True) if split != OVERALL else ()
     reasons = tuple(reason for name, split_run in told for reason in _reasons(name, split_run))
     by_source = _by_source(clips, run.metrics, baseline, originals)
-    return SplitTable(split, n_clips, columns, by_source, pd.DataFrame(rows), reasons)
+    leaders = _leaders(run, clips, columns)
+    return SplitTable(split, n_clips, columns, by_source, pd.DataFrame(rows), reasons, leaders)
+
+
+def _leaders(
+    run: ReconstructionRun, clips: Mapping[str, list[ClipResult]], columns: Mapping[str, MetricColumn]
+) -> dict[str, str | None]:
+    codecs = [model.info.name for model in run.models if model.info.kind != "bound"]
+    by_metric = {}
+    for metric in run.metrics:
+        scores = {name: _scores(results, metric.name) for name, results in clips.items()}
+        by_metric[metric.name] = leader(scores, columns[metric.name], codecs, metric.direction)
+    return by_metric
 
 
 def _originals_row(
@@ -202,12 +226,10 @@ def _by_source(
 def _codec_columns(model: CodecRun, split_run: SplitRun) -> dict[str, str]:
     info = model.info
     short = f"{info.checkpoint} {info.checkpoint_hash[:SHORT_HASH]}" if info.checkpoint_hash else info.checkpoint
-    counted = split_run.counted_bps
-    rate = "-" if counted is None else f"~{counted / 1000:.3f}"
     row = {
         "model": info.name,
         "checkpoint": short,
-        "kbit/s": rate if info.bitrate_bps is None else f"{info.bitrate_bps / 1000:.3f}",
+        "kbit/s": kbps(model, split_run),
         "tokens/s": "-" if info.token_rate is None else f"{info.token_rate:g}",
         "codes": "-",
         "bits": "-",

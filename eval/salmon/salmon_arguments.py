@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what is compared: nats a token, or their sum over the recording (default: token; why stands above)",
     )
     shared.add_comparison(how, "the first")
+    shared.add_wide(how)
     where = parser.add_argument_group("where it runs, and what it leaves")
     shared.add_output(where)
     shared.add_device(where, "codec and language model run")

@@ -144,7 +144,10 @@ def _report(
     command_line: Sequence[str],
 ) -> None:
     """Print the table, and write all that the run leaves where it is to leave something."""
-    from eval.salmon import published_accuracies, report, salmon_results, salmon_table
+    from eval.harness.run_files import write_files
+    from eval.harness.table_files import tex_text
+    from eval.harness.terminal_table import Terminal, render, where_all_is
+    from eval.salmon import published_accuracies, report, salmon_csv, salmon_results, salmon_table, salmon_terminal
 
     mark = salmon_table.mark(plan.suite.synthetic, plan.limit)
     baseline = arguments.baseline or salmon_table.default_baseline(run.models)
@@ -153,8 +156,16 @@ def _report(
     if arguments.published:
         parts.append(published_accuracies.markdown())
     text = "\n\n".join([*parts, salmon_table.legend(table)])
+    compact = salmon_terminal.compact(table, run, plan.suite.label, mark)
+    terminal = Terminal.of(sys.stdout)
+    shown = [
+        render(compact, terminal),
+        *([render(salmon_terminal.compact_published(), terminal)] if arguments.published else []),
+    ]
+    notes = salmon_terminal.notes(table, compact, where_all_is(arguments.output))
+    printed = text if arguments.wide else "\n\n".join([*shown, "\n".join(map(terminal.show, notes))])
     if not arguments.output:
-        print(text)
+        print(printed)
         return
     output = Path(arguments.output)
     settings = salmon_results.SalmonSettings(
@@ -168,9 +179,16 @@ def _report(
     )
     rows = published_accuracies.rows() if arguments.published else []
     contents = salmon_results.document(run, table, plan.suite, settings, samples, rows)
-    salmon_results.write(output, contents, salmon_results.pair_rows(run), text)
+    pairs = list(salmon_results.pair_rows(run))
+    tables = {
+        "table.csv": salmon_csv.table_csv(contents),
+        "pairs.csv": salmon_csv.pairs_csv(pairs),
+        "table.tex": tex_text([compact], mark),
+    }
+    write_files(output, tables)
+    salmon_results.write(output, contents, pairs, text)
     report.write(output)
-    print(text)  # last: what was computed is kept, whatever becomes of what is printed
+    print(printed)  # last: what was computed is kept, whatever becomes of what is printed
     print(f"written to {output}; open {output / 'report.html'}", file=sys.stderr)
 
 

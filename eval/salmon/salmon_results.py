@@ -39,7 +39,7 @@ __all__ = [
 SCHEMA = "soundcodec-llmcodec/salmon"
 SCHEMA_VERSION = 1
 PACKAGES = ("datasets", "numpy", "pyroomacoustics", "scipy", "soundfile", "soxr", "torch", "transformers")
-FILES = ("results.json", "pairs.jsonl", "table.md", "report.html")
+FILES = ("results.json", "pairs.jsonl", "table.md", "report.html", "table.csv", "pairs.csv", "table.tex")
 
 
 @dataclasses.dataclass(frozen=True)

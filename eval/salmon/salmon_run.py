@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
+from eval.harness.duration import RunEstimate
 from eval.salmon.likelihood import Cost, Known, Likelihood, Outcome, encoded, measure, scored
 from eval.salmon.pair_journal import JournalError, PairBatch, PairJournal
 from eval.salmon.pair_scores import PairScore, SalmonModelRun, SalmonRun, UnloadedModel
@@ -71,6 +73,7 @@ def run(
     order: list[tuple[str, str, str, str]] = []
     warm = False
     with tqdm(total=plan.total, unit="pair", desc="pairs", disable=not progress, leave=False) as bar:
+        estimate = RunEstimate(plan.total - len(done), "pairs", len(plan.models), "models", bar, quiet=not progress)
         for window in _windows(plan):
             order.extend((p.part, p.pair_id, p.positive.digest, p.negative.digest) for _, p in window)
             new = [(index, pair) for index, pair in window if not _is_done(pair, done)]
@@ -81,7 +84,9 @@ def run(
                 _warm_up(plan.models)
                 warm = True
             _keep(new, samples)
+            start = time.perf_counter()
             batch = _scored(plan, [pair for _, pair in new], known)
+            estimate.add(time.perf_counter() - start, len(new))
             if journal:
                 journal.add(batch)
             batches.append(batch)
