@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.reconstruction.metrics.metric import Score
+from eval.harness.score import Score
 
 RESAMPLES = 1000
 FLIPS = 10_000

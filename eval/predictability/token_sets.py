@@ -106,7 +106,7 @@ def read(spec: TokenSetSpec, limit: int | None = None) -> TokenSet:
 def mini(limit: int | None = None) -> TokenSet:
     """The bundled clips by the bundled codec, made here: for a look at the program, not for reporting."""
     from eval.harness import corpora
-    from eval.salmon.salmon_models import CodecTokenizer
+    from eval.harness.codec_tokenizer import CodecTokenizer
     from soundcodec_llmcodec import checkpoints
     from soundcodec_llmcodec.llmcodec import LLMCodec
 

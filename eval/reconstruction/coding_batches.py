@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.harness.corpora import CorpusClip
-from eval.reconstruction.codecs import FOREIGN_ERRORS, MeasuredCodec, ReconstructionError
+from eval.harness.foreign_errors import FOREIGN_ERRORS, reason_of
+from eval.reconstruction.codecs import MeasuredCodec, ReconstructionError
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def reconstruct_each(model: MeasuredCodec, clips: Sequence[CorpusClip]) -> Batch
         return _reconstruct(model, clips)
     except FOREIGN_ERRORS as error:
         if len(clips) == 1:
-            return BatchOutcome([_described(error)], 0.0, 0.0)
+            return BatchOutcome([reason_of(error)], 0.0, 0.0)
     singles = [reconstruct_each(model, [clip]) for clip in clips]
     return BatchOutcome(
         [single.outcomes[0] for single in singles],
@@ -72,11 +73,6 @@ def _checked(samples: np.ndarray, clip: CorpusClip) -> np.ndarray:
     if samples.shape != clip.samples.shape:
         raise ReconstructionError(f"{clip.clip_id!r}: expected samples {clip.samples.shape}, got {samples.shape}")
     return samples
-
-
-def _described(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
 def _wait_for(device: str) -> None:

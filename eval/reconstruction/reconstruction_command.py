@@ -128,11 +128,12 @@ def _run(plan: ReconstructionPlan, arguments: argparse.Namespace, scorer: Scorer
 
 def _compat_files(plan: ReconstructionPlan, arguments: argparse.Namespace) -> list[str]:
     """The result file by Codec-SUPERB's name, where it is asked for."""
-    from eval.reconstruction import reconstruction_table, superb_json
+    from eval.harness.reporting import mark
+    from eval.reconstruction import superb_json
 
     if not arguments.compat:
         return []
-    for_reporting = reconstruction_table.mark(plan.corpus.synthetic, plan.limit) is None
+    for_reporting = mark(plan.corpus.synthetic, plan.limit) is None
     return [superb_json.file_name(plan.corpus.label, for_reporting=for_reporting)]
 
 
@@ -166,8 +167,9 @@ def _sources() -> str:
     """A digest of all that computes a score, a codec apart: packages, and the harness's own files."""
     from eval.harness.provenance import sources_digest, versions
 
-    ours = (f"reconstruction/{name}" for name in ("metrics", "scoring.py", "coding_batches.py"))
-    return sources_digest(versions(), Path(__file__).parents[1], [*ours, "harness/clips.py", "harness/corpora.py"])
+    ours = [f"reconstruction/{name}" for name in ("metrics", "scoring.py", "coding_batches.py")]
+    common = [f"harness/{name}.py" for name in ("clips", "corpora", "score")]
+    return sources_digest(versions(), Path(__file__).parents[1], [*ours, *common])
 
 
 def _report(
@@ -179,7 +181,7 @@ def _report(
     command_line: Sequence[str],
 ) -> None:
     """Print the tables, and write all that the run leaves where it is to leave something."""
-    from eval.harness import manifest
+    from eval.harness import manifest, reporting
     from eval.harness.run_files import write_files
     from eval.harness.table_files import tex_text
     from eval.reconstruction import (
@@ -192,7 +194,7 @@ def _report(
         superb_json,
     )
 
-    mark = reconstruction_table.mark(plan.corpus.synthetic, plan.limit)
+    mark = reporting.mark(plan.corpus.synthetic, plan.limit)
     shown = f"{mark}; Codec-SUPERB's rules" if mark and arguments.compat else mark
     shown = "Codec-SUPERB's rules" if arguments.compat and not mark else shown
     tables = reconstruction_table.tables(run, baseline)

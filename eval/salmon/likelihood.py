@@ -13,8 +13,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from eval.reconstruction.codecs import FOREIGN_ERRORS
-from eval.salmon.salmon_models import AudioTokenizer, Model
+from eval.harness.codec_tokenizer import AudioTokenizer
+from eval.harness.foreign_errors import FOREIGN_ERRORS, reason_of
+from eval.salmon.salmon_models import Model
 from eval.salmon.suite import PairedRecording
 from soundcodec_llmcodec.lm.scores import TokenLM, TokenScores
 
@@ -151,8 +152,7 @@ def each(
             raise RuntimeError(f"{len(results)} results came for {len(items)} recordings")
     except FOREIGN_ERRORS as error:
         if len(items) == 1:
-            lines = str(error).strip().splitlines()
-            return [f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__], 0.0
+            return [reason_of(error)], 0.0
     else:
         return [*results], time.perf_counter() - start
     singles = [each(work, [item]) for item in items]

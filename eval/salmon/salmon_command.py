@@ -127,11 +127,12 @@ def _journal(output: Path, plan: SalmonPlan, arguments: argparse.Namespace) -> P
 def _sources() -> list[str]:
     """Digests of all that computes a score: packages, the harness's own files, the codec and the language models."""
     import soundcodec_llmcodec
+    from eval.harness import fingerprints
     from eval.harness.provenance import sources_digest
-    from eval.reconstruction.codecs import fingerprints
 
+    common = [f"harness/{name}.py" for name in ("clips", "corpora", "codec_tokenizer")]
     ours = [f"salmon/{name}" for name in ("suites.py", "salmon_models.py", "likelihood.py", "salmon_run.py", "build")]
-    harness = sources_digest({}, Path(__file__).parents[1], [*ours, "harness/clips.py", "harness/corpora.py"])
+    harness = sources_digest({}, Path(__file__).parents[1], [*ours, *common])
     package = Path(soundcodec_llmcodec.__file__).parent
     return [harness, sources_digest({}, package, ["lm"]), fingerprints.of_package()]
 

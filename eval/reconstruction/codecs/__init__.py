@@ -11,7 +11,6 @@ from pathlib import Path
 
 from eval.reconstruction.codecs.bounds import Identity, Resampled
 from eval.reconstruction.codecs.codec_protocol import (
-    FOREIGN_ERRORS,
     CodecInfo,
     CodecLoadError,
     Coded,
@@ -23,7 +22,6 @@ from eval.reconstruction.codecs.codec_specs import FORMS, CodecSpec, KnownModel,
 from eval.reconstruction.codecs.registered import Registered
 
 __all__ = [
-    "FOREIGN_ERRORS",
     "FORMS",
     "CodecInfo",
     "CodecLoadError",

@@ -10,21 +10,6 @@ import numpy as np
 
 from eval.harness.corpora import CorpusClip
 
-# What other people's code may raise over one clip, which then fails alone.
-FOREIGN_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    StopIteration,
-    TypeError,
-    ValueError,
-)
-
 
 class ReconstructionError(RuntimeError):
     """A codec that could not reconstruct a clip, or gave back something that is no reconstruction of it."""

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from eval.harness import fingerprints
 from eval.harness.corpora import CorpusClip
-from eval.reconstruction.codecs import fingerprints, hf_families
+from eval.harness.foreign_errors import FOREIGN_ERRORS
+from eval.reconstruction.codecs import hf_families
+from eval.reconstruction.codecs.adapter_sources import of_adapter
 from eval.reconstruction.codecs.codec_protocol import (
-    FOREIGN_ERRORS,
     CodecInfo,
     CodecLoadError,
     Coded,
@@ -57,7 +59,7 @@ class HuggingFace:
                 f"transformers {transformers.__version__}",
                 f"device {device.split(':')[0]}",
                 fingerprints.of_package(),
-                fingerprints.of_adapter(__file__, hf_families.__file__),
+                of_adapter(__file__, hf_families.__file__),
             ),
             sample_rate=family.input_rate,
             bitrate_bps=family.bitrate_bps,

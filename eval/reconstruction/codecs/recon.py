@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from eval.harness import fingerprints
 from eval.harness.corpora import CorpusClip
-from eval.reconstruction.codecs import fingerprints
+from eval.reconstruction.codecs.adapter_sources import of_adapter
 from eval.reconstruction.codecs.codec_protocol import CodecInfo, CodecLoadError, Coded, ReconstructionError
 from eval.reconstruction.codecs.shaping import to_clip
 from soundcodec_llmcodec.audio import AudioError, as_clip, mono
@@ -39,7 +40,7 @@ class Reconstructions:
             name=label or self._folder.name,
             kind="recon",
             checkpoint=f"audio in {self._folder.name}",
-            identity=fingerprints.identity(f"reconstructions {digest}", fingerprints.of_adapter(__file__)),
+            identity=fingerprints.identity(f"reconstructions {digest}", of_adapter(__file__)),
             bitrate_bps=bitrate_bps,
             timed=False,
         )

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from eval.harness import fingerprints
 from eval.harness.corpora import CorpusClip
-from eval.reconstruction.codecs import fingerprints
+from eval.reconstruction.codecs.adapter_sources import of_adapter
 from eval.reconstruction.codecs.codec_protocol import CodecInfo, CodecLoadError, Coded
 
 
@@ -30,7 +31,7 @@ class Registered:
                 f"device {inner.device.type}",
                 *([] if inner.optimize is None else [f"optimize {inner.optimize}"]),
                 fingerprints.of_package(),
-                fingerprints.of_adapter(__file__),
+                of_adapter(__file__),
             ),
             sample_rate=config.sample_rate,
             bitrate_bps=config.bitrate_bps,

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from eval.harness.corpora import CorpusClip
+from eval.harness.foreign_errors import FOREIGN_ERRORS
 from eval.reconstruction.codecs.codec_protocol import (
-    FOREIGN_ERRORS,
     CodecInfo,
     CodecLoadError,
     Coded,

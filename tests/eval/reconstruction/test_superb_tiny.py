@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from eval.harness import reporting
 from eval.harness.statistics import MetricSummary
 from eval.reconstruction import reconstruction_command, reconstruction_run, reconstruction_table
 from eval.reconstruction.codecs import CodecLoadError
@@ -63,8 +64,8 @@ def test_a_limit_is_marked_loudly(capsys):
 
 
 def test_real_clips_in_full_carry_no_mark():
-    assert reconstruction_table.mark(False, None) is None
-    assert reconstruction_table.mark(True, None) == "NOT FOR REPORTING (synthetic clips)"
+    assert reporting.mark(False, None) is None
+    assert reporting.mark(True, None) == "NOT FOR REPORTING (synthetic clips)"
 
 
 def test_failures_are_counted_listed_and_change_the_exit_code(capsys, with_codecs, fake_codec):

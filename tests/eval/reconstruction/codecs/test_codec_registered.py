@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from eval.harness import fingerprints
 from eval.harness.corpora import CorpusClip
-from eval.reconstruction.codecs import CodecLoadError, ReconstructionError, fingerprints, load
+from eval.reconstruction.codecs import CodecLoadError, ReconstructionError, load
 
 
 def test_identity_is_the_clip(assert_contract, clips):
