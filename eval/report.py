@@ -40,18 +40,12 @@ def _write(arguments: argparse.Namespace, _command_line: Sequence[str]) -> int:
 
 
 def write(folder: Path, output: Path | None = None) -> Path:
-    """Write the report of a run folder of either kind. Returns where. Raises ReportError."""
-    from eval.reconstruction import report
-    from eval.reconstruction.report import reconstruction_folder
-    from eval.salmon import report as coherence_report
-    from eval.salmon.report import salmon_folder as coherence_folder
+    """Write the report of a run folder of any kind. Returns where. Raises ReportError."""
+    from eval.harness.pages import run_report
+    from eval.reconstruction.report import REPORT_OF_RECONSTRUCTION
+    from eval.salmon.report import REPORT_OF_SALMON
 
-    path = folder / "results.json"
-    schema = None
-    if path.is_file():
-        schema = reconstruction_folder.read_json(reconstruction_folder.read_text(path), str(path)).get("schema")
-    made_by = coherence_report if schema == coherence_folder.SCHEMA else report
-    return made_by.write(folder, output)
+    return run_report.of_folder(folder, (REPORT_OF_RECONSTRUCTION, REPORT_OF_SALMON)).write(folder, output)
 
 
 if __name__ == "__main__":

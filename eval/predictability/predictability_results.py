@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.harness import statistics
-from eval.harness.provenance import commit, machine, versions
-from eval.harness.run_files import as_json, as_lines, write_files
+from eval.harness import results, statistics
 from eval.predictability import predictability_table
 from eval.predictability.estimates import Estimate, PredictabilityEstimates, codes_used
 from eval.predictability.predictability_run import PredictabilityRun
+from eval.predictability.predictability_schema import SCHEMA
 from eval.predictability.predictors import How
 from eval.predictability.token_sets import TokenSet, same_clips
 
-SCHEMA = "soundcodec-llmcodec/predictability"
-SCHEMA_VERSION = 1
 PACKAGES = ("numpy", "peft", "pyarrow", "safetensors", "torch", "transformers")
-FILES = ("results.json", "clips.jsonl", "table.md", "table.csv", "clips.csv", "table.tex")
+FILES = results.files(SCHEMA, report=False)
 
 
 def document(run: PredictabilityRun, how: How, command_line: Sequence[str], limit: int | None) -> dict[str, Any]:
     """Everything but the single clips, as JSON-ready data."""
     mark = predictability_table.mark(run, limit)
     return {
-        "schema": SCHEMA,
-        "schema_version": SCHEMA_VERSION,
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "for_reporting": mark is None,
-        "mark": mark,
-        "command_line": list(command_line),
-        "settings": {"device": how.device, "dtype": how.dtype, "batch_tokens": how.batch_tokens, "limit": limit},
-        "statistics": {"seed": statistics.SEED, "bootstrap_resamples": statistics.RESAMPLES, "confidence": 0.95},
-        "versions": versions(PACKAGES),
-        "git": commit(),
-        "platform": machine(),
+        **results.heading(
+            SCHEMA,
+            mark=mark,
+            command_line=command_line,
+            settings={"device": how.device, "dtype": how.dtype, "batch_tokens": how.batch_tokens, "limit": limit},
+            statistics={"seed": statistics.SEED, "bootstrap_resamples": statistics.RESAMPLES, "confidence": 0.95},
+            packages=PACKAGES,
+        ),
         "same_clips": same_clips(run.tokens),
         "codecs": [_codec(tokens) for tokens in run.tokens],
         "models": [_model(one) for one in run.rows],
@@ -65,8 +58,7 @@ def clip_rows(run: PredictabilityRun) -> Iterator[dict[str, Any]]:
 
 def write(folder: Path, contents: dict[str, Any], run: PredictabilityRun, text: str) -> None:
     """Write the three files into a folder, which is made where it is missing; results.json comes last."""
-    files = {"clips.jsonl": as_lines(clip_rows(run)), "table.md": text + "\n", "results.json": as_json(contents)}
-    write_files(folder, files)
+    results.write(folder, SCHEMA, contents, clip_rows(run), text)
 
 
 def _codec(tokens: TokenSet) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def _measure(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
 def _plan(arguments: argparse.Namespace, scorer: Scorer) -> ReconstructionPlan:
     """What the arguments ask for, with codecs loaded. Raises ValueError or OSError for what cannot be had."""
     from eval.harness import corpora
-    from eval.reconstruction import codecs, reconstruction_results
+    from eval.harness.run_files import check_folder
+    from eval.reconstruction import codecs
     from eval.reconstruction import metrics as metric_registry
     from eval.reconstruction.reconstruction_run import ReconstructionPlan
     from soundcodec_llmcodec.checkpoints import usable_device
@@ -63,7 +64,7 @@ def _plan(arguments: argparse.Namespace, scorer: Scorer) -> ReconstructionPlan:
         raise ValueError(str(error)) from error
     if arguments.output:
         # A run takes hours on the full set: better to hear now that its results have no place.
-        reconstruction_results.check_folder(Path(arguments.output))
+        check_folder(Path(arguments.output))
     scorer.start()
     models, unloaded = _load(specs, arguments)
     return ReconstructionPlan(models, corpus, splits, metrics, arguments.batch_size, arguments.limit, unloaded)
@@ -138,7 +139,8 @@ def _compat_files(plan: ReconstructionPlan, arguments: argparse.Namespace) -> li
 
 
 def _journal(output: Path, plan: ReconstructionPlan, arguments: argparse.Namespace) -> ClipJournal:
-    from eval.reconstruction import clip_journal, reconstruction_results
+    from eval.harness.provenance import versions
+    from eval.reconstruction import clip_journal
 
     identity = {
         "dataset": {"label": plan.corpus.label, "revision": plan.corpus.revision},
@@ -148,7 +150,7 @@ def _journal(output: Path, plan: ReconstructionPlan, arguments: argparse.Namespa
         "metrics": {metric.name: metric.version for metric in plan.metrics},
         "batch_size": plan.batch_size,
         "report_clips": arguments.report_clips,
-        "versions": reconstruction_results.versions(),
+        "versions": versions(),
         "sources": _sources(),
     }
     untold = [model.info.name for model in plan.models if model.info.identity is None]

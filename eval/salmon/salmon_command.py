@@ -35,9 +35,10 @@ def _measure(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
 
 def _plan(arguments: argparse.Namespace) -> SalmonPlan:
     """What the arguments ask for, with models loaded. Raises ValueError or OSError for what cannot be had."""
+    from eval.harness.run_files import check_folder
     from eval.salmon import salmon_models as models
     from eval.salmon import salmon_parts as parts
-    from eval.salmon import salmon_results, suites
+    from eval.salmon import suites
     from eval.salmon.salmon_run import SalmonPlan
     from soundcodec_llmcodec.checkpoints import usable_device
 
@@ -46,7 +47,7 @@ def _plan(arguments: argparse.Namespace) -> SalmonPlan:
     usable_device(arguments.device)
     if arguments.output:
         # A run may take hours: better to hear now that its results have no place.
-        salmon_results.check_folder(Path(arguments.output))
+        check_folder(Path(arguments.output))
     suite = suites.load(arguments.suite)
     chosen = parts.chosen(arguments.parts, suite.parts)
     loaded, unloaded = _load(specs, arguments.device)

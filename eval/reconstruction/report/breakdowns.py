@@ -6,6 +6,7 @@ from typing import Any
 
 from eval.harness.pages import figures
 from eval.harness.pages.cells import Cell, TableColumn, TableRow, table
+from eval.harness.pages.panels import one_of
 from soundcodec_llmcodec.pages.markup import Markup, breakable, tag
 
 Figures = dict[str, Any]
@@ -112,16 +113,8 @@ def _mean(summary: Figures | None) -> Cell:
     )
 
 
-def details(summary: str, panels: dict[str, tuple[str, Markup]], label: str, key: str) -> Markup:
-    """A block that opens, with one of several panels, (title, content) by value, and a choice between them."""
-    options = [tag("option", title, value=value) for value, (title, _) in panels.items()]
-    choice = tag("p", tag("label", f"{label} ", tag("select", options, class_="choose")), class_="choice")
-    shown = [tag("div", content, data_choice=value) for value, (_, content) in panels.items()]
-    return tag("details", tag("summary", summary), tag("div", choice, shown, data_choices=True), id=key)
-
-
 def _by_metric(summary: str, tables: dict[str, Markup], metrics: Figures, key: str) -> Markup:
     panels = {
         name: (f"{name} {figures.ARROWS[metrics[name]['direction']]}", content) for name, content in tables.items()
     }
-    return details(summary, panels, "Metric", key)
+    return one_of(summary, panels, "Metric", key)

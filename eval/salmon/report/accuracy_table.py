@@ -6,7 +6,7 @@ from typing import Any
 
 from eval.harness.pages import figures
 from eval.harness.pages.cells import Cell, TableColumn, TableRow, table
-from eval.reconstruction.report import breakdowns
+from eval.harness.pages.panels import one_of
 from eval.salmon.salmon_table import AVERAGE, AVERAGE_TITLE, BY_CHANCE
 from soundcodec_llmcodec.pages.markup import Markup, breakable, tag
 
@@ -67,7 +67,7 @@ def comparisons(results: Figures, how: str, key: str) -> Markup:
         for part, title in titles(results).items()
     }
     summary = f"Paired comparisons with {baseline}: differences, intervals and p-values"
-    return breakdowns.details(summary, tables, "Part", f"comparison-{key}")
+    return one_of(summary, tables, "Part", f"comparison-{key}")
 
 
 def _about(results: Figures, part: str) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from eval.harness.pages import labels
-from eval.reconstruction.report.quality_plots import linear_ticks
+from eval.harness.pages.scales import linear_ticks
+from eval.harness.run_folder import RunFolder
 from eval.salmon.pair_scores import PER_TOKEN
 from eval.salmon.report import accuracy_table
-from eval.salmon.report.salmon_folder import SalmonFolder
 from soundcodec_llmcodec.pages.markup import Markup, tag
 
 WIDTH = 440.0
@@ -27,11 +27,11 @@ UNITS = {PER_TOKEN: "nats a token", "sum": "nats"}
 Figures = dict[str, Any]
 
 
-def figure(run: SalmonFolder, part: str, how: str) -> Markup:
+def figure(run: RunFolder, part: str, how: str) -> Markup:
     """The figure of a part; models share the scale of differences, and each has its own scale of counts."""
     told = run.results["parts"][part]
     values = {
-        model["name"]: np.array(list(run.differences(model["name"], part, how)))
+        model["name"]: np.array(list(_differences(run, model["name"], part, how)))
         for model in accuracy_table.loaded(run.results)
     }
     heading = tag("figcaption", tag("strong", told["title"]), " ", tag("span", told["about"], class_="muted"))
@@ -55,6 +55,13 @@ def figure(run: SalmonFolder, part: str, how: str) -> Markup:
     beyond = int((np.abs(everything) > reach).sum())
     note = f"The outermost bars hold what is beyond the ends, too: {_pairs(beyond)}." if beyond else None
     return tag("figure", heading, drawing, note and tag("p", note, class_="muted small"), data_choice=part)
+
+
+def _differences(run: RunFolder, model: str, part: str, how: str) -> Iterator[float]:
+    """The score differences of a model's pairs of a part that have one."""
+    for (of_model, of_part, _), row in run.rows.items():
+        if (of_model, of_part) == (model, part) and row["difference"][how] is not None:
+            yield float(row["difference"][how])
 
 
 def _reach(values: np.ndarray) -> float:

@@ -6,11 +6,11 @@ from typing import Any
 
 from eval.harness.pages import cells, figures
 from eval.harness.pages.cells import Cell, TableColumn, TableRow
-from eval.reconstruction.report.clip_players import Heard, card, hear
+from eval.harness.pages.sample_cards import SampleFile, card, read_sample
+from eval.harness.run_folder import RunFolder
 from eval.salmon.pair_scores import NORMALIZATIONS
 from eval.salmon.report import accuracy_table as leaderboard
 from eval.salmon.report.histograms import UNITS
-from eval.salmon.report.salmon_folder import SalmonFolder
 from soundcodec_llmcodec.pages.axes import ticks
 from soundcodec_llmcodec.pages.markup import Markup, breakable, tag
 
@@ -20,9 +20,9 @@ LONGEST = 120
 Figures = dict[str, Any]
 
 
-def pair(run: SalmonFolder, told: Figures, key: str) -> Markup:
+def pair(run: RunFolder, told: Figures, key: str) -> Markup:
     """One pair: a heading, a card for each recording on one scale, and the models' scores."""
-    heard = {kind: _hear(run, told[kind]) for kind in NAMES}
+    heard = {kind: _sample_file(run, told[kind]) for kind in NAMES}
     loudest = max((float(one.powers.max()) for one in heard.values() if one.powers is not None), default=0.0)
     cards = []
     for kind, name in NAMES.items():
@@ -40,13 +40,13 @@ def pair(run: SalmonFolder, told: Figures, key: str) -> Markup:
     return tag("section", heading, both, class_="clip", aria_labelledby=f"pair-{key}")
 
 
-def _hear(run: SalmonFolder, told: Figures) -> Heard:
+def _sample_file(run: RunFolder, told: Figures) -> SampleFile:
     if told["file"] is None:
-        return Heard(problem=told["problem"])
-    return hear(told["file"], run.sample(told["file"]))
+        return SampleFile(problem=told["problem"])
+    return read_sample(told["file"], run.sample(told["file"]))
 
 
-def _cut(told: Figures, heard: Heard) -> Markup:
+def _cut(told: Figures, heard: SampleFile) -> Markup:
     """Where the second half begins, if the suite tells."""
     cut = (told.get("about") or {}).get("cut_sample")
     if not isinstance(cut, int) or not 0 < cut < heard.seconds * told["positive"]["rate"]:
@@ -56,7 +56,7 @@ def _cut(told: Figures, heard: Heard) -> Markup:
     return tag("svg", line, class_="axes", aria_hidden="true")
 
 
-def _length(told: Figures, heard: dict[str, Heard]) -> str:
+def _length(told: Figures, heard: dict[str, SampleFile]) -> str:
     lengths = []
     for kind, one in heard.items():
         whole = told[kind]["seconds"]
@@ -65,7 +65,7 @@ def _length(told: Figures, heard: dict[str, Heard]) -> str:
     return " and ".join(dict.fromkeys(lengths))
 
 
-def _scores(run: SalmonFolder, told: Figures) -> Markup:
+def _scores(run: RunFolder, told: Figures) -> Markup:
     """Each model's difference, by normalization, or why it has none."""
     columns = [TableColumn("model", is_text=True)]
     for how in NORMALIZATIONS:
@@ -73,7 +73,7 @@ def _scores(run: SalmonFolder, told: Figures) -> Markup:
         columns.append(TableColumn("", f"by {UNITS[how]}", is_text=True))
     rows = []
     for model in leaderboard.loaded(run.results):
-        row = run.pairs.get((model["name"], told["part"], told["pair_id"]))
+        row = run.rows.get((model["name"], told["part"], told["pair_id"]))
         made = [Cell(breakable(model["name"]), model["name"].casefold(), class_="model")]
         for how in NORMALIZATIONS:
             difference = row["difference"][how] if row else None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from eval.harness.pages import figures
-from eval.harness.pages.cells import Cell, TableColumn, TableRow, table
-from eval.reconstruction.report.reconstruction_sections import identified, made_with
+from eval.harness.pages.run_sections import definition_list, identified, made_with, unloaded
+from eval.harness.pages.run_sections import failures as failures_table
 from eval.salmon.salmon_table import HOW
-from soundcodec_llmcodec.pages.markup import Markup, breakable, tag
+from soundcodec_llmcodec.pages.markup import Markup, tag
 
 Figures = dict[str, Any]
 
@@ -22,33 +22,10 @@ def provenance(results: Figures) -> Markup:
 
 def failures(results: Figures) -> Markup:
     """Models that could not be loaded, and pairs that could not be scored."""
-    unloaded = [(model["name"], model["failure"]) for model in results["models"] if model["failure"]]
-    failed = results.get("failures") or []
-    parts = []
-    if unloaded:
-        columns = [
-            TableColumn("model", is_text=True),
-            TableColumn("why it could not be loaded", is_text=True, class_="reason"),
-        ]
-        rows = [
-            TableRow([Cell(breakable(name), name.casefold(), class_="model"), Cell(why, why, class_="reason")])
-            for name, why in unloaded
-        ]
-        parts.append(table(f"Models that could not be loaded: {len(unloaded)}", columns, [(None, "", rows)]))
-    if failed:
-        columns = [TableColumn(name, is_text=True) for name in ("model", "part", "pair", "reason")]
-        rows = [
-            TableRow(
-                [
-                    Cell(breakable(one["model"]), one["model"].casefold(), class_="model"),
-                    *(Cell(text, text) for text in (results["parts"][one["part"]]["title"], one["id"])),
-                    Cell(one["reason"], one["reason"], class_="reason"),
-                ]
-            )
-            for one in failed
-        ]
-        parts.append(table(f"Pairs without scores: {len(failed)}", columns, [(None, "", rows)]))
-    return Markup("".join(parts)) or tag("p", "Every model was loaded, and every pair was scored.")
+    titles = {part: about["title"] for part, about in results["parts"].items()}
+    failed = [(row["model"], (titles[row["part"]], row["id"]), row["reason"]) for row in results.get("failures") or ()]
+    tables = unloaded(results, "model") + failures_table("Pairs without scores", ("part", "pair"), failed)
+    return Markup(tables) or tag("p", "Every model was loaded, and every pair was scored.")
 
 
 def definitions(results: Figures) -> Markup:
@@ -57,12 +34,11 @@ def definitions(results: Figures) -> Markup:
         tag("div", tag("dt", told["title"]), tag("dd", told["about"] or part, tag("p", part, class_="muted small")))
         for part, told in results["parts"].items()
     ]
-    said = [tag("div", tag("dt", name), tag("dd", text)) for name, text in _methods(results).items()]
     return Markup(
         tag("p", "In every pair one recording is coherent and the other is not. They differ in:")
         + tag("dl", parts, class_="definitions")
         + tag("h3", "How the numbers are made")
-        + tag("dl", said, class_="definitions")
+        + definition_list(_methods(results).items())
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from eval.harness import manifest
 from eval.reconstruction import reconstruction_command
-from eval.salmon import salmon_results
+from eval.salmon.salmon_schema import SCHEMA
 
 QUICK = ["--models", "fake", "--workers", "0", "--quiet", "--metrics", "stft", "--splits", "Speech", "--limit", "2"]
 
@@ -127,7 +127,7 @@ def test_the_pairs_of_a_salmon_run_from_before_there_were_lists(tmp_path):
     (tmp_path / "samples").mkdir()
     for name in ("p-0000-positive.flac", "p-0000-negative.flac", "p-0000.json", "mine.json"):
         (tmp_path / "samples" / name).write_text("{}")
-    contents = {"schema": salmon_results.SCHEMA, "samples": [shown]}
+    contents = {"schema": SCHEMA.name, "samples": [shown]}
     (tmp_path / "results.json").write_text(json.dumps(contents))
-    salmon_results.discard(tmp_path)
+    manifest.discard(tmp_path)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["mine.json", "samples"]
