@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eval.harness.model_specs import labelled
 from soundcodec_llmcodec.data.token_corpus import TokenCorpus, TokenSource, token_ids
 
 NO_TRAIN = "-"
@@ -38,9 +39,7 @@ class TokenSetSpec:
     @classmethod
     def parse(cls, text: str) -> TokenSetSpec:
         """[LABEL=]TRAIN,TEST[,LM_FOLDER...], where TRAIN is "-" for none. Raises PredictError."""
-        label, separator, rest = text.partition("=")
-        if not separator or Path(text.split(",")[0]).exists():
-            label, rest = "", text
+        label, rest = (None, text) if Path(text.split(",")[0]).exists() else labelled(text)
         parts = [part.strip() for part in rest.split(",")]
         if len(parts) < 2 or not all(parts):
             raise PredictError(f"expected {FORM}, with {NO_TRAIN!r} for no TRAIN, got {text!r}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from eval.harness.model_specs import Unloaded
 from eval.reconstruction.codecs import CodecInfo
 from eval.reconstruction.metrics import Metric, Score
 
@@ -167,14 +168,6 @@ class CodecRun:
 
 
 @dataclass(frozen=True)
-class UnloadedCodec:
-    """A codec that could not be loaded, and why; the run went on without it."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class ReconstructionRun:
     """All codecs on the same clips; `fingerprint` identifies those clips.
 
@@ -184,7 +177,7 @@ class ReconstructionRun:
     models: list[CodecRun]
     metrics: tuple[Metric, ...]
     fingerprint: str
-    unloaded: tuple[UnloadedCodec, ...] = ()
+    unloaded: tuple[Unloaded, ...] = ()
     originals: CodecRun | None = None
 
 

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 
 from eval.harness import command
 from eval.harness.command import DONE, INCOMPLETE
+from eval.harness.model_specs import check_baseline, load_each
 from eval.reconstruction import reconstruction_arguments
 
 # torch comes with the rest, which is imported where it is used: worker processes import this file and do without.
 if TYPE_CHECKING:
+    from eval.harness.model_specs import Unloaded
     from eval.harness.terminal_table import CompactTable
     from eval.reconstruction.clip_journal import ClipJournal
-    from eval.reconstruction.clip_results import ReconstructionRun, UnloadedCodec
+    from eval.reconstruction.clip_results import ReconstructionRun
     from eval.reconstruction.clip_samples import ClipSamples
     from eval.reconstruction.codecs import CodecSpec, MeasuredCodec
-    from eval.reconstruction.reconstruction_run import ReconstructionPlan
+    from eval.reconstruction.reconstruction_plan import ReconstructionPlan
     from eval.reconstruction.reconstruction_table import SplitTable
     from eval.reconstruction.score_cache import Cache
     from eval.reconstruction.scoring import Scorer
@@ -48,7 +50,7 @@ def _plan(arguments: argparse.Namespace, scorer: Scorer) -> ReconstructionPlan:
     from eval.harness.run_files import check_folder
     from eval.reconstruction import codecs
     from eval.reconstruction import metrics as metric_registry
-    from eval.reconstruction.reconstruction_run import ReconstructionPlan
+    from eval.reconstruction.reconstruction_plan import ReconstructionPlan
     from soundcodec_llmcodec.checkpoints import usable_device
 
     names = metric_registry.SUPERB_NAMES if arguments.compat else arguments.metrics or metric_registry.DEFAULT
@@ -72,24 +74,15 @@ def _plan(arguments: argparse.Namespace, scorer: Scorer) -> ReconstructionPlan:
 
 def _load(
     specs: Sequence[CodecSpec], arguments: argparse.Namespace
-) -> tuple[list[MeasuredCodec], tuple[UnloadedCodec, ...]]:
+) -> tuple[list[MeasuredCodec], tuple[Unloaded, ...]]:
     """The codecs that can be had, and those that cannot. Raises ValueError where there is none to measure."""
     from eval.reconstruction import codecs
-    from eval.reconstruction.clip_results import UnloadedCodec
 
-    models, unloaded = [], []
-    for spec in specs:
+    def load(spec: CodecSpec) -> MeasuredCodec:
         checkpoint = arguments.checkpoint if spec.takes_checkpoint else None
-        try:
-            models.append(codecs.load(spec, checkpoint=checkpoint, device=arguments.device))
-        except codecs.CodecLoadError as error:
-            unloaded.append(UnloadedCodec(spec.label, " ".join(str(error).split())))
-    reasons = [f"{one.name}: {one.reason}" for one in unloaded]
-    if not models:
-        raise ValueError(f"no codec could be loaded; {'; '.join(reasons)}")
-    for reason in reasons:
-        print(f"superb_tiny: left out: {reason}", file=sys.stderr)
-    return models, tuple(unloaded)
+        return codecs.load(spec, checkpoint=checkpoint, device=arguments.device)
+
+    return load_each(specs, load, "superb_tiny", "codec")
 
 
 def _run(plan: ReconstructionPlan, arguments: argparse.Namespace, scorer: Scorer, command_line: Sequence[str]) -> int:
@@ -105,8 +98,7 @@ def _run(plan: ReconstructionPlan, arguments: argparse.Namespace, scorer: Scorer
 
     baseline = arguments.baseline
     names = [model.info.name for model in plan.models]
-    if baseline is not None and baseline not in names:
-        raise ValueError(f"--baseline {baseline!r} is none of the codecs of this run: {', '.join(names)}")
+    check_baseline(baseline, names, "codec")
     output = Path(arguments.output) if arguments.output else None
     samples = ClipSamples(output, arguments.report_clips) if output else None
     if output and samples:

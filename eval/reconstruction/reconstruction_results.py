@@ -180,8 +180,8 @@ def _samples(run: ReconstructionRun, samples: ClipSamples | None) -> list[dict[s
         if not samples.wants(clip.index):
             continue
         names = [m.info.name for m in run.models if (m.info.name, clip.split, clip.clip_id) not in failed]
-        found = samples.found(clip.split, clip.index, names)
-        if found is not None:
-            told = {key: getattr(clip, key) for key in ("split", "clip_id", "source", "rate", "seconds")}
-            kept.append({**told, **found})
+        files = samples.files_of(clip.split, clip.index, names)
+        if files is not None:
+            about = {key: getattr(clip, key) for key in ("split", "clip_id", "source", "rate", "seconds")}
+            kept.append({**about, **files})
     return kept

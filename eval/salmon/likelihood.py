@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from eval.harness.codec_tokenizer import AudioTokenizer
 from eval.harness.foreign_errors import FOREIGN_ERRORS, reason_of
+from eval.harness.run_loop import by_length
 from eval.salmon.salmon_models import Model
 from eval.salmon.suite import PairedRecording
 from soundcodec_llmcodec.lm.scores import TokenLM, TokenScores
@@ -97,7 +98,7 @@ def encoded(
     found: dict[str, np.ndarray | str] = {d: one.problem for d, one in recordings.items() if one.problem is not None}
     seconds = 0.0
     readable = {d: one for d, one in recordings.items() if d not in found}
-    for batch in _by_length(readable, lambda one: one.seconds, batch_size):
+    for batch in by_length(readable, lambda key: readable[key].seconds, batch_size):
         sounds = [(readable[d].samples, readable[d].rate) for d in batch]
         results, spent = each(tokenizer.tokens, sounds)
         seconds += spent
@@ -119,7 +120,7 @@ def scored(lm: TokenLM, tokens: Mapping[str, np.ndarray | str], batch_size: int)
         by_tokens.setdefault(keys[digest], ids)
     results: dict[str, Outcome] = {}
     seconds = 0.0
-    for batch in _by_length(by_tokens, len, batch_size):
+    for batch in by_length(by_tokens, lambda key: len(by_tokens[key]), batch_size):
         clips = [by_tokens[key] for key in batch]
         scores, spent = each(lambda part: lm.score(part, batch_tokens=len(part) * max(map(len, part))), clips)
         seconds += spent
@@ -164,10 +165,3 @@ def _by_codec(models: Sequence[Model]) -> list[list[Model]]:
     for model in models:
         groups.setdefault(model.tokenizer.identity, []).append(model)
     return list(groups.values())
-
-
-def _by_length(items: Mapping[str, _Item], length: Callable[[_Item], float], size: int) -> Iterator[list[str]]:
-    """Keys in batches of about equally long items, the longest first."""
-    ordered = sorted(items, key=lambda key: -length(items[key]))
-    for start in range(0, len(ordered), size):
-        yield ordered[start : start + size]

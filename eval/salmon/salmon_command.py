@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from eval.harness import command
 from eval.harness.command import DONE, INCOMPLETE
+from eval.harness.model_specs import check_baseline, load_each
 from eval.salmon import salmon_arguments
 
 # torch comes with the rest, which is imported where it is used: a mistyped option is refused without it.
 if TYPE_CHECKING:
     from eval.salmon.pair_journal import PairJournal
     from eval.salmon.pair_samples import PairSamples
-    from eval.salmon.pair_scores import SalmonRun, UnloadedModel
-    from eval.salmon.salmon_models import Model, SalmonModelSpec
+    from eval.salmon.pair_scores import SalmonRun
     from eval.salmon.salmon_run import SalmonPlan
 
 
@@ -43,42 +43,17 @@ def _plan(arguments: argparse.Namespace) -> SalmonPlan:
     from soundcodec_llmcodec.checkpoints import usable_device
 
     specs = models.check(arguments.models)
-    _check_baseline(arguments.baseline, [spec.label for spec in specs])
+    check_baseline(arguments.baseline, [spec.label for spec in specs], "model")
     usable_device(arguments.device)
     if arguments.output:
         # A run may take hours: better to hear now that its results have no place.
         check_folder(Path(arguments.output))
     suite = suites.load(arguments.suite)
     chosen = parts.chosen(arguments.parts, suite.parts)
-    loaded, unloaded = _load(specs, arguments.device)
-    _check_baseline(arguments.baseline, [model.info.name for model in loaded])
+    # A language model of another codec's tokens ends the run: no number of such a pair means anything.
+    loaded, unloaded = load_each(specs, models.Loader(arguments.device).load, "salmon", "model")
+    check_baseline(arguments.baseline, [model.info.name for model in loaded], "model")
     return SalmonPlan(loaded, suite, chosen, arguments.batch_size, arguments.limit, unloaded)
-
-
-def _check_baseline(baseline: str | None, names: Sequence[str]) -> None:
-    if baseline is not None and baseline not in names:
-        raise ValueError(f"--baseline {baseline!r} is none of the models of this run: {', '.join(names)}")
-
-
-def _load(specs: Sequence[SalmonModelSpec], device: str) -> tuple[list[Model], tuple[UnloadedModel, ...]]:
-    """The models that can be had, and those that cannot. Raises ValueError where there is none to measure, and for a
-    language model of another codec's tokens: no number of such a pair means anything."""
-    from eval.salmon.pair_scores import UnloadedModel
-    from eval.salmon.salmon_models import Loader, ModelLoadError
-
-    loader = Loader(device)
-    models, unloaded = [], []
-    for spec in specs:
-        try:
-            models.append(loader.load(spec))
-        except ModelLoadError as error:
-            unloaded.append(UnloadedModel(spec.label, str(error)))
-    reasons = [f"{one.name}: {one.reason}" for one in unloaded]
-    if not models:
-        raise ValueError(f"no model could be loaded; {'; '.join(reasons)}")
-    for reason in reasons:
-        print(f"salmon: left out: {reason}", file=sys.stderr)
-    return models, tuple(unloaded)
 
 
 def _run(plan: SalmonPlan, arguments: argparse.Namespace, command_line: Sequence[str]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval.harness.codec_tokenizer import AudioTokenizer, CodecTokenizer
+from eval.harness.model_specs import LoadError, UnknownSpecError, check_labels, labelled, nearest, place_name
 from eval.salmon.pair_scores import ModelInfo
 
 # torch and transformers are imported where a model is loaded: names are checked, and refused, without them.
@@ -18,23 +18,14 @@ if TYPE_CHECKING:
 
 BUNDLED, UNIFORM = "bundled", "uniform"
 DEFAULT_CODEC = "llmcodec"
+SPEC_SIGNS = ":/?@"
 FORMS = {
     "CODEC": "a codec of soundcodec_llmcodec by name, a checkpoint's folder or file, or a hub id owner/name",
     "LM": "bundled (for llmcodec, and its default), uniform (every token equally likely), a token LM's folder, "
     "which `llmcodec lm train` and `llmcodec lm count` make, or a folder or hub id of a model with <CODEC_i> tokens",
 }
 
-# A label holds no '@', so that the '=' in llmcodec@runs/rate=0.1 belongs to the folder.
-_LABEL = re.compile(r"(?P<label>[^=:/?@]*)=(?P<spec>.*)", re.DOTALL)
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-
-
-class UnknownSalmonModelError(ValueError):
-    """A text that means no codec, or no language model. A run does not start."""
-
-
-class ModelLoadError(RuntimeError):
-    """A model that cannot be had here: weights or a package are missing. A run goes on with the others."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +51,17 @@ def parse(text: str) -> SalmonModelSpec:
     """The model that `[LABEL=]CODEC[@LM]` means. Nothing is loaded; only names and folders are looked at.
 
     LABEL holds no '=', ':', '/', '?' or '@'; without it, a model is called as it is written, a folder by its name.
-    Raises UnknownModelError.
+    Raises UnknownSpecError.
     """
-    match = _LABEL.fullmatch(text)
-    label, spec = (match["label"].strip(), match["spec"]) if match else (None, text)
+    label, spec = labelled(text, SPEC_SIGNS)
     codec, at, lm = (spec, "", "") if Path(spec).expanduser().exists() else spec.rpartition("@")
     if not at:
         codec, lm = spec, ""
     if label == "" or not codec or (at and not lm):
-        raise UnknownSalmonModelError(f"expected [LABEL=]CODEC[@LM], got {text!r}; {_forms()}")
+        raise UnknownSpecError(f"expected [LABEL=]CODEC[@LM], got {text!r}; {_forms()}")
     codec_name = _checked_codec(codec)
     if not at and codec != DEFAULT_CODEC:
-        raise UnknownSalmonModelError(
+        raise UnknownSpecError(
             f"{text!r} names no language model, and only {DEFAULT_CODEC} has one of its own; write {codec}@FOLDER "
             f"with one that was trained on its tokens (llmcodec lm train), or {codec}@{UNIFORM}"
         )
@@ -83,16 +73,10 @@ def parse(text: str) -> SalmonModelSpec:
 def check(texts: Sequence[str]) -> tuple[SalmonModelSpec, ...]:
     """The models that the texts mean, told apart by label.
 
-    Raises UnknownModelError as `parse` does, and ValueError for two of one label or a label that no table can hold.
+    Raises UnknownSpecError as `parse` does, and ValueError for two of one label or a label that no table can hold.
     """
     specs = tuple(parse(text) for text in texts)
-    labels = [spec.label for spec in specs]
-    twice = sorted({label for label in labels if labels.count(label) > 1})
-    if twice:
-        raise ValueError(f"two models are called {', '.join(twice)}; give one another name: LABEL=CODEC@LM")
-    odd = next((label for label in labels if "|" in label or not label.isprintable()), None)
-    if odd is not None:
-        raise ValueError(f"the label {odd!r} cannot stand in a table; give another name: LABEL=CODEC@LM")
+    check_labels([spec.label for spec in specs], "model", "LABEL=CODEC@LM")
     return specs
 
 
@@ -104,7 +88,7 @@ class Loader:
         self._codecs: dict[str, CodecTokenizer] = {}
 
     def load(self, spec: SalmonModelSpec) -> Model:
-        """The model. Raises ModelLoadError where a part of it cannot be had here, and CodecMismatchError where the
+        """The model. Raises LoadError where a part of it cannot be had here, and CodecMismatchError where the
         language model was trained on another codec's tokens."""
         from soundcodec_llmcodec.checkpoints import CheckpointError
         from soundcodec_llmcodec.lm.lm_folder import TokenLMError
@@ -115,11 +99,11 @@ class Loader:
             tokenizer = self._codec(spec.codec)
             lm = load_token_lm(spec.lm, source=tokenizer.source, device=self._device, dtype="float32")
         except (CheckpointError, TokenLMError, ImportError, OSError) as error:
-            raise ModelLoadError(" ".join(str(error).split())) from error
+            raise LoadError(" ".join(str(error).split())) from error
         source = tokenizer.source
         check_codec(lm, source.codec_hash, source.codec_name)
         if lm.vocabulary_size != source.vocabulary_size:
-            raise UnknownSalmonModelError(
+            raise UnknownSpecError(
                 f"{spec.label}: the language model {lm.name} knows {lm.vocabulary_size} tokens, but the codec "
                 f"{source.codec_name} has {source.vocabulary_size}"
             )
@@ -155,7 +139,7 @@ def _names() -> list[str]:
 
 
 def _checked_codec(codec: str) -> str:
-    """What tables call the codec. Raises UnknownModelError where the text means none."""
+    """What tables call the codec. Raises UnknownSpecError where the text means none."""
     from soundcodec_llmcodec.checkpoints import WEIGHTS_FILE
 
     names = _names()
@@ -163,17 +147,15 @@ def _checked_codec(codec: str) -> str:
         return codec
     path = Path(codec).expanduser()
     if path.exists():
-        whole = path.resolve()
-        return whole.parent.name if whole.name == WEIGHTS_FILE else whole.stem if whole.is_file() else whole.name
+        return place_name(path, WEIGHTS_FILE)
     if _HUB_ID.fullmatch(codec) and not codec.startswith("."):
         return codec
-    near = difflib.get_close_matches(codec, names, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise UnknownSalmonModelError(f"{codec!r} means no codec.{hint} {_forms()}")
+    hint = f" Did you mean {near!r}?" if (near := nearest(codec, names)) else ""
+    raise UnknownSpecError(f"{codec!r} means no codec.{hint} {_forms()}")
 
 
 def _checked_lm(lm: str) -> str:
-    """What tables call the language model. Raises UnknownModelError where the text means none."""
+    """What tables call the language model. Raises UnknownSpecError where the text means none."""
     if lm in (BUNDLED, UNIFORM):
         return lm
     path = Path(lm).expanduser()
@@ -182,9 +164,8 @@ def _checked_lm(lm: str) -> str:
 
         if is_hub_lm(lm):
             return lm
-        near = difflib.get_close_matches(lm, (BUNDLED, UNIFORM), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UnknownSalmonModelError(f"there is no language model {lm!r}: no such folder.{hint} {_forms()}")
+        hint = f" Did you mean {near!r}?" if (near := nearest(lm, (BUNDLED, UNIFORM))) else ""
+        raise UnknownSpecError(f"there is no language model {lm!r}: no such folder.{hint} {_forms()}")
     return path.resolve().name
 
 

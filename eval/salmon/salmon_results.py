@@ -78,7 +78,7 @@ def document(
             *({"name": one.name, "failure": one.reason, "scores": {}} for one in run.unloaded),
         ],
         "published": list(published),
-        "samples": [told for part in table.pairs for told in (samples.found(part) if samples else ())],
+        "samples": [row for part in table.pairs for row in (samples.pairs_of(part) if samples else ())],
         "failures": [
             {"model": model.info.name, "part": score.part, "id": score.pair_id, "reason": score.failure}
             for model in run.models

@@ -47,7 +47,7 @@ def load(
     """The codec that `[LABEL=]SPEC` means (see `parse`), on a device where it is a model of ours or of transformers.
 
     `checkpoint` puts other weights in the place of a registered codec's: a folder, a file or a hub id. Raises
-    UnknownModelError for what means no codec, ValueError for a checkpoint given to what takes none, and CodecLoadError
+    UnknownSpecError for what means no codec, ValueError for a checkpoint given to what takes none, and CodecLoadError
     where something that the codec needs is missing here.
     """
     found = spec if isinstance(spec, CodecSpec) else parse(spec)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+from eval.harness.model_specs import check_labels, labelled, nearest, place_name
 from eval.reconstruction.codecs import codec2, hf, opus, programs, superb
 from eval.reconstruction.codecs.codec_protocol import UnknownSpecError
 
@@ -23,7 +23,6 @@ FORMS = {
     "recon": "recon:FOLDER[?kbps=1.04]: audio that was made before, a file for each clip id, and its bit rate",
 }
 _PREFIXES = ("superb", "hf", "recon")
-_LABEL = re.compile(r"(?P<label>[^=:/?]*)=(?P<spec>.*)", re.DOTALL)
 _RESAMPLE = re.compile(r"resample_(\d+)k")
 _OPUS = re.compile(r"opus_(\d+)k")
 _CODEC2 = re.compile(r"codec2_(\w+)")
@@ -69,10 +68,9 @@ def parse(text: str) -> CodecSpec:
     """The codec that `[LABEL=]SPEC` means. Nothing is loaded; only names and folders are looked at.
 
     LABEL holds no '=', ':', '/' or '?'; without it the codec is called as SPEC says. A bare name is a name before it is
-    a folder. Raises UnknownModelError, with the nearest name and the kinds that there are, for what means no codec.
+    a folder. Raises UnknownSpecError, with the nearest name and the kinds that there are, for what means no codec.
     """
-    match = _LABEL.fullmatch(text)
-    given, spec = (match["label"].strip(), match["spec"]) if match else (None, text)
+    given, spec = labelled(text)
     if given == "" or not spec:
         raise UnknownSpecError(f"expected LABEL=SPEC or SPEC, got {text!r}; {_kinds()}")
     prefix, colon, rest = spec.partition(":")
@@ -88,16 +86,10 @@ def parse(text: str) -> CodecSpec:
 
 
 def check(texts: Sequence[str], *, checkpoint: object = None) -> tuple[CodecSpec, ...]:
-    """The codecs that the texts mean, told apart by label. Raises UnknownModelError as `parse` does, and ValueError for
+    """The codecs that the texts mean, told apart by label. Raises UnknownSpecError as `parse` does, and ValueError for
     two of one label, or for a checkpoint where not exactly one of the codecs takes one."""
     specs = tuple(parse(text) for text in texts)
-    labels = [spec.label for spec in specs]
-    twice = sorted({label for label in labels if labels.count(label) > 1})
-    if twice:
-        raise ValueError(f"two codecs are called {', '.join(twice)}; give one another name: LABEL=SPEC")
-    odd = next((label for label in labels if "|" in label or not label.isprintable()), None)
-    if odd is not None:
-        raise ValueError(f"the label {odd!r} cannot stand in a table; give another name: LABEL=SPEC")
+    check_labels([spec.label for spec in specs], "codec", "LABEL=SPEC")
     taking = [spec.text for spec in specs if spec.takes_checkpoint]
     if checkpoint is not None and len(taking) != 1:
         raise ValueError(f"a checkpoint goes with exactly one named codec of soundcodec_llmcodec, got {taking}")
@@ -171,13 +163,11 @@ def _ours(text: str, spec: str) -> CodecSpec | None:
             f"hf:{spec}; one of "
             "soundcodec_llmcodec is a --checkpoint for llmcodec"
         )
-    whole = path.resolve()
-    name = whole.parent.name if whole.name == WEIGHTS_FILE else whole.stem if whole.is_file() else whole.name
-    return CodecSpec(text, name, "llmcodec", "llmcodec", path=whole)
+    return CodecSpec(text, place_name(path, WEIGHTS_FILE), "llmcodec", "llmcodec", path=path.resolve())
 
 
 def _optimize(options: Mapping[str, str]) -> Mapping[str, str]:
-    """The options of a codec of ours. Raises UnknownModelError for others."""
+    """The options of a codec of ours. Raises UnknownSpecError for others."""
     from soundcodec_llmcodec.nn.precision import check_optimize
 
     if set(options) != {"optimize"}:
@@ -247,8 +237,8 @@ _PARSERS = {"superb": _superb, "hf": _hf, "recon": _recon}
 def _unknown(spec: str) -> str:
     known = [model.name for models in known_names().values() for model in models]
     bare = [name.removeprefix("superb:") for name in known if name.startswith("superb:")]
-    near = difflib.get_close_matches(spec, [*known, *bare], n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
+    near = nearest(spec, [*known, *bare])
+    hint = f"; did you mean {near!r}?" if near else "."
     absent = "" if bare else " Codec-SUPERB's SoundCodec is not installed here, so none of its names is known."
     return f"no codec is called {spec!r}{hint}{absent} {_kinds()}"
 

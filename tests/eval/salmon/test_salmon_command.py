@@ -11,8 +11,9 @@ import soundfile
 from salmon_stubs import PART, StubCodec, StubLM, V, counting, model, recording, runs_on, uniform
 
 from eval.harness.command import DONE, INCOMPLETE, INTERRUPTED, REFUSED
+from eval.harness.model_specs import LoadError
 from eval.salmon import salmon_command, salmon_models
-from eval.salmon.salmon_models import ModelLoadError, SalmonModelSpec
+from eval.salmon.salmon_models import SalmonModelSpec
 from soundcodec_llmcodec.lm.scores import CodecMismatchError
 
 PAIRS = 9
@@ -120,7 +121,7 @@ def test_failures_are_counted_and_change_the_exit_code(suite, made, capsys):
 
 
 def test_a_model_that_cannot_be_had_is_said_and_the_rest_goes_on(suite, made, capsys):
-    made["gone"] = ModelLoadError("no such weights")
+    made["gone"] = LoadError("no such weights")
     assert run(suite, "--models", "gone", "counting") == INCOMPLETE
     told = capsys.readouterr()
     assert "salmon: left out: gone: no such weights" in told.err
