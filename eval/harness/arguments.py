@@ -20,6 +20,16 @@ def add_limit(group: Group, of: str) -> None:
     group.add_argument("--limit", type=positive, help=f"{of}; the table is then marked as not for reporting")
 
 
+def add_include(group: Group, of: str) -> None:
+    """--include, for `of` one's own."""
+    group.add_argument(
+        "--include",
+        action="append",
+        metavar="PATH",
+        help=f"a .py file or a folder of them with {of} of your own (docs/extend.md); may be repeated",
+    )
+
+
 def add_comparison(group: Group, first: str) -> None:
     """--baseline, whose default is `first`, and --published."""
     group.add_argument("--baseline", metavar="MODEL", help=f"what the others are compared with (default: {first})")

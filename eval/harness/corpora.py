@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
+from eval.harness import include
 from eval.harness.clips import ClipCorpus, CorpusClip, CorpusError, fingerprint
+from eval.harness.included_corpus import corpus_of
 from soundcodec_llmcodec.data import Place, Split, open_dataset
 from soundcodec_llmcodec.data.datasets import DOMAINS
 
@@ -16,14 +19,22 @@ MINI_FOLDER = Path(__file__).parents[1] / "mini"
 
 
 def load(name: str) -> ClipCorpus:
-    """`mini`, or what `open_dataset` takes: a folder, a parquet file or a hub id, each with or without ":SPLIT".
-
-    Raises CorpusError.
+    """`mini`, the name of an included one, or what `open_dataset` takes: a folder, a parquet file or a hub id, each
+    with or without ":SPLIT". Raises CorpusError.
     """
+    own = include.included("dataset")
+    if name in own:
+        return corpus_of(own[name])
     place = Place.parse(name)
     is_mini = name == MINI or (place.path.is_dir() and place.path.resolve() == MINI_FOLDER.resolve())
     if is_mini and place.split is None:
         return ClipCorpus(MINI, MINI_LABEL, True, open_dataset(str(MINI_FOLDER)).splits)
-    opened = open_dataset(name, all_splits=True)
+    try:
+        opened = open_dataset(name, all_splits=True)
+    except CorpusError as error:
+        near = difflib.get_close_matches(name, [MINI, *own], n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        beside = f" (included: {', '.join(own)})" if own else ""
+        raise CorpusError(f"{error}{beside}{hint}") from error
     label = place.path.name if place.path.is_file() else place.title
     return ClipCorpus(name, label, is_mini, opened.splits, opened.revision)

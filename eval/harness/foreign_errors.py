@@ -17,7 +17,7 @@ FOREIGN_ERRORS = (
 )
 
 
-def reason_of(error: BaseException) -> str:
-    """An error as a table says it: its kind, and the first line of its message."""
+def described(error: Exception) -> str:
+    """The exception's type and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

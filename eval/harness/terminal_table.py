@@ -93,6 +93,11 @@ def where_all_is(output: str | None) -> str:
     return f"{os.path.join(output, 'table.md')}, table.csv, table.tex; --wide prints them" if output else "--wide"
 
 
+def below(notes: Sequence[str], terminal: Terminal) -> str:
+    """The lines below a table; what is said of bold letters only where there are such."""
+    return "\n".join(terminal.show(note) for note in notes if terminal.bold or not note.startswith("bold:"))
+
+
 def render(table: CompactTable, terminal: Terminal) -> str:
     """The title, the blocks of the table with an empty line between, and the reasons for missing values."""
     names = [_column(table, place, terminal) for place in range(len(table.labels))]

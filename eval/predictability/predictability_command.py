@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eval.harness import arguments as shared
-from eval.harness import command
+from eval.harness import command, include
 from eval.harness.command import DONE, INCOMPLETE, exit_codes
 
 _ABOUT = """How well language models predict a codec's tokens: nats and bits a token, bits a second of audio,
@@ -48,7 +48,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         metavar="[LABEL=]TRAIN,TEST[,LM...]",
         help="a codec's tokens and language models of its own, in place of --train and --test; may be repeated; TRAIN "
-        "may be -",
+        "may be -; or [LABEL=]my_codec.py:MyCodec[@DATASET], whose tokens of a data set (default: mini) are made here",
     )
     what.add_argument(
         "--models",
@@ -57,6 +57,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="uniform, unigram, bigram, trigram, bundled, a token LM's folder, or a folder or hub id of a model with "
         "<CODEC_i> tokens (default: the first four, and bundled where it is of this codec)",
     )
+    shared.add_include(what, "codecs and data sets")
     shared.add_limit(what, "clips to predict")
     how = parser.add_argument_group("how it runs, and what it leaves")
     how.add_argument("--output", metavar="FOLDER", help="write results.json, clips.jsonl and table.md there")
@@ -80,6 +81,7 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
     from eval.harness.table_files import csv_text, tex_text
     from eval.harness.terminal_table import Terminal, where_all_is
     from eval.predictability import (
+        included_tokens,
         predictability_csv,
         predictability_results,
         predictability_table,
@@ -95,10 +97,11 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
         manifest.check(output, predictability_results.FILES)
         if (output / "results.json").exists() and not arguments.overwrite:
             raise ValueError(f"{output} holds results already; --overwrite writes there, --output takes another folder")
-    specs = [token_sets.TokenSetSpec.parse(text) for text in arguments.codec or ()]
+    include.load(arguments.include)
+    specs = [included_tokens.parse(text) for text in arguments.codec or ()]
     if arguments.test:
         specs.append(token_sets.TokenSetSpec(arguments.test, arguments.train))
-    read = [token_sets.read(spec, arguments.limit) for spec in specs]
+    read = [included_tokens.read(spec, arguments.limit) for spec in specs]
     if not read:
         print("predictability: no tokens are named, so the bundled clips are coded; see --help", file=sys.stderr)
         read = [token_sets.mini(arguments.limit)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from eval.harness.statistics import RESAMPLES
-from eval.harness.terminal_table import CompactCell, CompactTable, Terminal, number, render
+from eval.harness.terminal_table import CompactCell, CompactTable, Terminal, below, number, render
 from eval.predictability import predictability_table
 from eval.predictability.estimates import Estimate, PredictabilityEstimates
 from eval.predictability.predictability_run import PredictabilityRun
@@ -52,7 +52,7 @@ def text(table: CompactTable, run: PredictabilityRun, terminal: Terminal, full: 
         notes.append("bold: its interval is apart from every other model's")
     if len(run.tokens) > 1:
         notes.append("codecs differ in tokens a second and in codes: compare bit/s alone between them")
-    return "\n\n".join([render(table, terminal), "\n".join(map(terminal.show, [*notes, f"all columns: {full}"]))])
+    return "\n\n".join([render(table, terminal), below([*notes, f"all columns: {full}"], terminal)])
 
 
 def _best(run: PredictabilityRun, name: str) -> int | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.harness.corpora import CorpusClip
-from eval.harness.foreign_errors import FOREIGN_ERRORS, reason_of
+from eval.harness.foreign_errors import FOREIGN_ERRORS, described
 from eval.reconstruction.codecs import MeasuredCodec, ReconstructionError
 
 
@@ -39,7 +39,7 @@ def reconstruct_each(model: MeasuredCodec, clips: Sequence[CorpusClip]) -> Batch
         return _reconstruct(model, clips)
     except FOREIGN_ERRORS as error:
         if len(clips) == 1:
-            return BatchOutcome([reason_of(error)], 0.0, 0.0)
+            return BatchOutcome([described(error)], 0.0, 0.0)
     singles = [reconstruct_each(model, [clip]) for clip in clips]
     return BatchOutcome(
         [single.outcomes[0] for single in singles],

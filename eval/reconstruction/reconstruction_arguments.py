@@ -46,17 +46,18 @@ def _parser() -> argparse.ArgumentParser:
         default=["llmcodec"],
         metavar="[LABEL=]CODEC",
         help="names of the registry (llmcodec, ...), a checkpoint folder, opus_6k, codec2_700c, hf:OWNER/NAME, "
-        "superb:NAME, recon:FOLDER, identity, resample_16k; --list shows all (default: llmcodec)",
+        "superb:NAME, recon:FOLDER, my_codec.py:MyCodec, identity, resample_16k; --list shows all (default: llmcodec)",
     )
     what.add_argument("--checkpoint", help="other weights for the one registry codec among --models")
     what.add_argument(
         "--dataset",
         default="mini",
-        help="mini (default), a folder (parquet, sound files, save_to_disk), a parquet file, or a hub id; each may end "
-        "with :SPLIT",
+        help="mini (default), an included name, a folder (parquet, sound files, save_to_disk), a parquet file, or a "
+        "hub id; each may end with :SPLIT",
     )
     what.add_argument("--splits", nargs="+", metavar="SPLIT", help="default: all of them")
     shared.add_limit(what, "clips a split")
+    shared.add_include(what, "codecs, metrics and data sets")
     what.add_argument("--list", action="store_true", help="list the codecs and metrics that can be named, and stop")
     how = parser.add_argument_group("how it is measured")
     how.add_argument(

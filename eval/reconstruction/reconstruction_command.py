@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.harness import command
+from eval.harness import command, include
 from eval.harness.command import DONE, INCOMPLETE
 from eval.harness.model_specs import check_baseline, load_each
 from eval.reconstruction import reconstruction_arguments
@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _measure(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
     from eval.reconstruction.scoring import Scorer
 
+    include.load(arguments.include)
     if arguments.list:
         return _list()
     with Scorer(arguments.workers) as scorer:
@@ -264,5 +265,9 @@ def _list() -> int:
     for name, metric in metric_registry.METRICS.items():
         extra = f"the extra {metric.extra}" if metric.extra else None
         needs = metric.install or extra
-        print(f"metric {name} {metric.arrow} [{metric.unit}]: {metric.source}{f' (needs {needs})' if needs else ''}")
+        from_file = f" (in {metric_registry.PLACES[name]})" if name in metric_registry.PLACES else ""
+        needed = f" (needs {needs})" if needs else ""
+        print(f"metric {name} {metric.arrow} [{metric.unit}]: {metric.source}{needed}{from_file}")
+    for name, entry in include.included("dataset").items():
+        print(f"data set {name} (in {entry.place})")
     return DONE

@@ -101,9 +101,7 @@ def legend(metrics: Sequence[Metric], baseline: str | None) -> str:
         f"- refused: no mean, because more than {MAX_FAILED_SHARE:.0%} of the model's clips have no value of this "
         "metric (or no clip has one from every model)",
     ]
-    judges = [f"{names} by {judge}" for judge, names in _grouped(metrics, lambda metric: metric.judge)]
-    lines += [f"- judges: {'; '.join(judges)}"] if judges else []
-    lines += [f"- {names}: {note}" for note, names in _grouped(metrics, lambda metric: metric.note)]
+    lines += [f"- {note}" for note in judges_and_notes(metrics)]
     if any(metric.has_floor for metric in metrics):
         lines.append(
             f"- {ORIGINALS}: what the recogniser hears in the clips themselves against their text, on the same clips; "
@@ -115,6 +113,13 @@ def legend(metrics: Sequence[Metric], baseline: str | None) -> str:
             "models of the column)"
         )
     return "\n".join(lines)
+
+
+def judges_and_notes(metrics: Sequence[Metric]) -> list[str]:
+    """Whose judgements the metrics are, and what is said of their values beside that."""
+    judges = [f"{names} by {judge}" for judge, names in _grouped(metrics, lambda metric: metric.judge)]
+    lines = [f"judges: {'; '.join(judges)}"] if judges else []
+    return lines + [f"{names}: {note}" for note, names in _grouped(metrics, lambda metric: metric.note)]
 
 
 def _grouped(metrics: Sequence[Metric], of: Callable[[Metric], str | None]) -> list[tuple[str, str]]:

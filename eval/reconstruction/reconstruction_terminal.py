@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from eval.harness import published
 from eval.harness.leading import ALPHA
 from eval.harness.statistics import Comparison, MetricSummary
-from eval.harness.terminal_table import BETTER, WORSE, CompactCell, CompactTable, Terminal, number, render
+from eval.harness.terminal_table import BETTER, WORSE, CompactCell, CompactTable, Terminal, below, number, render
 from eval.reconstruction import published_rows
 from eval.reconstruction.clip_results import ReconstructionRun
 from eval.reconstruction.metrics import Metric
-from eval.reconstruction.reconstruction_table import OVERALL, SplitTable, kbps
+from eval.reconstruction.reconstruction_table import OVERALL, SplitTable, judges_and_notes, kbps
 from eval.reconstruction.scoring import ORIGINALS
 
 
@@ -46,6 +46,10 @@ def compact_sources(table: SplitTable, run: ReconstructionRun) -> CompactTable:
             summaries = [columns[metric.name].summaries[model.info.name] for metric in run.metrics]
             n = max((summary.n for summary in summaries), default=0)
             rows.append(((source, model.info.name, str(n)), tuple(_summary_cell(each, n) for each in summaries)))
+        floors = [columns[metric.name].originals for metric in run.metrics]
+        if any(floors):
+            cells = tuple(CompactCell("-") if floor is None else _summary_cell(floor, floor.n) for floor in floors)
+            rows.append(((source, ORIGINALS, str(max(floor.n for floor in floors if floor))), cells))
     columns_shown = tuple(f"{metric.name} {metric.arrow}" for metric in run.metrics)
     reasons = () if table.sources else ("left out: there are too many sources",)
     return CompactTable(f"{table.split} by source", ("source", "model", "n"), columns_shown, tuple(rows), reasons, 2)
@@ -87,7 +91,7 @@ def text(
         others = compact_published(table.split) if published else None
         parts += [render(others, terminal)] if others is not None else []
     parts += [f"- {codec.name}: not loaded: {codec.reason}" for codec in run.unloaded]
-    return "\n\n".join([*parts, "\n".join(terminal.show(note) for note in notes)])
+    return "\n\n".join([*parts, below(notes, terminal)])
 
 
 def notes(tables: Sequence[SplitTable], run: ReconstructionRun, baseline: str | None, full: str) -> list[str]:
@@ -108,6 +112,7 @@ def notes(tables: Sequence[SplitTable], run: ReconstructionRun, baseline: str | 
         lines.append("refused: no mean, too many clips have no value")
     if any(_rate.startswith("~") for table in tables for _rate in _rates(table, run)):
         lines.append("~ kbit/s: counted from what was coded")
+    lines += judges_and_notes(run.metrics)
     if run.originals is not None:
         lines.append(f"{ORIGINALS}: the clips themselves, which the same recogniser heard; no competitor")
     if any(table.split == OVERALL for table in tables):

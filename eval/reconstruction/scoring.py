@@ -16,6 +16,7 @@ from types import TracebackType
 
 import numpy as np
 
+from eval.harness import include
 from eval.reconstruction.metrics import METRICS, Score, Signal
 
 ClipScores = dict[str, dict[str, Score]]  # model -> metric -> score
@@ -80,7 +81,8 @@ class Scorer:
         if self.workers and self._pool is None:
             # Forking a process that has torch's threads can hang the child; a fresh one cannot.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_prepare)
+            included = (include.places_of_metrics(),)
+            self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_prepare, initargs=included)
             with _environment(_ONE_THREAD), _without_interrupts():
                 for _ in range(self.workers):
                     self._pool.submit(_ready)
@@ -166,12 +168,15 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _prepare() -> None:
-    """What a worker does first: leave Ctrl-C to the main process, and end when that one is killed."""
+def _prepare(included: Sequence[str]) -> None:
+    """What a worker does first: leave Ctrl-C to the main process, end when that one is killed, and read included
+    metrics."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    if included:
+        include.load(included)
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess) -> None:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from eval.harness.codec_tokenizer import AudioTokenizer
-from eval.harness.foreign_errors import FOREIGN_ERRORS, reason_of
+from eval.harness.foreign_errors import FOREIGN_ERRORS, described
 from eval.harness.run_loop import by_length
 from eval.salmon.salmon_models import Model
 from eval.salmon.suite import PairedRecording
@@ -153,7 +153,7 @@ def each(
             raise RuntimeError(f"{len(results)} results came for {len(items)} recordings")
     except FOREIGN_ERRORS as error:
         if len(items) == 1:
-            return [reason_of(error)], 0.0
+            return [described(error)], 0.0
     else:
         return [*results], time.perf_counter() - start
     singles = [each(work, [item]) for item in items]

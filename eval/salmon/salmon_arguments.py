@@ -47,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["llmcodec"],
         metavar="[LABEL=]CODEC[@LM]",
-        help="CODEC: a name of the registry, a checkpoint folder or a hub id; LM: bundled (of llmcodec alone, and its "
-        "default), uniform, or a token LM's folder (default: llmcodec)",
+        help="CODEC: a name of the registry, a checkpoint folder, a hub id or my_codec.py:MyCodec; LM: bundled (of "
+        "llmcodec alone, and its default), uniform, or a token LM's folder (default: llmcodec)",
     )
     what.add_argument(
         "--suite",
@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         "--parts", nargs="+", default=["all"], metavar="PART", help="parts by name or column, or all (default)"
     )
     shared.add_limit(what, "pairs a part")
+    shared.add_include(what, "codecs")
     what.add_argument("--list", action="store_true", help="list the suite's parts and how models are written, and stop")
     how = parser.add_argument_group("how it is measured")
     how.add_argument(

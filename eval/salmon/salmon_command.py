@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.harness import command
+from eval.harness import command, include
 from eval.harness.command import DONE, INCOMPLETE
 from eval.harness.model_specs import check_baseline, load_each
 from eval.salmon import salmon_arguments
@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _measure(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
+    include.load(arguments.include)
     if arguments.list:
         return _list(arguments.suite)
     return _run(_plan(arguments), arguments, command_line)
@@ -123,7 +124,7 @@ def _report(
     """Print the table, and write all that the run leaves where it is to leave something."""
     from eval.harness.run_files import write_files
     from eval.harness.table_files import tex_text
-    from eval.harness.terminal_table import Terminal, render, where_all_is
+    from eval.harness.terminal_table import Terminal, below, render, where_all_is
     from eval.salmon import published_accuracies, report, salmon_csv, salmon_results, salmon_table, salmon_terminal
 
     mark = salmon_table.mark(plan.suite.synthetic, plan.limit)
@@ -140,7 +141,7 @@ def _report(
         *([render(salmon_terminal.compact_published(), terminal)] if arguments.published else []),
     ]
     notes = salmon_terminal.notes(table, compact, where_all_is(arguments.output))
-    printed = text if arguments.wide else "\n\n".join([*shown, "\n".join(map(terminal.show, notes))])
+    printed = text if arguments.wide else "\n\n".join([*shown, below(notes, terminal)])
     if not arguments.output:
         print(printed)
         return
@@ -176,6 +177,8 @@ def _list(suite_name: str) -> int:
 
     for name, form in models.FORMS.items():
         print(f"{name}: {form}")
+    for name, entry in include.included("codec").items():
+        print(f"codec {name}: in {entry.place}")
     suite = suites.load(suite_name)
     for part, size in suite.sizes.items():
         title = f" ({PARTS[part].title}): {PARTS[part].about}" if part in PARTS else ""

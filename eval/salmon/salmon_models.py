@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eval.harness import include
 from eval.harness.codec_tokenizer import AudioTokenizer, CodecTokenizer
+from eval.harness.included_tokenizer import IncludedTokenizer
 from eval.harness.model_specs import LoadError, UnknownSpecError, check_labels, labelled, nearest, place_name
 from eval.salmon.pair_scores import ModelInfo
 
@@ -20,7 +22,8 @@ BUNDLED, UNIFORM = "bundled", "uniform"
 DEFAULT_CODEC = "llmcodec"
 SPEC_SIGNS = ":/?@"
 FORMS = {
-    "CODEC": "a codec of soundcodec_llmcodec by name, a checkpoint's folder or file, or a hub id owner/name",
+    "CODEC": "a codec of soundcodec_llmcodec by name, a checkpoint's folder or file, a hub id owner/name, or a "
+    "codec of one's own as FILE.py:NAME, or its NAME with --include",
     "LM": "bundled (for llmcodec, and its default), uniform (every token equally likely), a token LM's folder, "
     "which `llmcodec lm train` and `llmcodec lm count` make, or a folder or hub id of a model with <CODEC_i> tokens",
 }
@@ -85,7 +88,7 @@ class Loader:
 
     def __init__(self, device: str = "cpu") -> None:
         self._device = device
-        self._codecs: dict[str, CodecTokenizer] = {}
+        self._codecs: dict[str, CodecTokenizer | IncludedTokenizer] = {}
 
     def load(self, spec: SalmonModelSpec) -> Model:
         """The model. Raises LoadError where a part of it cannot be had here, and CodecMismatchError where the
@@ -98,7 +101,7 @@ class Loader:
         try:
             tokenizer = self._codec(spec.codec)
             lm = load_token_lm(spec.lm, source=tokenizer.source, device=self._device, dtype="float32")
-        except (CheckpointError, TokenLMError, ImportError, OSError) as error:
+        except (CheckpointError, LoadError, TokenLMError, ImportError, OSError) as error:
             raise LoadError(" ".join(str(error).split())) from error
         source = tokenizer.source
         check_codec(lm, source.codec_hash, source.codec_name)
@@ -121,10 +124,15 @@ class Loader:
         )
         return Model(info, tokenizer, lm)
 
-    def _codec(self, name: str) -> CodecTokenizer:
+    def _codec(self, name: str) -> CodecTokenizer | IncludedTokenizer:
+        from eval.reconstruction.codecs.codec_specs import included_codec
+        from eval.reconstruction.codecs.included_codec import IncludedCodec
         from soundcodec_llmcodec import checkpoints
         from soundcodec_llmcodec.llmcodec import LLMCodec
 
+        entry = included_codec(name) if name not in self._codecs else None
+        if entry is not None:
+            self._codecs[name] = IncludedTokenizer(IncludedCodec(entry))
         if name not in self._codecs:
             path = Path(name).expanduser()
             place = str(path) if path.exists() and name not in _names() else checkpoints.resolve(name)
@@ -140,9 +148,13 @@ def _names() -> list[str]:
 
 def _checked_codec(codec: str) -> str:
     """What tables call the codec. Raises UnknownSpecError where the text means none."""
+    from eval.reconstruction.codecs.codec_specs import included_codec
     from soundcodec_llmcodec.checkpoints import WEIGHTS_FILE
 
-    names = _names()
+    entry = included_codec(codec)
+    if entry is not None:
+        return entry.name
+    names = [*_names(), *include.included("codec")]
     if codec in names:
         return codec
     path = Path(codec).expanduser()

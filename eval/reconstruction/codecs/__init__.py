@@ -1,6 +1,7 @@
 """What is compared: codecs behind one small interface.
 
-A new kind is a file here, a form in specs.py and a line in `load`. Names are parsed without loading anything, so that
+A new kind is a file here, a form in codec_specs.py and a line in `load`; a codec of one's own is no new kind, see
+included_codec.py. Names are parsed without loading anything, so that
 a run with a mistyped one does not start.
 """
 
@@ -57,10 +58,12 @@ def load(
 
 
 def _load(spec: CodecSpec, checkpoint: str | os.PathLike[str] | None, device: str) -> MeasuredCodec:
-    from eval.reconstruction.codecs import codec2, hf, opus, recon, registered, superb
+    from eval.reconstruction.codecs import codec2, hf, included_codec, opus, recon, registered, superb
 
     if spec.kind == "llmcodec":
         return registered.load(spec.target, spec.label, spec.path or checkpoint, device, spec.options.get("optimize"))
+    if spec.included is not None:
+        return included_codec.load(spec.included, spec.label)
     if spec.kind == "superb":
         return superb.load(spec.target, spec.label)
     if spec.kind == "hf":

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+from eval.harness import include
+from eval.harness.include import Included, IncludeError
 from eval.harness.model_specs import check_labels, labelled, nearest, place_name
 from eval.reconstruction.codecs import codec2, hf, opus, programs, superb
 from eval.reconstruction.codecs.codec_protocol import UnknownSpecError
@@ -21,6 +23,7 @@ FORMS = {
     "superb": "superb:NAME, a codec of an installed Codec-SUPERB; plain NAME where no other codec has it",
     "hf": "hf:REPO_OR_FOLDER[?bandwidth=6&num_quantizers=8&revision=...]: a codec model of transformers",
     "recon": "recon:FOLDER[?kbps=1.04]: audio that was made before, a file for each clip id, and its bit rate",
+    "included": "FILE.py:NAME, a class or function in your file (docs/extend.md); its NAME with --include FILE.py",
 }
 _PREFIXES = ("superb", "hf", "recon")
 _RESAMPLE = re.compile(r"resample_(\d+)k")
@@ -28,6 +31,7 @@ _OPUS = re.compile(r"opus_(\d+)k")
 _CODEC2 = re.compile(r"codec2_(\w+)")
 _MODES = {mode.lower(): mode for mode in codec2.MODES}
 _RATES_KHZ = range(1, 193)
+_IN_FILE = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[^:/]+))?")
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class CodecSpec:
 
     `target` is the registry's name, "identity" or "resample", "opus" or "codec2", the repository or the folder; `value`
     is the rate in Hz, the kbit/s or the mode; `path` a checkpoint of one's own; `options` what stands behind
-    the question mark.
+    the question mark; `included` is a codec of one's own.
     """
 
     text: str
@@ -46,6 +50,7 @@ class CodecSpec:
     value: int | str | None = None
     path: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    included: Included | None = None
 
     @property
     def takes_checkpoint(self) -> bool:
@@ -65,7 +70,7 @@ class KnownModel:
 
 
 def parse(text: str) -> CodecSpec:
-    """The codec that `[LABEL=]SPEC` means. Nothing is loaded; only names and folders are looked at.
+    """The codec that `[LABEL=]SPEC` means. Nothing is loaded but files of one's own; names and folders are looked at.
 
     LABEL holds no '=', ':', '/' or '?'; without it the codec is called as SPEC says. A bare name is a name before it is
     a folder. Raises UnknownSpecError, with the nearest name and the kinds that there are, for what means no codec.
@@ -79,7 +84,7 @@ def parse(text: str) -> CodecSpec:
             raise UnknownSpecError(f"{spec!r} names nothing; expected {FORMS[prefix]}")
         found: CodecSpec | None = _PARSERS[prefix](text, rest)
     else:
-        found = _builtin(text, spec) or _ours(text, spec) or _upstream(text, spec)
+        found = _included(text, spec) or _builtin(text, spec) or _ours(text, spec) or _upstream(text, spec)
     if found is None:
         raise UnknownSpecError(_unknown(spec))
     return found if given is None else replace(found, label=given)
@@ -115,7 +120,36 @@ def known_names() -> dict[str, tuple[KnownModel, ...]]:
         "superb": tuple(KnownModel(f"superb:{name}") for name in superb.names()),
         "hf": tuple(KnownModel(f"hf:{repo}", no_hf) for repo in hf.EXAMPLES),
         "recon": (),
+        "included": tuple(KnownModel(name, f"in {entry.place}") for name, entry in include.included("codec").items()),
     }
+
+
+def included_codec(spec: str) -> Included | None:
+    """The codec of one's own that FILE.py:NAME or an included NAME means; None for what is of neither form.
+
+    Raises UnknownSpecError for a file that cannot be read or has no such codec, and for a name that others have.
+    """
+    match = _IN_FILE.fullmatch(spec)
+    if match:
+        try:
+            return include.codec_in(Path(match["file"]), match["name"])
+        except IncludeError as error:
+            raise UnknownSpecError(str(error)) from error
+    entry = include.included("codec").get(spec)
+    if entry is not None and (_builtin(spec, spec) or spec in _our_names()):
+        raise UnknownSpecError(f"there is a codec {spec!r} beside that of {entry.place}; name yours by FILE.py:{spec}")
+    return entry
+
+
+def _our_names() -> list[str]:
+    from soundcodec_llmcodec.codec import list_codec
+
+    return list_codec()
+
+
+def _included(text: str, spec: str) -> CodecSpec | None:
+    entry = included_codec(spec)
+    return None if entry is None else CodecSpec(text, entry.name, "included", entry.name, included=entry)
 
 
 def _builtin(text: str, name: str) -> CodecSpec | None:

@@ -1,10 +1,14 @@
-"""The metrics by name. A new one is a file with a METRIC (or several), and a place in the list below."""
+"""The metrics by name. A new one is a file with a METRIC (or several), and a place in the list below; one's own comes
+from a file of one's own (eval.harness.include)."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import PurePath
 
+from eval.harness.foreign_errors import FOREIGN_ERRORS, described
 from eval.reconstruction.default_metrics import DEFAULT
 from eval.reconstruction.metrics import (
     distill_mos,
@@ -52,24 +56,59 @@ _KNOWN = (
     *SUPERB_METRICS,
 )
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _KNOWN}
+# Where included metrics are from, by name.
+PLACES: dict[str, str] = {}
 # The recogniser of a plain `wer` may be named as well.
 _DEFAULT_RECOGNISER = f"@{RECOGNISERS[0].name}"
 
 # What can be computed with no extra but `eval`, by this harness's own rules.
 ALL = tuple(name for name, metric in METRICS.items() if metric.extra is None and name not in SUPERB_NAMES)
 
-__all__ = ["ALL", "DEFAULT", "METRICS", "SUPERB_NAMES", "Metric", "Score", "Signal", "named", "require"]
+__all__ = [
+    "ALL",
+    "DEFAULT",
+    "METRICS",
+    "PLACES",
+    "SUPERB_NAMES",
+    "Metric",
+    "Score",
+    "Signal",
+    "named",
+    "register",
+    "require",
+    "unregister",
+]
+
+
+def register(metric: Metric, place: str, digest: str) -> None:
+    """Add a metric from a file of somebody's own, whose SHA-256 (hex) is its version; what it raises is a reason."""
+
+    def compute(reference: Signal, estimate: Signal) -> Score:
+        try:
+            return metric.compute(reference, estimate)
+        except FOREIGN_ERRORS as error:
+            return Score(reason=described(error))
+
+    source = metric.source or PurePath(place).name
+    METRICS[metric.name] = replace(metric, source=source, version=int(digest[:12], 16), compute=compute)
+    PLACES[metric.name] = place
+
+
+def unregister(name: str) -> None:
+    """Take an included metric out again."""
+    del METRICS[name], PLACES[name]
 
 
 def named(names: Iterable[str]) -> tuple[Metric, ...]:
-    """The metrics of these names, each once, in this order; 'all' stands for ALL, `wer@whisper-tiny` for `wer`.
+    """The metrics of these names, each once, in this order; 'all' stands for ALL and for included ones,
+    `wer@whisper-tiny` for `wer`.
 
     Raises ValueError for a name that is not registered.
     """
     chosen: dict[str, Metric] = {}
     for name in names:
         if name == "all":
-            chosen.update((each, METRICS[each]) for each in ALL)
+            chosen.update((each, METRICS[each]) for each in (*ALL, *PLACES))
             continue
         name = name.removesuffix(_DEFAULT_RECOGNISER) if name not in METRICS else name
         if name not in METRICS:

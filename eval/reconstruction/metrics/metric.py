@@ -121,7 +121,7 @@ class Metric:
     definition: str
     unit: str
     direction: Literal["lower", "higher"]
-    value_range: tuple[float, float | None]
+    value_range: tuple[float | None, float | None]
     source: str
     version: int
     compute: Callable[[Signal, Signal], Score]

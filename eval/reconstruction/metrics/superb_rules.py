@@ -107,7 +107,7 @@ def _taps(old: int, new: int, zeros: int = 24, rolloff: float = 0.945) -> np.nda
 
 
 def _by_their_rules(
-    metric: Metric, compute: Compute, definition: str, value_range: tuple[float, float | None] | None = None
+    metric: Metric, compute: Compute, definition: str, value_range: tuple[float | None, float | None] | None = None
 ) -> Metric:
     return replace(
         metric,

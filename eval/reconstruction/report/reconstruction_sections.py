@@ -31,7 +31,9 @@ def definitions(results: Figures) -> Markup:
     entries = []
     for name, metric in results["metrics"].items():
         low, high = metric["value_range"]
-        ends = f"{figures.number(low, 1)} to {'∞' if high is None else figures.number(high, 1)}"
+        ends = (
+            f"{'-∞' if low is None else figures.number(low, 1)} to {'∞' if high is None else figures.number(high, 1)}"
+        )
         facts = " · ".join(
             (
                 f"{figures.ARROWS[metric['direction']]} {figures.BETTER[metric['direction']]}",

@@ -24,7 +24,7 @@ def places(tmp_path) -> tuple[str, str]:
 def test_a_run_prints_and_writes_its_figures(places, tmp_path, capsys):
     out = tmp_path / "out"
     train, test = places
-    assert main(["--train", train, "--test", test, "--output", str(out), "--quiet"]) == 0
+    assert main(["--train", train, "--test", test, "--output", str(out), "--quiet", "--wide"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("## Predictability of tokens: tokens:test\n")
     assert (out / "table.md").read_text(encoding="utf-8") == printed
@@ -57,7 +57,7 @@ def test_results_are_not_written_over(places, tmp_path, capsys):
 
 
 def test_a_limit_marks_the_table(places, capsys):
-    assert main(["--test", places[1], "--limit", "4", "--models", "unigram", "--quiet"]) == 0
+    assert main(["--test", places[1], "--limit", "4", "--models", "unigram", "--quiet", "--wide"]) == 0
     said = capsys.readouterr().out
     assert said.splitlines()[0].endswith("-- NOT FOR REPORTING (--limit 4)")
     assert "two-fold: each half of the clips" in said

@@ -157,7 +157,7 @@ def test_where_workers_die_only_metrics_with_a_floor_are_asked_of_them(speech, h
 def test_they_are_in_all_that_a_run_leaves(tmp_path, with_codecs, fake_codec, heard, capsys):
     """The mini set's speech has texts, of which the recogniser hears three words."""
     with_codecs(**{name: lambda name=name: fake_codec(name, lambda x: 0.001 * x) for name in ("one", "two")})
-    arguments = ["--models", "one", "two", "--splits", "Speech", "--limit", "3", "--by-source"]
+    arguments = ["--models", "one", "two", "--splits", "Speech", "--limit", "3", "--by-source", "--wide"]
     arguments += ["--metrics", "stft", "wer@whisper-base"]
     assert reconstruction_command.main([*arguments, "--workers", "0", "--quiet", "--output", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
@@ -193,7 +193,7 @@ def test_capped_word_errors_stand_beside_the_others_in_tables_and_pages(
         Recogniser, "_transcribe", lambda self, signal, language: "x " * (1 if abs(signal.samples).max() > 0.1 else 99)
     )
     with_codecs(one=lambda: fake_codec("one", lambda x: 0.001 * x))
-    arguments = ["--models", "one", "--splits", "Speech", "--limit", "3", "--workers", "0", "--quiet"]
+    arguments = ["--models", "one", "--splits", "Speech", "--limit", "3", "--workers", "0", "--quiet", "--wide"]
     arguments += ["--metrics", "wer@whisper-base", "wer_capped@whisper-base", "--output", str(tmp_path)]
     assert reconstruction_command.main(arguments) == 0
     printed = capsys.readouterr().out

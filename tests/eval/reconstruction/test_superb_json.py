@@ -49,7 +49,7 @@ def test_published_rows_stand_with_the_metrics_whose_rules_made_them(tmp_path, c
     with pytest.raises(SystemExit):
         reconstruction_command.main(arguments)
     assert "--published goes with --compat codec-superb" in capsys.readouterr().err
-    arguments += ["--compat", "codec-superb", "--output", str(tmp_path / "run"), *QUICK]
+    arguments += ["--compat", "codec-superb", "--output", str(tmp_path / "run"), "--wide", *QUICK]
     assert reconstruction_command.main(arguments) == 0
     shown = capsys.readouterr().out
     assert "| dac_16k (published) " in shown

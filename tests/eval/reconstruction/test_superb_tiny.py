@@ -17,7 +17,7 @@ from eval.reconstruction import reconstruction_command, reconstruction_run, reco
 from eval.reconstruction.codecs import CodecLoadError
 
 ROOT = Path(__file__).resolve().parents[3]
-QUICK = ["--workers", "0", "--quiet", "--metrics", "stft", "stoi"]
+QUICK = ["--workers", "0", "--quiet", "--wide", "--metrics", "stft", "stoi"]
 
 
 def test_the_table_of_the_mini_set(capsys):
@@ -124,7 +124,8 @@ def test_the_list_names_codecs_and_metrics(capsys):
 
 
 def test_reasons_stand_below_the_table(capsys):
-    arguments = ["--models", "identity", "--splits", "Audio", "--workers", "0", "--quiet", "--metrics", "pesq"]
+    arguments = ["--models", "identity", "--splits", "Audio", "--workers", "0", "--quiet", "--wide"]
+    arguments += ["--metrics", "pesq"]
     assert reconstruction_command.main(arguments) == 0
     out = capsys.readouterr().out
     assert "(n=5)" in out

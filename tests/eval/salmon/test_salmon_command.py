@@ -57,7 +57,7 @@ def made(monkeypatch) -> dict[str, object]:
 
 
 def run(suite: Path, *more: str) -> int:
-    return salmon_command.main(["--suite", str(suite), "--quiet", "--batch-size", "1", *more])
+    return salmon_command.main(["--suite", str(suite), "--quiet", "--wide", "--batch-size", "1", *more])
 
 
 def cells(out: str, name: str) -> dict[str, str]:
