@@ -107,20 +107,20 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
         read = [token_sets.mini(arguments.limit)]
     how = How(arguments.device, arguments.dtype, arguments.batch_tokens, progress=not arguments.quiet)
     own = [spec.lms for spec in specs] or [()]
-    found = run(read, arguments.models, own, how)
-    text = predictability_table.markdown(found, arguments.limit)
-    table = predictability_terminal.compact(found, arguments.limit)
+    result = run(read, arguments.models, own, how)
+    text = predictability_table.markdown(result, arguments.limit)
+    table = predictability_terminal.compact(result, arguments.limit)
     full = where_all_is(arguments.output)
-    printed = text if arguments.wide else predictability_terminal.text(table, found, Terminal.of(sys.stdout), full)
+    printed = text if arguments.wide else predictability_terminal.text(table, result, Terminal.of(sys.stdout), full)
     if output:
-        contents = predictability_results.document(found, how, command_line, arguments.limit)
+        contents = predictability_results.document(result, how, command_line, arguments.limit)
         tables = {
             "table.csv": predictability_csv.table_csv(contents),
-            "clips.csv": csv_text(predictability_results.clip_rows(found)),
-            "table.tex": tex_text([table], predictability_table.mark(found, arguments.limit)),
+            "clips.csv": csv_text(predictability_results.clip_rows(result)),
+            "table.tex": tex_text([table], predictability_table.mark(result, arguments.limit)),
         }
         write_files(output, tables)
-        predictability_results.write(output, contents, found, text)
+        predictability_results.write(output, contents, result, text)
         print(f"written to {output}", file=sys.stderr)
     print(printed)  # last: what was computed is kept, whatever becomes of what is printed
-    return INCOMPLETE if found.left_out else DONE
+    return INCOMPLETE if result.left_out else DONE

@@ -33,26 +33,26 @@ def document(run: PredictabilityRun, how: How, command_line: Sequence[str], limi
         ),
         "same_clips": same_clips(run.tokens),
         "codecs": [_codec(tokens) for tokens in run.tokens],
-        "models": [_model(one) for one in run.rows],
-        "left_out": [dataclasses.asdict(one) for one in run.left_out],
+        "models": [_model(estimates) for estimates in run.rows],
+        "left_out": [dataclasses.asdict(model) for model in run.left_out],
     }
 
 
 def clip_rows(run: PredictabilityRun) -> Iterator[dict[str, Any]]:
     """One row for each codec, model and clip: nats in whole over either vocabulary, of the scored tokens."""
     by_label = {tokens.label: tokens for tokens in run.tokens}
-    for one in run.rows:
-        tokens = by_label[one.codec]
+    for estimates in run.rows:
+        tokens = by_label[estimates.codec]
         for place, clip_id in enumerate(tokens.clip_ids):
             yield {
-                "codec": one.codec,
-                "model": one.scored.name,
+                "codec": estimates.codec,
+                "model": estimates.scored.name,
                 "clip_id": clip_id,
                 "seconds": float(tokens.seconds[place]),
                 "tokens": len(tokens.clips[place]),
-                "scored_tokens": int(one.clip_tokens[place]),
-                "audio_nats": float(one.clip_audio[place]),
-                "full_nats": float(one.clip_full[place]),
+                "scored_tokens": int(estimates.clip_tokens[place]),
+                "audio_nats": float(estimates.clip_audio[place]),
+                "full_nats": float(estimates.clip_full[place]),
             }
 
 
@@ -79,22 +79,22 @@ def _codec(tokens: TokenSet) -> dict[str, Any]:
     }
 
 
-def _model(one: PredictabilityEstimates) -> dict[str, Any]:
-    scored = one.scored
+def _model(estimates: PredictabilityEstimates) -> dict[str, Any]:
+    scored = estimates.scored
     return {
-        "codec": one.codec,
+        "codec": estimates.codec,
         "model": scored.name,
         "identity": scored.identity,
         "prefix": scored.prefix,
         "full_size": scored.full_size,
         "parameters": scored.parameters,
-        "n_clips": one.n_clips,
-        "n_tokens": one.n_tokens,
-        "audio_vocabulary": _vocabulary(one.audio_nats),
-        "full_vocabulary": _vocabulary(one.full_nats),
-        "bits_per_token": dataclasses.asdict(one.bits),
-        "bits_per_s": dataclasses.asdict(one.bits_per_s),
-        "explained": dataclasses.asdict(one.explained),
+        "n_clips": estimates.n_clips,
+        "n_tokens": estimates.n_tokens,
+        "audio_vocabulary": _vocabulary(estimates.audio_nats),
+        "full_vocabulary": _vocabulary(estimates.full_nats),
+        "bits_per_token": dataclasses.asdict(estimates.bits),
+        "bits_per_s": dataclasses.asdict(estimates.bits_per_s),
+        "explained": dataclasses.asdict(estimates.explained),
     }
 
 

@@ -199,7 +199,7 @@ def _report(
         if arguments.by_source:
             parts.append(reconstruction_table.sources_markdown(table, run.models, plan.metrics))
         parts += [text for text in (published_rows.markdown(table.split) if arguments.published else None,) if text]
-    parts += [f"- {one.name}: not loaded: {one.reason}" for one in run.unloaded]
+    parts += [f"- {model.name}: not loaded: {model.reason}" for model in run.unloaded]
     text = "\n\n".join([*parts, reconstruction_table.legend(plan.metrics, baseline)])
     compacts = [reconstruction_terminal.compact(table, run, plan.corpus.label, shown) for table in tables]
     printed = text if arguments.wide else _compact_text(run, tables, compacts, arguments, baseline)
@@ -257,10 +257,10 @@ def _list() -> int:
     from eval.reconstruction import codecs
     from eval.reconstruction import metrics as metric_registry
 
-    known = codecs.known_names()
+    by_kind = codecs.known_names()
     for kind, form in codecs.FORMS.items():
         print(f"{kind}: {form}")
-        for model in known.get(kind, ()):
+        for model in by_kind.get(kind, ()):
             print(f"  {model}")
     for name, metric in metric_registry.METRICS.items():
         extra = f"the extra {metric.extra}" if metric.extra else None

@@ -79,7 +79,7 @@ def document(
         "baseline": settings.baseline,
         "models": [
             *(_model(model, tables) for model in run.models),
-            *(_unloaded(one.name, one.reason) for one in run.unloaded),
+            *(_unloaded(codec.name, codec.reason) for codec in run.unloaded),
         ],
         "originals": None if run.originals is None else _originals(run.originals, tables),
         "published": list(published),
@@ -164,7 +164,9 @@ def _originals(originals: CodecRun, tables: Sequence[SplitTable]) -> dict[str, A
 
 
 def _floors(columns: Mapping[str, MetricColumn]) -> dict[str, Any]:
-    return {name: dataclasses.asdict(one.originals) for name, one in columns.items() if one.originals is not None}
+    return {
+        name: dataclasses.asdict(column.originals) for name, column in columns.items() if column.originals is not None
+    }
 
 
 def _summaries(columns: Mapping[str, MetricColumn], model: str) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Known:
 
 
 def measure(
-    models: Sequence[Model], recordings: Mapping[str, PairedRecording], known: Known, batch_size: int
+    models: Sequence[Model], recordings: Mapping[str, PairedRecording], scored_before: Known, batch_size: int
 ) -> tuple[dict[str, dict[str, Outcome]], dict[str, Cost]]:
     """Every model's outcome of recordings by digest, and what it cost; what was found is added to `known`.
 
@@ -79,14 +79,18 @@ def measure(
     costs: dict[str, Cost] = {}
     for group in _by_codec(models):
         names = [model.info.name for model in group]
-        todo = {d: one for d, one in recordings.items() if any(d not in known.of(name) for name in names)}
+        todo = {
+            d: recording
+            for d, recording in recordings.items()
+            if any(d not in scored_before.of(name) for name in names)
+        }
         tokens, encode_s = encoded(group[0].tokenizer, todo, batch_size)
         for model, name in zip(group, names, strict=True):
-            own = known.of(name)
-            found, score_s = scored(model.lm, {d: ids for d, ids in tokens.items() if d not in own}, batch_size)
-            own.update((d, outcome) for d, outcome in found.items() if isinstance(outcome, Likelihood))
-            outcomes[name] = {**{d: own[d] for d in recordings if d in own}, **found}
-            seconds = sum(todo[d].seconds for d, outcome in found.items() if isinstance(outcome, Likelihood))
+            own = scored_before.of(name)
+            new, score_s = scored(model.lm, {d: ids for d, ids in tokens.items() if d not in own}, batch_size)
+            own.update((d, outcome) for d, outcome in new.items() if isinstance(outcome, Likelihood))
+            outcomes[name] = {**{d: own[d] for d in recordings if d in own}, **new}
+            seconds = sum(todo[d].seconds for d, outcome in new.items() if isinstance(outcome, Likelihood))
             costs[name] = Cost(encode_s, score_s, seconds)
     return outcomes, costs
 
@@ -95,16 +99,18 @@ def encoded(
     tokenizer: AudioTokenizer, recordings: Mapping[str, PairedRecording], batch_size: int
 ) -> tuple[dict[str, np.ndarray | str], float]:
     """Tokens int64 (N,), or the reason why there are none, by digest; seconds in the codec."""
-    found: dict[str, np.ndarray | str] = {d: one.problem for d, one in recordings.items() if one.problem is not None}
+    tokens: dict[str, np.ndarray | str] = {
+        d: recording.problem for d, recording in recordings.items() if recording.problem is not None
+    }
     seconds = 0.0
-    readable = {d: one for d, one in recordings.items() if d not in found}
+    readable = {d: recording for d, recording in recordings.items() if d not in tokens}
     for batch in by_length(readable, lambda key: readable[key].seconds, batch_size):
         sounds = [(readable[d].samples, readable[d].rate) for d in batch]
         results, spent = each(tokenizer.tokens, sounds)
         seconds += spent
         reasons = (f"no tokens: {result}" if isinstance(result, str) else result for result in results)
-        found.update(zip(batch, reasons, strict=True))
-    return found, seconds
+        tokens.update(zip(batch, reasons, strict=True))
+    return tokens, seconds
 
 
 def scored(lm: TokenLM, tokens: Mapping[str, np.ndarray | str], batch_size: int) -> tuple[dict[str, Outcome], float]:
@@ -124,8 +130,8 @@ def scored(lm: TokenLM, tokens: Mapping[str, np.ndarray | str], batch_size: int)
         clips = [by_tokens[key] for key in batch]
         scores, spent = each(lambda part: lm.score(part, batch_tokens=len(part) * max(map(len, part))), clips)
         seconds += spent
-        found = (f"no score: {score}" if isinstance(score, str) else likelihood(score) for score in scores)
-        results.update(zip(batch, found, strict=True))
+        reasoned = (f"no score: {score}" if isinstance(score, str) else likelihood(score) for score in scores)
+        results.update(zip(batch, reasoned, strict=True))
     return outcomes | {digest: results[key] for digest, key in keys.items()}, seconds
 
 

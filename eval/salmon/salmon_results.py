@@ -75,7 +75,7 @@ def document(
         "parts": {part: _part(part, n) for part, n in table.pairs.items()},
         "models": [
             *(_model(model, by_how) for model in run.models),
-            *({"name": one.name, "failure": one.reason, "scores": {}} for one in run.unloaded),
+            *({"name": unloaded.name, "failure": unloaded.reason, "scores": {}} for unloaded in run.unloaded),
         ],
         "published": list(published),
         "samples": [row for part in table.pairs for row in (samples.pairs_of(part) if samples else ())],
@@ -91,9 +91,13 @@ def document(
 def pair_rows(run: SalmonRun) -> Iterator[dict[str, Any]]:
     """One row for each model and pair: what the records have, and the difference by normalization."""
     for model in run.models:
-        told = {"model": model.info.name, "codec_hash": model.info.codec_hash, "lm_identity": model.info.lm_identity}
+        identity = {
+            "model": model.info.name,
+            "codec_hash": model.info.codec_hash,
+            "lm_identity": model.info.lm_identity,
+        }
         for score in _scores(model, run.parts):
-            yield {**told, **score.row(), "difference": {how: score.difference(how) for how in NORMALIZATIONS}}
+            yield {**identity, **score.row(), "difference": {how: score.difference(how) for how in NORMALIZATIONS}}
 
 
 def write(folder: Path, contents: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], table_text: str) -> None:

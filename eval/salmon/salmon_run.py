@@ -64,7 +64,7 @@ def run(
     """
     batches = list(journal.batches) if journal else []
     done = {(score.part, score.pair_id): score for batch in batches for score in batch.any_model}
-    known = _known(batches)
+    scored_before = _known(batches)
     order: list[tuple[str, str, str, str]] = []
     warm = False
     shown = run_loop.progress(plan.total, len(done), "pair", len(plan.models), "models", shown=progress)
@@ -80,7 +80,7 @@ def run(
                 warm = True
             _keep(new, samples)
             start = time.perf_counter()
-            batch = _scored(plan, [pair for _, pair in new], known)
+            batch = _scored(plan, [pair for _, pair in new], scored_before)
             estimate.add(time.perf_counter() - start, len(new))
             if journal:
                 journal.add(batch)
@@ -97,12 +97,12 @@ def _pairs(plan: SalmonPlan) -> Iterator[tuple[int, Pair]]:
         yield from enumerate(plan.suite.pairs(part, plan.limit))
 
 
-def _scored(plan: SalmonPlan, pairs: Sequence[Pair], known: Known) -> PairBatch:
+def _scored(plan: SalmonPlan, pairs: Sequence[Pair], scored_before: Known) -> PairBatch:
     recordings: dict[str, PairedRecording] = {}
     for pair in pairs:
-        recordings |= {_key(one): one for one in (pair.positive, pair.negative)}
-    outcomes, costs = measure(plan.models, recordings, known, plan.batch_size)
-    scores = {name: [_pair_score(pair, found) for pair in pairs] for name, found in outcomes.items()}
+        recordings |= {_key(recording): recording for recording in (pair.positive, pair.negative)}
+    outcomes, costs = measure(plan.models, recordings, scored_before, plan.batch_size)
+    scores = {name: [_pair_score(pair, by_recording) for pair in pairs] for name, by_recording in outcomes.items()}
     return PairBatch(scores, {name: cost + Cost(pairs=len(pairs)) for name, cost in costs.items()})
 
 
@@ -124,14 +124,14 @@ def _key(recording: PairedRecording) -> str:
 
 def _known(batches: Sequence[PairBatch]) -> Known:
     """What a run that goes on knows, so that it gives a repeated recording the score that it had."""
-    known = Known()
+    likelihoods = Known()
     for batch in batches:
         for model, scores in batch.scores.items():
             for score in scores:
                 if score.positive is not None and score.negative is not None:
-                    known.of(model)[score.positive_digest] = Likelihood(score.positive, score.positive_tokens)
-                    known.of(model)[score.negative_digest] = Likelihood(score.negative, score.negative_tokens)
-    return known
+                    likelihoods.of(model)[score.positive_digest] = Likelihood(score.positive, score.positive_tokens)
+                    likelihoods.of(model)[score.negative_digest] = Likelihood(score.negative, score.negative_tokens)
+    return likelihoods
 
 
 def _gathered(

@@ -72,7 +72,7 @@ def _heading(column: TableColumn) -> Markup:
 
 
 def _row(row: TableRow, columns: Sequence[TableColumn]) -> Markup:
-    made = []
+    cells = []
     for index, (cell, column) in enumerate(zip(row.cells, columns, strict=True)):
         classes = " ".join(name for name in ("text" if column.is_text else "", cell.class_ or "") if name)
         attributes: dict[str, str | None] = {
@@ -82,5 +82,5 @@ def _row(row: TableRow, columns: Sequence[TableColumn]) -> Markup:
         }
         if index == 0:
             attributes["scope"] = "row"
-        made.append(tag("td" if index else "th", cell.shown, **attributes))
-    return tag("tr", made, class_=row.class_)
+        cells.append(tag("td" if index else "th", cell.shown, **attributes))
+    return tag("tr", cells, class_=row.class_)

@@ -17,13 +17,13 @@ Figures = dict[str, Any]
 
 def banners(results: Figures) -> Markup:
     """What a reader must know before any number."""
-    made = []
+    notes = []
     if results.get("mark"):
-        made.append(tag("p", tag("strong", results["mark"]), class_="banner", role="note"))
+        notes.append(tag("p", tag("strong", results["mark"]), class_="banner", role="note"))
     if results.get("rules") == "codec-superb":
         text = "Codec-SUPERB's rules: a failure counts as 1.0 (PESQ) or 0.0 (STOI, F0 correlation), not as a reason."
-        made.append(tag("p", tag("strong", text), class_="banner rules", role="note"))
-    return Markup("".join(made))
+        notes.append(tag("p", tag("strong", text), class_="banner rules", role="note"))
+    return Markup("".join(notes))
 
 
 def identified(data: Figures) -> list[tuple[str, Child]]:

@@ -51,10 +51,10 @@ def load(
     UnknownSpecError for what means no codec, ValueError for a checkpoint given to what takes none, and CodecLoadError
     where something that the codec needs is missing here.
     """
-    found = spec if isinstance(spec, CodecSpec) else parse(spec)
-    if checkpoint is not None and not found.takes_checkpoint:
-        raise ValueError(f"{found.text!r} takes no checkpoint; only names of soundcodec_llmcodec's codecs do")
-    return _load(found, checkpoint, device)
+    codec_spec = spec if isinstance(spec, CodecSpec) else parse(spec)
+    if checkpoint is not None and not codec_spec.takes_checkpoint:
+        raise ValueError(f"{codec_spec.text!r} takes no checkpoint; only names of soundcodec_llmcodec's codecs do")
+    return _load(codec_spec, checkpoint, device)
 
 
 def _load(spec: CodecSpec, checkpoint: str | os.PathLike[str] | None, device: str) -> MeasuredCodec:

@@ -82,12 +82,12 @@ def parse(text: str) -> CodecSpec:
     if colon and prefix in _PREFIXES:
         if not rest:
             raise UnknownSpecError(f"{spec!r} names nothing; expected {FORMS[prefix]}")
-        found: CodecSpec | None = _PARSERS[prefix](text, rest)
+        parsed: CodecSpec | None = _PARSERS[prefix](text, rest)
     else:
-        found = _included(text, spec) or _builtin(text, spec) or _ours(text, spec) or _upstream(text, spec)
-    if found is None:
+        parsed = _included(text, spec) or _builtin(text, spec) or _ours(text, spec) or _upstream(text, spec)
+    if parsed is None:
         raise UnknownSpecError(_unknown(spec))
-    return found if given is None else replace(found, label=given)
+    return parsed if given is None else replace(parsed, label=given)
 
 
 def check(texts: Sequence[str], *, checkpoint: object = None) -> tuple[CodecSpec, ...]:
@@ -269,9 +269,9 @@ _PARSERS = {"superb": _superb, "hf": _hf, "recon": _recon}
 
 
 def _unknown(spec: str) -> str:
-    known = [model.name for models in known_names().values() for model in models]
-    bare = [name.removeprefix("superb:") for name in known if name.startswith("superb:")]
-    near = nearest(spec, [*known, *bare])
+    names = [model.name for models in known_names().values() for model in models]
+    bare = [name.removeprefix("superb:") for name in names if name.startswith("superb:")]
+    near = nearest(spec, [*names, *bare])
     hint = f"; did you mean {near!r}?" if near else "."
     absent = "" if bare else " Codec-SUPERB's SoundCodec is not installed here, so none of its names is known."
     return f"no codec is called {spec!r}{hint}{absent} {_kinds()}"

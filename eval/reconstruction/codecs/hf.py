@@ -106,7 +106,7 @@ def load(source: str, options: Mapping[str, str], label: str, device: str) -> Hu
     """The model of a folder or hub repository, with its options.
 
     Raises CodecLoadError where transformers or the model are missing, or the model is none of FAMILIES, and
-    UnknownModelError for options that the model does not have.
+    UnknownSpecError for options that the model does not have.
     """
     problem = missing()
     if problem:

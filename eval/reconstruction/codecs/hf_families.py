@@ -47,7 +47,7 @@ class Family(ABC):
         self.configure(options)
 
     def configure(self, options: Mapping[str, str]) -> None:  # noqa: B027
-        """Take the options; a model without any has none to take. Raises UnknownModelError for values it lacks."""
+        """Take the options; a model without any has none to take. Raises UnknownSpecError for values it lacks."""
 
     @property
     def frame_rate(self) -> float:

@@ -56,11 +56,11 @@ class Reconstructions:
         stems = dict.fromkeys((f"{clip.split}/{clip.clip_id}", clip.clip_id, clip.source))
         for stem in stems:
             # Looked up among the files that were listed, so that an id with ".." can name nothing outside.
-            found = self._files.get(stem, [])
-            if len(found) > 1:
-                raise ReconstructionError(f"{self._folder} has more than one file for the clip: {', '.join(found)}")
-            if found:
-                return found[0]
+            files = self._files.get(stem, [])
+            if len(files) > 1:
+                raise ReconstructionError(f"{self._folder} has more than one file for the clip: {', '.join(files)}")
+            if files:
+                return files[0]
         tried = ", ".join(f"{stem}.*" for stem in stems)
         raise ReconstructionError(
             f"{self._folder} has no file for the clip; tried {tried} with {', '.join(SOUND_ENDINGS)}"
@@ -69,12 +69,12 @@ class Reconstructions:
 
 def _audio_files(folder: Path) -> dict[str, list[str]]:
     """The audio files below a folder: relative paths with '/', by the same without ending; no links out of it."""
-    found: dict[str, list[str]] = {}
+    files: dict[str, list[str]] = {}
     for file in sound_files(folder):
         if file.resolve().is_relative_to(folder):
             relative = file.relative_to(folder)
-            found.setdefault(relative.with_suffix("").as_posix(), []).append(relative.as_posix())
-    return found
+            files.setdefault(relative.with_suffix("").as_posix(), []).append(relative.as_posix())
+    return files
 
 
 def _read(file: Path, clip: CorpusClip) -> np.ndarray:

@@ -77,16 +77,16 @@ class Superb:
 
 
 def load(name: str, label: str) -> Superb:
-    """SoundCodec's own codec of that name. Raises CodecLoadError, or UnknownModelError for a name it does not have."""
+    """SoundCodec's own codec of that name. Raises CodecLoadError, or UnknownSpecError for a name it does not have."""
     with upstream() as package:
         if package is None:
             raise CodecLoadError(
                 f"superb:{name} needs Codec-SUPERB's package SoundCodec: install it (pip install -e . in its "
                 "checkout), or put its checkout on PYTHONPATH"
             )
-        known = package.list_codec()
-        if name not in known:
-            raise UnknownSpecError(unknown(name, known))
+        names = package.list_codec()
+        if name not in names:
+            raise UnknownSpecError(unknown(name, names))
         try:
             if not package.codec_supports_decode(name):
                 raise CodecLoadError(f"SoundCodec's {name} only encodes: there is nothing to reconstruct clips with")
@@ -106,11 +106,11 @@ def names() -> tuple[str, ...]:
         return () if package is None else tuple(package.list_codec())
 
 
-def unknown(name: str, known: Sequence[str]) -> str:
+def unknown(name: str, names: Sequence[str]) -> str:
     """What to say of a name that SoundCodec does not have."""
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean 'superb:{near[0]}'?" if near else "."
-    return f"SoundCodec has no codec {name!r}{hint} It has: {', '.join(known)}"
+    return f"SoundCodec has no codec {name!r}{hint} It has: {', '.join(names)}"
 
 
 @contextlib.contextmanager

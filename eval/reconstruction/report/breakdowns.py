@@ -59,25 +59,25 @@ def _comparison(caption: str, name: str, direction: str, models: list[tuple[str,
     ]
     rows = []
     for model, against in models:
-        one = against.get(name)
-        if one is None or one["difference"] is None:
+        comparison = against.get(name)
+        if comparison is None or comparison["difference"] is None:
             rows.append(
                 TableRow(
                     [Cell(breakable(model), model.casefold(), class_="model"), *(Cell(figures.NONE) for _ in range(6))]
                 )
             )
             continue
-        mark = figures.verdict(one, direction)
+        mark = figures.verdict(comparison, direction)
         rows.append(
             TableRow(
                 [
                     Cell(breakable(model), model.casefold(), class_="model"),
-                    Cell(one["n"], one["n"]),
-                    Cell(figures.signed(one["difference"]), one["difference"]),
-                    Cell(figures.interval(one["low"], one["high"]), one["low"]),
-                    Cell(figures.p_value(one["p_value"]), one["p_value"]),
-                    Cell(figures.p_value(one["p_adjusted"]), one["p_adjusted"]),
-                    Cell(mark or "no difference found", one["p_adjusted"], class_="text told"),
+                    Cell(comparison["n"], comparison["n"]),
+                    Cell(figures.signed(comparison["difference"]), comparison["difference"]),
+                    Cell(figures.interval(comparison["low"], comparison["high"]), comparison["low"]),
+                    Cell(figures.p_value(comparison["p_value"]), comparison["p_value"]),
+                    Cell(figures.p_value(comparison["p_adjusted"]), comparison["p_adjusted"]),
+                    Cell(mark or "no difference found", comparison["p_adjusted"], class_="text told"),
                 ]
             )
         )

@@ -17,15 +17,15 @@ Figures = dict[str, Any]
 def sample(run: RunFolder, clip: Figures, key: str) -> Markup:
     """One clip: a heading, and a card for the original and each codec. The spectrograms share scale and axes."""
     original = read_sample(clip["original"], run.sample(clip["original"]))
-    made = [
+    recordings = [
         (model["name"], *_made(run, clip, model["name"])) for model in run.results["models"] if not model["failure"]
     ]
     # Without the original, the loudest of the codecs is as good a common scale as there is.
-    scale = [original] if original.powers is not None else [file for _, file, _ in made]
+    scale = [original] if original.powers is not None else [file for _, file, _ in recordings]
     loudest = max((float(file.powers.max()) for file in scale if file.powers is not None), default=0.0)
     axes = ticks(original.seconds, original.rate) if original.powers is not None else None
     cards = [card(ORIGINAL, original, loudest, axes, None, "card original")]
-    cards += [card(name, file, loudest, None, scores, "card") for name, file, scores in made]
+    cards += [card(name, file, loudest, None, scores, "card") for name, file, scores in recordings]
     length = f"{clip['seconds']:.1f} s"
     if original.seconds and original.seconds < clip["seconds"] - 0.05:
         length = f"the first {original.seconds:.1f} of {length}"

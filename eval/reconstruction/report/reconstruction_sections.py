@@ -60,15 +60,15 @@ def definitions(results: Figures) -> Markup:
 
 def _methods(results: Figures) -> dict[str, str]:
     """How means, intervals and p-values were computed, with the constants of the run where it tells them."""
-    told = results.get("statistics") or {}
-    share = f"more than {told['max_failed_share']:.0%}" if "max_failed_share" in told else "too many"
-    drawn = f"{told['bootstrap_resamples']:,} times " if "bootstrap_resamples" in told else ""
-    seed = f"seed {told['seed']}" if "seed" in told else "a fixed seed"
+    constants = results.get("statistics") or {}
+    share = f"more than {constants['max_failed_share']:.0%}" if "max_failed_share" in constants else "too many"
+    drawn = f"{constants['bootstrap_resamples']:,} times " if "bootstrap_resamples" in constants else ""
+    seed = f"seed {constants['seed']}" if "seed" in constants else "a fixed seed"
     test = "a two-sided sign-flip test of the clips' differences"
-    if "sign_flips" in told and "exact_up_to_clips" in told:
+    if "sign_flips" in constants and "exact_up_to_clips" in constants:
         test += (
-            f" (every combination of signs for up to {told['exact_up_to_clips']} clips, else {told['sign_flips']:,} "
-            f"drawn ones, {seed})"
+            f" (every combination of signs for up to {constants['exact_up_to_clips']} clips, else "
+            f"{constants['sign_flips']:,} drawn ones, {seed})"
         )
     floor = {
         "Originals": "What the recogniser hears in the clips themselves against their text, over the same clips: the "

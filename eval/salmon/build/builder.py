@@ -42,13 +42,13 @@ class Builder:
         makers[ROOM] = self._rooms
         if part not in makers:
             raise PartError(f"{part} cannot be built: {ALIGNMENT.get(part, f'the parts are {list(makers)}')}")
-        made = 0
+        count = 0
         for pair in makers[part]():
             yield pair
-            made += 1
-            if made == self.recipe.pairs:
+            count += 1
+            if count == self.recipe.pairs:
                 return
-        if not made:
+        if not count:
             raise PartError(f"{part}: no pair could be made; left out: {self.dropped.get(part, {})}")
 
     def check(self, part: str) -> None:
@@ -62,7 +62,7 @@ class Builder:
             )
         if part in OTHERS:
             fits = OTHERS[part]
-            if not any(fits(one, other) for one in self.sounds for other in self.sounds):
+            if not any(fits(sound, other) for sound in self.sounds for other in self.sounds):
                 raise PartError(f"{part}: no two sounds fit; it needs sounds of several recordings with their kind")
         if part not in voice_pairs.NEGATIVES and not self._long_enough:
             shortest = self.recipe.shortest_s
@@ -71,17 +71,19 @@ class Builder:
     # -- the parts -----------------------------------------------------------------------------------------------------
     def _voices(self, part: str) -> Iterator[BuiltPair]:
         draw = self._draw(part)
-        found = voice_pairs.groups(part, self.speech)
+        groups = voice_pairs.groups(part, self.speech)
         chosen: list[voice_pairs.Choice] = []
-        for k in draw.permutation(len(found)):
+        for k in draw.permutation(len(groups)):
             if len(chosen) >= 2 * self.recipe.pairs:
                 break  # each recording is aligned by the recogniser, which takes its time
-            cuts = [cut for utterance in found[k] if (cut := self._cut(part, utterance)) is not None]
+            cuts = [cut for utterance in groups[k] if (cut := self._cut(part, utterance)) is not None]
             chosen += voice_pairs.choices(part, cuts, draw) if len(cuts) > 1 else []
         for k in draw.permutation(len(chosen)):
             pair = voice_pairs.voice_pair(part, chosen[k])
             text = pair.about["text"]
-            if self.recipe.check_words and any(word_cuts.misheard(one, text) for one in (pair.positive, pair.negative)):
+            if self.recipe.check_words and any(
+                word_cuts.misheard(samples, text) for samples in (pair.positive, pair.negative)
+            ):
                 self._drop(part, "the recogniser hears other words")
                 continue
             yield pair
@@ -171,4 +173,4 @@ def require_packages(parts: Sequence[str], speech: Sequence[Utterance], recipe: 
 def _needs_recogniser(part: str, speech: Sequence[Utterance], recipe: Recipe) -> bool:
     if recipe.check_words:
         return True
-    return any(one.words is None for group in voice_pairs.groups(part, speech) for one in group)
+    return any(utterance.words is None for group in voice_pairs.groups(part, speech) for utterance in group)

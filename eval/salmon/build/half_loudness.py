@@ -37,9 +37,9 @@ def gain_to(samples: np.ndarray, rate: int, target: float) -> float:
 def gain_beside(fixed: np.ndarray, added: np.ndarray, rate: int, target: float) -> float | None:
     """The factor g >= 0 for which fixed + g * added, both (S,), has `target` LKFS; None where there is none."""
     base, other = weighted(fixed, rate), weighted(added, rate)
-    wanted = 10 ** ((target - _OFFSET_DB) / 10)
+    target_power = 10 ** ((target - _OFFSET_DB) / 10)
     # The power is a quadratic in g.
-    square, mixed, rest = np.mean(other**2), np.mean(base * other), np.mean(base**2) - wanted
+    square, mixed, rest = np.mean(other**2), np.mean(base * other), np.mean(base**2) - target_power
     inside = mixed**2 - square * rest
     if square <= 0 or inside < 0:
         return None

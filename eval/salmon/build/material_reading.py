@@ -57,9 +57,9 @@ def _read(place: str, limit: int | None, make: Callable[[DataRow, str, np.ndarra
 
 
 def _utterance(row: DataRow, title: str, samples: np.ndarray) -> Utterance:
-    told = {key: row.field(key) for key in ("text", "speaker", "gender", "emotion", "lang", "license")}
+    columns = {key: row.field(key) for key in ("text", "speaker", "gender", "emotion", "lang", "license")}
     words = _words(row.columns.get("words"), row.clip_id)
-    return Utterance(row.clip_id, row.field("source") or title, samples, words=words, **told)
+    return Utterance(row.clip_id, row.field("source") or title, samples, words=words, **columns)
 
 
 def _sound(row: DataRow, title: str, samples: np.ndarray) -> Sound:

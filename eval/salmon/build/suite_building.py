@@ -76,7 +76,7 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
 
 
 def _all(read: Iterable[Read]) -> list[Any]:
-    return [item for one in read for item in one.items]
+    return [item for data in read for item in data.items]
 
 
 def _impossible(builder: Builder, names: Sequence[str], *, stop: bool) -> dict[str, str]:
@@ -127,10 +127,10 @@ def _licences(given: Sequence[str], read: Sequence[Read]) -> dict[str, str]:
     licences: dict[str, str] = {}
     for text in given:
         name, separator, licence = text.partition("=")
-        titles = [one.title for one in read if name in (one.title, one.title.partition(":")[0])]
+        titles = [data.title for data in read if name in (data.title, data.title.partition(":")[0])]
         if not separator or not licence or not titles:
-            known = sorted({one.title for one in read})
-            raise ValueError(f"--license {text!r}: expected NAME=TEXT with one of the data sets {known}")
+            read_titles = sorted({data.title for data in read})
+            raise ValueError(f"--license {text!r}: expected NAME=TEXT with one of the data sets {read_titles}")
         licences |= dict.fromkeys(titles, licence)
     return licences
 
@@ -139,8 +139,8 @@ def _source(read: Read, role: str, given: Mapping[str, str]) -> dict[str, Any]:
     stated = given.get(read.title, "not stated in the data")
     licences = sorted({item.license or stated for item in read.items})
     corpora = sorted({item.source for item in read.items})
-    told = {"data": read.title, "role": role, "clips": len(read.items), "corpora": corpora, "licences": licences}
-    return told | {"unreadable": dict(read.unreadable)}
+    facts = {"data": read.title, "role": role, "clips": len(read.items), "corpora": corpora, "licences": licences}
+    return facts | {"unreadable": dict(read.unreadable)}
 
 
 def _constants() -> dict[str, Any]:
@@ -171,6 +171,6 @@ def _report(
         print(f"  {part}: {size}{short} pairs" + (f"; {without} candidates left out" if without else ""))
     for part, reason in left_out.items():
         print(f"  {part}: not built: {reason}", file=sys.stderr)
-    for one in read:
-        for name, reason in one.unreadable.items():
-            print(f"salmon_build: {one.title} {name}: unreadable: {reason}", file=sys.stderr)
+    for data in read:
+        for name, reason in data.unreadable.items():
+            print(f"salmon_build: {data.title} {name}: unreadable: {reason}", file=sys.stderr)

@@ -29,12 +29,12 @@ Figures = dict[str, Any]
 
 def figure(run: RunFolder, part: str, how: str) -> Markup:
     """The figure of a part; models share the scale of differences, and each has its own scale of counts."""
-    told = run.results["parts"][part]
+    about = run.results["parts"][part]
     values = {
         model["name"]: np.array(list(_differences(run, model["name"], part, how)))
         for model in accuracy_table.loaded(run.results)
     }
-    heading = tag("figcaption", tag("strong", told["title"]), " ", tag("span", told["about"], class_="muted"))
+    heading = tag("figcaption", tag("strong", about["title"]), " ", tag("span", about["about"], class_="muted"))
     everything = np.concatenate([*values.values(), np.zeros(0)])
     if not everything.size:
         return tag("figure", heading, tag("p", "No pair has scores."), data_choice=part)
@@ -50,7 +50,7 @@ def figure(run: RunFolder, part: str, how: str) -> Markup:
         rows,
         viewBox=f"0 0 {WIDTH:g} {height + AXIS:g}",
         role="img",
-        aria_label=f"Histograms of score differences in {told['title']}; the counts are in the table",
+        aria_label=f"Histograms of score differences in {about['title']}; the counts are in the table",
     )
     beyond = int((np.abs(everything) > reach).sum())
     note = f"The outermost bars hold what is beyond the ends, too: {_pairs(beyond)}." if beyond else None
@@ -142,8 +142,8 @@ def _counts(values: np.ndarray, reach: float) -> Sequence[int]:
     # By rounding, a small difference must not change sides.
     signs = values[values != 0] > 0
     places = np.where(signs, np.maximum(places, BINS // 2), np.minimum(places, BINS // 2 - 1))
-    found: list[int] = np.bincount(np.clip(places, 0, BINS - 1), minlength=BINS).tolist()
-    return found
+    counts: list[int] = np.bincount(np.clip(places, 0, BINS - 1), minlength=BINS).tolist()
+    return counts
 
 
 def _pairs(n: int) -> str:

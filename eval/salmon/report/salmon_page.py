@@ -49,7 +49,7 @@ REPORT_OF_SALMON = RunReport(SCHEMA, page)
 def _summary(results: Figures) -> Markup:
     loaded = accuracy_table.loaded(results)
     unloaded = len(results["models"]) - len(loaded)
-    n_pairs = sum(told["pairs"] for told in results["parts"].values())
+    n_pairs = sum(part["pairs"] for part in results["parts"].values())
     parts = [count(len(loaded), "model"), count(len(results["parts"]), "part"), count(n_pairs, "pair")]
     missing = [count(len(results["failures"]), "failed pair")] if results.get("failures") else []
     missing += [f"{count(unloaded, 'model')} not loaded"] if unloaded else []

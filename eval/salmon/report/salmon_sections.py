@@ -16,7 +16,7 @@ Figures = dict[str, Any]
 def provenance(results: Figures) -> Markup:
     """Where the numbers are from: suite, date, machine, command line, versions."""
     suite = results["suite"]
-    pairs = ", ".join(f"{told['title']} {told['pairs']}" for told in results["parts"].values())
+    pairs = ", ".join(f"{part['title']} {part['pairs']}" for part in results["parts"].values())
     return made_with(results, [("Pairs", pairs), ("Suite", suite["name"]), *identified(suite)])
 
 
@@ -31,8 +31,8 @@ def failures(results: Figures) -> Markup:
 def definitions(results: Figures) -> Markup:
     """What each part is, and how scores, intervals and p-values were computed."""
     parts = [
-        tag("div", tag("dt", told["title"]), tag("dd", told["about"] or part, tag("p", part, class_="muted small")))
-        for part, told in results["parts"].items()
+        tag("div", tag("dt", about["title"]), tag("dd", about["about"] or part, tag("p", part, class_="muted small")))
+        for part, about in results["parts"].items()
     ]
     return Markup(
         tag("p", "In every pair one recording is coherent and the other is not. They differ in:")
@@ -43,11 +43,13 @@ def definitions(results: Figures) -> Markup:
 
 
 def _methods(results: Figures) -> dict[str, str]:
-    told = results.get("statistics") or {}
-    share = f"more than {told['max_failed_share']:.0%}" if "max_failed_share" in told else "too many"
-    resamples = f"{told['bootstrap_resamples']:,} " if "bootstrap_resamples" in told else ""
-    seed = f" (seed {told['seed']})" if "seed" in told else ""
-    flips = f", {told['sign_flips']:,} draws{seed}, all combinations where there are few pairs" if told else ""
+    constants = results.get("statistics") or {}
+    share = f"more than {constants['max_failed_share']:.0%}" if "max_failed_share" in constants else "too many"
+    resamples = f"{constants['bootstrap_resamples']:,} " if "bootstrap_resamples" in constants else ""
+    seed = f" (seed {constants['seed']})" if "seed" in constants else ""
+    flips = (
+        f", {constants['sign_flips']:,} draws{seed}, all combinations where there are few pairs" if constants else ""
+    )
     asked = HOW[results["normalize"]]
     return {
         "Score": "The recording is coded, and a language model over the codec's tokens gives each token's "
