@@ -114,17 +114,20 @@ def render(table: CompactTable, terminal: Terminal) -> str:
 
 
 def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
-    """Places of columns, block by block; a column that is too wide alone has a block of its own, and is not cut."""
-    blocks: list[list[int]] = [[]]
-    left = room
-    for place, width in enumerate(widths):
-        needed = width + (len(_GAP) if blocks[-1] else 0)
-        if blocks[-1] and needed > left:
+    """Places of columns in as few blocks as there can be, of about as many columns each where that fits; a column that
+    is too wide alone has a block of its own, and is not cut."""
+    blocks: list[list[int]] = []
+    for place in range(len(widths)):
+        if not blocks or not _fits(widths, [*blocks[-1], place], room):
             blocks.append([])
-            needed, left = width, room
         blocks[-1].append(place)
-        left -= needed
-    return blocks
+    each = -(-len(widths) // max(1, len(blocks)))
+    even = [list(range(start, min(start + each, len(widths)))) for start in range(0, len(widths), max(1, each))]
+    return even if all(_fits(widths, block, room) for block in even) else blocks
+
+
+def _fits(widths: Sequence[int], block: Sequence[int], room: int) -> bool:
+    return sum(widths[place] for place in block) + len(_GAP) * (len(block) - 1) <= room
 
 
 def _column(table: CompactTable, place: int, terminal: Terminal) -> list[str]:

@@ -15,6 +15,7 @@ from eval.predictability import token_sets
 from eval.predictability.token_sets import MINI, PredictError, TokenSet, TokenSetSpec
 from eval.reconstruction.codecs.codec_specs import included_codec
 from eval.reconstruction.codecs.included_codec import IncludedCodec
+from soundcodec_llmcodec.data.token_corpus import TokenClip, shard_name, write_shard, write_source
 
 
 @dataclass(frozen=True)
@@ -63,3 +64,18 @@ def read(spec: TokenSetSpec | IncludedTokens, limit: int | None = None) -> Token
         seconds=np.array([clip.seconds for clip in clips]),
         train=None,
     )
+
+
+def write_corpus(folder: Path, split: str, tokens: TokenSet) -> None:
+    """Write the tokens as a split of a token corpus, which language models are counted and trained on.
+
+    Raises TokenCorpusError where the folder holds another codec's.
+    """
+    source = tokens.source
+    write_source(folder, source)
+    clips = [
+        # A corpus holds codes of each level from 0 on, as token_ids takes them.
+        TokenClip(clip_id, (ids % source.codebook_size).astype(np.int32), round(seconds * source.sample_rate))
+        for clip_id, ids, seconds in zip(tokens.clip_ids, tokens.clips, tokens.seconds.tolist(), strict=True)
+    ]
+    write_shard(folder, shard_name(split, 0, 1), clips)

@@ -20,8 +20,8 @@ from eval.reconstruction.metrics import Metric, Score
 class ClipResult:
     """What one codec did on one clip, the `index`-th of its split; `failure` is why there is no reconstruction.
 
-    `digest` is the SHA-256 of the stored audio, `key` the clip's (CorpusClip.key); n_bits is the coded size where it was
-    counted rather than configured.
+    `digest` is the SHA-256 of the stored audio, `key` the clip's (CorpusClip.key); n_bits is the coded size where it
+    was counted rather than configured.
     """
 
     model: str

@@ -10,9 +10,15 @@ import pytest
 
 from eval.harness import corpora, include
 from eval.harness.include import ENTRY_POINTS, IncludeError
+from eval.predictability import included_tokens
 from eval.reconstruction import codecs, reconstruction_command
 from eval.reconstruction.codecs import CodecLoadError, ReconstructionError, UnknownSpecError
+from eval.reconstruction.codecs.included_codec import IncludedCodec
 from eval.reconstruction.metrics import METRICS, Signal, named
+from eval.salmon import salmon_models
+from soundcodec_llmcodec.data.token_corpus import TokenCorpus
+from soundcodec_llmcodec.lm.counted import NgramLM
+from soundcodec_llmcodec.lm.scores import CodecMismatchError
 
 QUICK = ["--workers", "0", "--quiet", "--splits", "Speech", "--limit", "2"]
 
@@ -254,3 +260,27 @@ def test_another_file_is_another_run(file, tmp_path, capsys):
     file("x = 1")
     assert reconstruction_command.main([*arguments, "--resume"]) == 2
     assert "cannot be resumed: models.Steps.checkpoint_hash" in capsys.readouterr().err
+
+
+def test_a_language_model_of_its_tokens_goes_with_a_codec_of_ones_own(file, tmp_path, capsys):
+    """Two levels, so that codes and token ids differ."""
+    two = "num_quantizers = 2; token_rate = 16000.0\n    encode = lambda self, a: np.repeat(Steps().encode(a), 2, 0)"
+    path = file(two)
+    include.load([str(path)])
+    tokens = included_tokens.read(included_tokens.parse("mine=Wrong@beeps"))
+    assert (tokens.label, tokens.source.hop_length, tokens.source.vocabulary_size) == ("mine", 1, 512)
+    included_tokens.write_corpus(tmp_path / "tokens", "train", tokens)
+    corpus = TokenCorpus.open(str(tmp_path / "tokens"))
+    assert [ids.tolist() for ids in corpus.ids()] == [ids.tolist() for ids in tokens.clips]
+    NgramLM.count(corpus.ids(), corpus.source, 2).save(tmp_path / "lm")
+    model = salmon_models.Loader().load(salmon_models.parse(f"{path}:Wrong@{tmp_path / 'lm'}"))
+    assert (model.info.name, model.info.codec, model.info.bitrate_bps) == ("Wrong@lm", "Wrong", 128_000.0)
+    include.forget()
+    with pytest.raises(CodecMismatchError):
+        salmon_models.Loader().load(salmon_models.parse(f"{file(two + '; x = 1')}:Wrong@{tmp_path / 'lm'}"))
+
+
+def test_language_models_need_a_token_rate(file):
+    entry = include.codec_in(file("token_rate = None"), "Wrong")
+    with pytest.raises(salmon_models.ModelLoadError, match="needs a token_rate whose frames are a whole number"):
+        salmon_models.IncludedTokenizer(IncludedCodec(entry))

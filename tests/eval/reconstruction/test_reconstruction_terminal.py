@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from eval.reconstruction import reconstruction_command
+from eval.harness import manifest
+from eval.reconstruction import reconstruction_command, report
 
 QUICK = ["--workers", "0", "--quiet", "--metrics", "stft", "stoi"]
 
@@ -80,12 +81,24 @@ def test_csv_and_latex_stand_beside_the_table_and_are_the_runs_own(three, tmp_pa
     assert r"stft $\downarrow$" in tex
     assert "NOT FOR REPORTING" in tex
     # They are in the list of the run's files, so that a new run may take their places.
-    capsys.readouterr()
+    assert {"table.csv", "clips.csv", "table.tex"} <= manifest.listed(folder)
     assert reconstruction_command.main([*three, "--output", str(folder), "--overwrite"]) == 1
-    (folder / "run_files.jsonl").unlink()
-    (folder / "results.json").unlink()
-    assert reconstruction_command.main([*three, "--output", str(folder), "--overwrite"]) == 2
-    assert "table.csv" in capsys.readouterr().err
+
+
+def test_a_table_of_somebody_elses_is_not_written_over(three, tmp_path, capsys):
+    (tmp_path / "table.csv").write_text("mine")
+    assert reconstruction_command.main([*three, "--output", str(tmp_path)]) == 2
+    assert "holds table.csv, which no run of ours wrote" in capsys.readouterr().err
+    assert (tmp_path / "table.csv").read_text() == "mine"
+
+
+def test_the_report_of_an_older_run_needs_none_of_them(three, tmp_path):
+    assert reconstruction_command.main([*three, "--output", str(tmp_path)]) == 1
+    for name in ("table.csv", "clips.csv", "table.tex"):
+        (tmp_path / name).unlink()
+    report.write(tmp_path)
+    assert reconstruction_command.main([*three, "--output", str(tmp_path), "--resume"]) == 1
+    assert (tmp_path / "table.csv").is_file()
 
 
 def test_sources_and_published_rows_are_compact_too(capsys):
