@@ -5,35 +5,21 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eval.harness.include import Included
 from eval.harness.model_specs import LoadError
+from eval.harness.own_codec import IncludedCodec
 
 if TYPE_CHECKING:
     from soundcodec_llmcodec.data.token_corpus import TokenSource
 
 
-class CodecOfOnesOwn(Protocol):
-    """An included codec's facts, and its `encode`."""
-
-    entry: Included
-    identity: str
-    sample_rate: int
-    token_rate: float | None
-    codebook_size: int
-    num_quantizers: int
-
-    def encode(self, samples: np.ndarray) -> np.ndarray:
-        """Samples float32 (S,) at the codec's rate as codes int64 (Q, F)."""
-
-
 class IncludedTokenizer:
     """A codec of one's own: resampled to its rate, encoded one by one, each frame's levels after one another."""
 
-    def __init__(self, codec: CodecOfOnesOwn) -> None:
+    def __init__(self, codec: IncludedCodec) -> None:
         self._codec = codec
         self.source = source_of(codec)
         self.identity = codec.identity
@@ -48,7 +34,7 @@ class IncludedTokenizer:
         return [token_ids(np.ascontiguousarray(item.T).reshape(-1), self.source) for item in codes]
 
 
-def source_of(codec: CodecOfOnesOwn) -> TokenSource:
+def source_of(codec: IncludedCodec) -> TokenSource:
     """What token corpora and language models know of an included codec. Raises LoadError for one whose frames are
     no whole number of samples, or whose token rate is not stated."""
     from soundcodec_llmcodec.data.token_corpus import TokenSource

@@ -22,6 +22,10 @@ class LoadError(RuntimeError):
     """
 
 
+class ReconstructionError(RuntimeError):
+    """A codec that could not reconstruct a clip, or gave back something that is no reconstruction of it."""
+
+
 @dataclass(frozen=True)
 class Unloaded:
     """A model that could not be loaded, and why; the run went on without it."""

@@ -11,10 +11,9 @@ from eval.harness import corpora
 from eval.harness.include import Included
 from eval.harness.included_tokenizer import IncludedTokenizer
 from eval.harness.model_specs import LoadError
+from eval.harness.own_codec import IncludedCodec, included_codec
 from eval.predictability import token_sets
 from eval.predictability.token_sets import MINI, PredictError, TokenSet, TokenSetSpec
-from eval.reconstruction.codecs.codec_specs import included_codec
-from eval.reconstruction.codecs.included_codec import IncludedCodec
 from soundcodec_llmcodec.data.token_corpus import TokenClip, shard_name, write_shard, write_source
 
 

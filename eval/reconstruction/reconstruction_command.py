@@ -63,7 +63,7 @@ def _plan(arguments: argparse.Namespace, scorer: Scorer) -> ReconstructionPlan:
     usable_device(arguments.device)
     try:
         specs = codecs.check(arguments.models, checkpoint=arguments.checkpoint)
-    except codecs.CodecLoadError as error:  # names cannot be looked up where a package is broken
+    except codecs.LoadError as error:  # names cannot be looked up where a package is broken
         raise ValueError(str(error)) from error
     if arguments.output:
         # A run takes hours on the full set: better to hear now that its results have no place.

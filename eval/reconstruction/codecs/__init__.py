@@ -13,8 +13,8 @@ from pathlib import Path
 from eval.reconstruction.codecs.bounds import Identity, Resampled
 from eval.reconstruction.codecs.codec_protocol import (
     CodecInfo,
-    CodecLoadError,
     Coded,
+    LoadError,
     MeasuredCodec,
     ReconstructionError,
     UnknownSpecError,
@@ -25,11 +25,11 @@ from eval.reconstruction.codecs.registered import Registered
 __all__ = [
     "FORMS",
     "CodecInfo",
-    "CodecLoadError",
     "CodecSpec",
     "Coded",
     "Identity",
     "KnownModel",
+    "LoadError",
     "MeasuredCodec",
     "ReconstructionError",
     "Registered",
@@ -48,7 +48,7 @@ def load(
     """The codec that `[LABEL=]SPEC` means (see `parse`), on a device where it is a model of ours or of transformers.
 
     `checkpoint` puts other weights in the place of a registered codec's: a folder, a file or a hub id. Raises
-    UnknownSpecError for what means no codec, ValueError for a checkpoint given to what takes none, and CodecLoadError
+    UnknownSpecError for what means no codec, ValueError for a checkpoint given to what takes none, and LoadError
     where something that the codec needs is missing here.
     """
     codec_spec = spec if isinstance(spec, CodecSpec) else parse(spec)

@@ -9,24 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from eval.harness.corpora import CorpusClip
-from eval.harness.model_specs import LoadError, UnknownSpecError
+from eval.harness.model_specs import LoadError, ReconstructionError, UnknownSpecError
 
 __all__ = [
     "CodecInfo",
-    "CodecLoadError",
     "Coded",
+    "LoadError",
     "MeasuredCodec",
     "ReconstructionError",
     "UnknownSpecError",
 ]
-
-
-class ReconstructionError(RuntimeError):
-    """A codec that could not reconstruct a clip, or gave back something that is no reconstruction of it."""
-
-
-class CodecLoadError(LoadError):
-    """A codec that is known by name but cannot be had here."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from eval.harness import include
-from eval.harness.include import Included, IncludeError
+from eval.harness.include import Included
 from eval.harness.model_specs import check_labels, labelled, nearest, place_name
+from eval.harness.own_codec import included_codec
 from eval.reconstruction.codecs import codec2, hf, opus, programs, superb
 from eval.reconstruction.codecs.codec_protocol import UnknownSpecError
 
@@ -31,7 +32,6 @@ _OPUS = re.compile(r"opus_(\d+)k")
 _CODEC2 = re.compile(r"codec2_(\w+)")
 _MODES = {mode.lower(): mode for mode in codec2.MODES}
 _RATES_KHZ = range(1, 193)
-_IN_FILE = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[^:/]+))?")
 
 
 @dataclass(frozen=True)
@@ -124,31 +124,8 @@ def known_names() -> dict[str, tuple[KnownModel, ...]]:
     }
 
 
-def included_codec(spec: str) -> Included | None:
-    """The codec of one's own that FILE.py:NAME or an included NAME means; None for what is of neither form.
-
-    Raises UnknownSpecError for a file that cannot be read or has no such codec, and for a name that others have.
-    """
-    match = _IN_FILE.fullmatch(spec)
-    if match:
-        try:
-            return include.codec_in(Path(match["file"]), match["name"])
-        except IncludeError as error:
-            raise UnknownSpecError(str(error)) from error
-    entry = include.included("codec").get(spec)
-    if entry is not None and (_builtin(spec, spec) or spec in _our_names()):
-        raise UnknownSpecError(f"there is a codec {spec!r} beside that of {entry.place}; name yours by FILE.py:{spec}")
-    return entry
-
-
-def _our_names() -> list[str]:
-    from soundcodec_llmcodec.codec import list_codec
-
-    return list_codec()
-
-
 def _included(text: str, spec: str) -> CodecSpec | None:
-    entry = included_codec(spec)
+    entry = included_codec(spec, is_taken=_builtin(spec, spec) is not None)
     return None if entry is None else CodecSpec(text, entry.name, "included", entry.name, included=entry)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from eval.harness import fingerprints
 from eval.harness.corpora import CorpusClip
 from eval.reconstruction.codecs.adapter_sources import of_adapter
-from eval.reconstruction.codecs.codec_protocol import CodecInfo, CodecLoadError, Coded, ReconstructionError
+from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded, LoadError, ReconstructionError
 from eval.reconstruction.codecs.shaping import to_clip
 from soundcodec_llmcodec.audio import AudioError, as_clip, mono
 from soundcodec_llmcodec.data import SOUND_ENDINGS, sound_files
@@ -26,15 +26,13 @@ class Reconstructions:
     """
 
     def __init__(self, folder: Path, label: str | None = None, bitrate_bps: float | None = None) -> None:
-        """List the folder and digest its files. Raises CodecLoadError where it is missing or holds no audio."""
+        """List the folder and digest its files. Raises LoadError where it is missing or holds no audio."""
         if not folder.is_dir():
-            raise CodecLoadError(f"there is no folder of reconstructions {str(folder)!r}")
+            raise LoadError(f"there is no folder of reconstructions {str(folder)!r}")
         self._folder = folder.resolve()
         self._files = _audio_files(self._folder)
         if not self._files:
-            raise CodecLoadError(
-                f"{folder} holds no reconstructions, no file that ends with {', '.join(SOUND_ENDINGS)}"
-            )
+            raise LoadError(f"{folder} holds no reconstructions, no file that ends with {', '.join(SOUND_ENDINGS)}")
         digest = fingerprints.of_files(self._folder, (name for names in self._files.values() for name in names))
         self.info = CodecInfo(
             name=label or self._folder.name,

@@ -14,7 +14,7 @@ import torch
 from eval.harness import reporting
 from eval.harness.statistics import MetricSummary
 from eval.reconstruction import reconstruction_command, reconstruction_run, reconstruction_table
-from eval.reconstruction.codecs import CodecLoadError
+from eval.reconstruction.codecs import LoadError
 
 ROOT = Path(__file__).resolve().parents[3]
 QUICK = ["--workers", "0", "--quiet", "--wide", "--metrics", "stft", "stoi"]
@@ -80,7 +80,7 @@ def test_failures_are_counted_listed_and_change_the_exit_code(capsys, with_codec
 
 def test_a_codec_that_cannot_be_loaded_is_said_and_the_rest_goes_on(capsys, with_codecs):
     def absent():
-        raise CodecLoadError("no program\nxyz here")
+        raise LoadError("no program\nxyz here")
 
     with_codecs(absent=absent)
     assert reconstruction_command.main(["--models", "absent", "identity", "--splits", "Music", *QUICK]) == 1
