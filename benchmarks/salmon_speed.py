@@ -24,10 +24,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from eval.harness.codec_tokenizer import CodecTokenizer
 from eval.salmon import suites
 from eval.salmon.likelihood import encoded, scored
 from eval.salmon.pair_scores import ModelInfo
-from eval.salmon.salmon_models import CodecTokenizer, Model
+from eval.salmon.salmon_models import Model
 from eval.salmon.salmon_run import SalmonPlan, run
 from eval.salmon.suite import Pair, PairedRecording, Suite
 from soundcodec_llmcodec.data.token_corpus import TokenSource

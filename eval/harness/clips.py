@@ -48,8 +48,8 @@ class CorpusClip:
     @functools.cached_property
     def key(self) -> str:
         """SHA-256 (hex) of all that a score of this clip may depend on: audio, rate, names, text and language."""
-        told = [self.digest, self.rate, self.clip_id, self.split, self.source, self.text, self.lang]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        parts = [self.digest, self.rate, self.clip_id, self.split, self.source, self.text, self.lang]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,6 @@ def _digest(stored: Any) -> str:
         return hashlib.sha256(stored).hexdigest()
     if isinstance(stored, Mapping):
         array = np.asarray(stored["array"])
-        told = f"{array.dtype} {array.shape} {stored.get('sampling_rate')}".encode()
-        return hashlib.sha256(told + np.ascontiguousarray(array).tobytes()).hexdigest()
+        described = f"{array.dtype} {array.shape} {stored.get('sampling_rate')}".encode()
+        return hashlib.sha256(described + np.ascontiguousarray(array).tobytes()).hexdigest()
     return ""

@@ -1,4 +1,4 @@
-"""What other people's code may raise over one clip, which then fails alone."""
+"""What code that is not ours may raise over one clip or recording, which then fails alone."""
 
 from __future__ import annotations
 

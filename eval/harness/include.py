@@ -272,9 +272,8 @@ def _entries(
         elif isinstance(value, list | tuple):
             yield from (("metric", each.name, each) for each in value if _is_metric(each))
         elif getattr(value, "__module__", None) == module:
-            made: Any = getattr(value, _METRIC, None)
-            if _is_metric(made):
-                yield "metric", made.name, made
+            if (metric := getattr(value, _METRIC, None)) is not None and _is_metric(metric):
+                yield "metric", metric.name, metric
             elif isinstance(getattr(value, _DATASET, None), DataSetForm):
                 yield "dataset", getattr(value, _DATASET).name, value
             elif isinstance(value, type) and not name.startswith("_") and _is_codec(value):

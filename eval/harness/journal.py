@@ -105,14 +105,14 @@ class RunJournal(ABC, Generic[_Batch]):
     def _check(self, line: str, identity: Mapping[str, Any]) -> None:
         try:
             head = json.loads(line)
-            version, found, kind = head["journal"], head["identity"], head.get("kind")
+            version, begun, kind = head["journal"], head["identity"], head.get("kind")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise JournalError(f"{self.path} is no journal of a run: {error!r}") from error
         if kind != self.kind:
             raise JournalError(f"{self.path} is of another kind of run; take another --output")
         if version != self.version:
             raise JournalError(f"{self.path} has version {version!r}, this program writes and reads {self.version}")
-        different = list(_differences(found, identity))
+        different = list(_differences(begun, identity))
         if different:
             raise JournalError(
                 f"the run in {self.path.parent} is another one, so it cannot be resumed: {'; '.join(different[:4])}. "
@@ -149,8 +149,8 @@ def discard(folder: Path) -> None:
 def _check_is_journal(path: Path) -> None:
     """Raise JournalError for a file that begins otherwise than a run's journal, maybe cut by a kill."""
     with path.open("rb") as file:
-        found = file.read(len(_BEGINNING))
-    if not _BEGINNING.startswith(found):
+        beginning = file.read(len(_BEGINNING))
+    if not _BEGINNING.startswith(beginning):
         raise JournalError(f"{path} is no journal of a run; take another --output, or move it away")
 
 
@@ -159,12 +159,12 @@ def identity_of(value: Any) -> Any:
     return dataclasses.asdict(value)
 
 
-def _differences(found: Any, wanted: Any, where: str = "") -> Iterator[str]:
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in sorted({*found, *wanted}):
-            yield from _differences(found.get(key), wanted.get(key), f"{where}.{key}" if where else str(key))
-    elif found != wanted:
-        yield f"{where} was {_short(found)}, is {_short(wanted)}"
+def _differences(before: Any, now: Any, where: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted({*before, *now}):
+            yield from _differences(before.get(key), now.get(key), f"{where}.{key}" if where else str(key))
+    elif before != now:
+        yield f"{where} was {_short(before)}, is {_short(now)}"
 
 
 def _short(value: Any) -> str:

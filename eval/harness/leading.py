@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from eval.harness.score import Score
 from eval.harness.statistics import MetricColumn, column, shared
-from eval.reconstruction.metrics.metric import Score
 
 ALPHA = 0.05
 

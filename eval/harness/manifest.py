@@ -69,8 +69,8 @@ def written(folder: Path, name: str) -> Iterator[Path]:
     """
     check(folder, [name])
     # A folder from before there were lists needs none for its report to be made again.
-    told = name in _EARLIER and not (folder / NAME).exists() and bool(_before_lists(folder))
-    if not told and name not in listed(folder):
+    is_unlisted = name in _EARLIER and not (folder / NAME).exists() and bool(_before_lists(folder))
+    if not is_unlisted and name not in listed(folder):
         _append(folder, name)
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     with written_whole(folder / name) as path:
@@ -94,7 +94,7 @@ def _append(folder: Path, name: str) -> None:
     # The first line of a folder from before there were lists takes what was known of it along.
     rows: list[Mapping[str, Any]] = [{"file": name}]
     if not path.exists():
-        rows = [_HEAD, *({"file": one} for one in sorted(_before_lists(folder) - {name})), *rows]
+        rows = [_HEAD, *({"file": earlier} for earlier in sorted(_before_lists(folder) - {name})), *rows]
     with path.open("a", encoding="utf-8") as file:
         file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
@@ -128,8 +128,8 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):
-        for one in value:
-            yield from _texts(one)
+        for item in value:
+            yield from _texts(item)
     elif isinstance(value, str) and value.startswith("samples/"):
         yield value
 

@@ -22,13 +22,13 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str | None]:
     """The versions that can change a number; None for what is not installed."""
     from soundcodec_llmcodec import __version__
 
-    found: dict[str, str | None] = {"python": platform.python_version(), "soundcodec-llmcodec": __version__}
+    by_package: dict[str, str | None] = {"python": platform.python_version(), "soundcodec-llmcodec": __version__}
     for package in packages:
         try:
-            found[package] = importlib.metadata.version(package)
+            by_package[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+            by_package[package] = None
+    return by_package
 
 
 def commit() -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.reconstruction.metrics.metric import Score
+from eval.harness.score import Score
 
 RESAMPLES = 1000
 FLIPS = 10_000
@@ -141,8 +141,8 @@ def column(
     more than MAX_FAILED_SHARE of its clips gets no mean, and does not take clips away from the others. The `originals`
     are summarized over the same clips, and change nothing for the models.
     """
-    found = shared({model: {i: score.value for i, score in clips.items()} for model, clips in scores.items()})
-    paired, failed, refused = found.ids, found.failed, found.refused
+    common = shared({model: {i: score.value for i, score in clips.items()} for model, clips in scores.items()})
+    paired, failed, refused = common.ids, common.failed, common.refused
     trusted = {model: clips for model, clips in scores.items() if model not in refused}
     values = {model: np.array([clips[i].value for i in paired], dtype=np.float64) for model, clips in trusted.items()}
     weights = {model: np.array([clips[i].weight for i in paired], dtype=np.float64) for model, clips in trusted.items()}
@@ -171,11 +171,13 @@ def column(
 def _floor(originals: Mapping[str, Score], paired: Sequence[str]) -> MetricSummary:
     """The originals over those of the models' clips for which they have a value, too."""
     failed = sum(score.value is None for score in originals.values())
-    found = [score for one in paired if (score := originals.get(one)) is not None and score.value is not None]
-    if not found:
+    floor_scores = [
+        score for clip_id in paired if (score := originals.get(clip_id)) is not None and score.value is not None
+    ]
+    if not floor_scores:
         return MetricSummary(0, failed, refused="no clip has a value from every model and the original")
-    values = np.array([score.value for score in found], dtype=np.float64)
-    return _summary(values, np.array([score.weight for score in found]), failed)
+    values = np.array([score.value for score in floor_scores], dtype=np.float64)
+    return _summary(values, np.array([score.weight for score in floor_scores]), failed)
 
 
 def _summary(values: np.ndarray, weights: np.ndarray, failed: int) -> MetricSummary:
@@ -189,7 +191,9 @@ def _paired_ids(models: Sequence[Mapping[str, float | None]]) -> list[str]:
         return []
     first, *others = models
     return [
-        one for one, value in first.items() if value is not None and all(other.get(one) is not None for other in others)
+        clip_id
+        for clip_id, value in first.items()
+        if value is not None and all(other.get(clip_id) is not None for other in others)
     ]
 
 

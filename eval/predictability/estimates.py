@@ -66,8 +66,8 @@ def measured(scored: Scored, unigram: Scored, tokens: TokenSet) -> Predictabilit
     audio, full, counts = (np.array(column) for column in zip(*map(_sums, scored.scores), strict=True))
     reference = np.array(
         [
-            one.audio_nll[len(one.audio_nll) - len(other.audio_nll) :].sum()
-            for one, other in zip(unigram.scores, scored.scores, strict=True)
+            unigram_clip.audio_nll[len(unigram_clip.audio_nll) - len(other.audio_nll) :].sum()
+            for unigram_clip, other in zip(unigram.scores, scored.scores, strict=True)
         ]
     )
     used = counts > 0

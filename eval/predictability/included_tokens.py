@@ -9,11 +9,11 @@ import numpy as np
 
 from eval.harness import corpora
 from eval.harness.include import Included
+from eval.harness.included_tokenizer import IncludedTokenizer
+from eval.harness.model_specs import LoadError
+from eval.harness.own_codec import IncludedCodec, included_codec
 from eval.predictability import token_sets
 from eval.predictability.token_sets import MINI, PredictError, TokenSet, TokenSetSpec
-from eval.reconstruction.codecs.codec_specs import included_codec
-from eval.reconstruction.codecs.included_codec import IncludedCodec
-from eval.salmon.salmon_models import IncludedTokenizer, ModelLoadError
 from soundcodec_llmcodec.data.token_corpus import TokenClip, shard_name, write_shard, write_source
 
 
@@ -46,7 +46,7 @@ def read(spec: TokenSetSpec | IncludedTokens, limit: int | None = None) -> Token
         return token_sets.read(spec, limit)
     try:
         tokenizer = IncludedTokenizer(IncludedCodec(spec.codec))
-    except ModelLoadError as error:
+    except LoadError as error:
         raise PredictError(str(error)) from error
     corpus = corpora.load(spec.dataset)
     clips = [clip for split in corpus.chosen(None) for clip in corpus.clips(split, limit) if clip.problem is None]

@@ -8,11 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from eval.harness import include
-from eval.reconstruction.reconstruction_arguments import positive
-from soundcodec_llmcodec.terminal import show_what_can_be_shown
-
-DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
+from eval.harness import arguments as shared
+from eval.harness import command, include
+from eval.harness.command import DONE, INCOMPLETE, exit_codes
 
 _ABOUT = """How well language models predict a codec's tokens: nats and bits a token, bits a second of audio,
 perplexity, and the share of the unigram's bits that a context explains.
@@ -28,38 +26,20 @@ Several codecs side by side, each with its own tokens of the same clips:
 Without any of these, the bundled clips are made into tokens here; those numbers are not for reporting. Without --train,
 each half of the clips is predicted by counts of the other half."""
 
-_EXIT_CODES = """exit codes:
-  0    every model was measured
-  1    some could not be had; they are listed, everything else was measured
-  2    nothing could be measured: no tokens, a model of another codec, a clip too long for a model
-  130  stopped by Ctrl-C"""
+_EXIT_CODES = exit_codes(
+    "every model was measured",
+    "some could not be had; they are listed, everything else was measured",
+    "nothing could be measured: no tokens, a model of another codec, a clip too long for a model",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    show_what_can_be_shown()
-    arguments = _parse(argv)
-    try:
-        include.load(arguments.include)
-        return _run(arguments, ["predictability", *argv] if argv is not None else sys.argv)
-    except (ValueError, OSError) as error:
-        print(f"predictability: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return REFUSED
-    except ImportError as error:
-        print(f"predictability: error: {error}; pip install -c constraints.txt -e '.[eval]'", file=sys.stderr)
-        return REFUSED
-    except KeyboardInterrupt:
-        print("predictability: stopped", file=sys.stderr)
-        return INTERRUPTED
+    return command.main("predictability", argv, _parse, _run)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="predictability",
-        description=_ABOUT,
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = shared.parser("predictability", _ABOUT, _EXIT_CODES)
     what = parser.add_argument_group("what is compared")
     what.add_argument("--train", metavar="DIR:SPLIT", help="tokens to count n-grams in")
     what.add_argument("--test", metavar="DIR:SPLIT", help="tokens to predict")
@@ -77,21 +57,16 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="uniform, unigram, bigram, trigram, bundled, a token LM's folder, or a folder or hub id of a model with "
         "<CODEC_i> tokens (default: the first four, and bundled where it is of this codec)",
     )
-    what.add_argument(
-        "--include",
-        action="append",
-        metavar="PATH",
-        help="a .py file or a folder of them with codecs and data sets of your own (docs/extend.md); may be repeated",
-    )
-    what.add_argument("--limit", type=positive, help="clips to predict; the table is then marked as not for reporting")
+    shared.add_include(what, "codecs and data sets")
+    shared.add_limit(what, "clips to predict")
     how = parser.add_argument_group("how it runs, and what it leaves")
     how.add_argument("--output", metavar="FOLDER", help="write results.json, clips.jsonl and table.md there")
     how.add_argument("--overwrite", action="store_true", help="write where --output holds results already")
-    how.add_argument("--device", default="cpu", help="where language models run (default: cpu)")
+    shared.add_device(how, "language models run")
     how.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of their weights")
-    how.add_argument("--batch-tokens", type=positive, default=4096, help="padded tokens a batch (default: 4096)")
-    how.add_argument("--wide", action="store_true", help="print all columns, as table.md has them")
-    how.add_argument("--quiet", action="store_true", help="no progress bar")
+    how.add_argument("--batch-tokens", type=shared.positive, default=4096, help="padded tokens a batch (default: 4096)")
+    shared.add_wide(how)
+    shared.add_quiet(how)
     arguments = parser.parse_args(argv)
     if arguments.codec and (arguments.train or arguments.test):
         parser.error("--codec names its own tokens; leave --train and --test out")
@@ -122,6 +97,7 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
         manifest.check(output, predictability_results.FILES)
         if (output / "results.json").exists() and not arguments.overwrite:
             raise ValueError(f"{output} holds results already; --overwrite writes there, --output takes another folder")
+    include.load(arguments.include)
     specs = [included_tokens.parse(text) for text in arguments.codec or ()]
     if arguments.test:
         specs.append(token_sets.TokenSetSpec(arguments.test, arguments.train))
@@ -131,20 +107,20 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
         read = [token_sets.mini(arguments.limit)]
     how = How(arguments.device, arguments.dtype, arguments.batch_tokens, progress=not arguments.quiet)
     own = [spec.lms for spec in specs] or [()]
-    found = run(read, arguments.models, own, how)
-    text = predictability_table.markdown(found, arguments.limit)
-    table = predictability_terminal.compact(found, arguments.limit)
+    result = run(read, arguments.models, own, how)
+    text = predictability_table.markdown(result, arguments.limit)
+    table = predictability_terminal.compact(result, arguments.limit)
     full = where_all_is(arguments.output)
-    printed = text if arguments.wide else predictability_terminal.text(table, found, Terminal.of(sys.stdout), full)
+    printed = text if arguments.wide else predictability_terminal.text(table, result, Terminal.of(sys.stdout), full)
     if output:
-        contents = predictability_results.document(found, how, command_line, arguments.limit)
+        contents = predictability_results.document(result, how, command_line, arguments.limit)
         tables = {
             "table.csv": predictability_csv.table_csv(contents),
-            "clips.csv": csv_text(predictability_results.clip_rows(found)),
-            "table.tex": tex_text([table], predictability_table.mark(found, arguments.limit)),
+            "clips.csv": csv_text(predictability_results.clip_rows(result)),
+            "table.tex": tex_text([table], predictability_table.mark(result, arguments.limit)),
         }
         write_files(output, tables)
-        predictability_results.write(output, contents, found, text)
+        predictability_results.write(output, contents, result, text)
         print(f"written to {output}", file=sys.stderr)
     print(printed)  # last: what was computed is kept, whatever becomes of what is printed
-    return INCOMPLETE if found.left_out else DONE
+    return INCOMPLETE if result.left_out else DONE

@@ -3,71 +3,63 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.harness import statistics
-from eval.harness.provenance import commit, machine, versions
-from eval.harness.run_files import as_json, as_lines, write_files
+from eval.harness import results, statistics
 from eval.predictability import predictability_table
 from eval.predictability.estimates import Estimate, PredictabilityEstimates
 from eval.predictability.predictability_run import PredictabilityRun
+from eval.predictability.predictability_schema import SCHEMA
 from eval.predictability.predictors import How
 from eval.predictability.token_sets import TokenSet, same_clips
 from soundcodec_llmcodec.measures.code_use import codes_used
 
-SCHEMA = "soundcodec-llmcodec/predictability"
-SCHEMA_VERSION = 1
 PACKAGES = ("numpy", "peft", "pyarrow", "safetensors", "torch", "transformers")
-FILES = ("results.json", "clips.jsonl", "table.md", "table.csv", "clips.csv", "table.tex")
+FILES = results.files(SCHEMA, report=False)
 
 
 def document(run: PredictabilityRun, how: How, command_line: Sequence[str], limit: int | None) -> dict[str, Any]:
     """Everything but the single clips, as JSON-ready data."""
     mark = predictability_table.mark(run, limit)
     return {
-        "schema": SCHEMA,
-        "schema_version": SCHEMA_VERSION,
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "for_reporting": mark is None,
-        "mark": mark,
-        "command_line": list(command_line),
-        "settings": {"device": how.device, "dtype": how.dtype, "batch_tokens": how.batch_tokens, "limit": limit},
-        "statistics": {"seed": statistics.SEED, "bootstrap_resamples": statistics.RESAMPLES, "confidence": 0.95},
-        "versions": versions(PACKAGES),
-        "git": commit(),
-        "platform": machine(),
+        **results.heading(
+            SCHEMA,
+            mark=mark,
+            command_line=command_line,
+            settings={"device": how.device, "dtype": how.dtype, "batch_tokens": how.batch_tokens, "limit": limit},
+            statistics={"seed": statistics.SEED, "bootstrap_resamples": statistics.RESAMPLES, "confidence": 0.95},
+            packages=PACKAGES,
+        ),
         "same_clips": same_clips(run.tokens),
         "codecs": [_codec(tokens) for tokens in run.tokens],
-        "models": [_model(one) for one in run.rows],
-        "left_out": [dataclasses.asdict(one) for one in run.left_out],
+        "models": [_model(estimates) for estimates in run.rows],
+        "left_out": [dataclasses.asdict(model) for model in run.left_out],
     }
 
 
 def clip_rows(run: PredictabilityRun) -> Iterator[dict[str, Any]]:
     """One row for each codec, model and clip: nats in whole over either vocabulary, of the scored tokens."""
     by_label = {tokens.label: tokens for tokens in run.tokens}
-    for one in run.rows:
-        tokens = by_label[one.codec]
+    for estimates in run.rows:
+        tokens = by_label[estimates.codec]
         for place, clip_id in enumerate(tokens.clip_ids):
             yield {
-                "codec": one.codec,
-                "model": one.scored.name,
+                "codec": estimates.codec,
+                "model": estimates.scored.name,
                 "clip_id": clip_id,
                 "seconds": float(tokens.seconds[place]),
                 "tokens": len(tokens.clips[place]),
-                "scored_tokens": int(one.clip_tokens[place]),
-                "audio_nats": float(one.clip_audio[place]),
-                "full_nats": float(one.clip_full[place]),
+                "scored_tokens": int(estimates.clip_tokens[place]),
+                "audio_nats": float(estimates.clip_audio[place]),
+                "full_nats": float(estimates.clip_full[place]),
             }
 
 
 def write(folder: Path, contents: dict[str, Any], run: PredictabilityRun, text: str) -> None:
     """Write the three files into a folder, which is made where it is missing; results.json comes last."""
-    files = {"clips.jsonl": as_lines(clip_rows(run)), "table.md": text + "\n", "results.json": as_json(contents)}
-    write_files(folder, files)
+    results.write(folder, SCHEMA, contents, clip_rows(run), text)
 
 
 def _codec(tokens: TokenSet) -> dict[str, Any]:
@@ -88,22 +80,22 @@ def _codec(tokens: TokenSet) -> dict[str, Any]:
     }
 
 
-def _model(one: PredictabilityEstimates) -> dict[str, Any]:
-    scored = one.scored
+def _model(estimates: PredictabilityEstimates) -> dict[str, Any]:
+    scored = estimates.scored
     return {
-        "codec": one.codec,
+        "codec": estimates.codec,
         "model": scored.name,
         "identity": scored.identity,
         "prefix": scored.prefix,
         "full_size": scored.full_size,
         "parameters": scored.parameters,
-        "n_clips": one.n_clips,
-        "n_tokens": one.n_tokens,
-        "audio_vocabulary": _vocabulary(one.audio_nats),
-        "full_vocabulary": _vocabulary(one.full_nats),
-        "bits_per_token": dataclasses.asdict(one.bits),
-        "bits_per_s": dataclasses.asdict(one.bits_per_s),
-        "explained": dataclasses.asdict(one.explained),
+        "n_clips": estimates.n_clips,
+        "n_tokens": estimates.n_tokens,
+        "audio_vocabulary": _vocabulary(estimates.audio_nats),
+        "full_vocabulary": _vocabulary(estimates.full_nats),
+        "bits_per_token": dataclasses.asdict(estimates.bits),
+        "bits_per_s": dataclasses.asdict(estimates.bits_per_s),
+        "explained": dataclasses.asdict(estimates.explained),
     }
 
 

@@ -47,10 +47,10 @@ def run(
     left_out: list[LeftOut] = []
     for tokens, alone in zip(all_tokens, own, strict=True):
         shared = predictors.default_names(tokens) if names is None else names
-        wanted = list(dict.fromkeys([*shared, *alone]))
-        counts = Counts(tokens, predictors.highest_order(wanted))
+        all_names = list(dict.fromkeys([*shared, *alone]))
+        counts = Counts(tokens, predictors.highest_order(all_names))
         unigram = counts.scored(1)
-        for name in wanted:
+        for name in all_names:
             try:
                 rows.append(measured(predictors.scored(name, tokens, counts, how), unigram, tokens))
             except CodecMismatchError as error:
@@ -60,7 +60,9 @@ def run(
             except (TokenLMError, ImportError) as error:
                 left_out.append(LeftOut(tokens.label, name, _line(error)))
     if not rows:
-        raise PredictError(f"no model could be had; {'; '.join(f'{one.model}: {one.reason}' for one in left_out)}")
+        raise PredictError(
+            f"no model could be had; {'; '.join(f'{model.model}: {model.reason}' for model in left_out)}"
+        )
     return PredictabilityRun(list(all_tokens), rows, left_out)
 
 

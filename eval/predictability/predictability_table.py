@@ -6,11 +6,11 @@ import math
 
 import pandas as pd
 
+from eval.harness.reporting import NOT_FOR_REPORTING, SHORT_HASH
 from eval.harness.statistics import RESAMPLES
 from eval.predictability.estimates import Estimate, PredictabilityEstimates
 from eval.predictability.predictability_run import PredictabilityRun
 from eval.predictability.token_sets import MINI, same_clips
-from eval.reconstruction.reconstruction_table import NOT_FOR_REPORTING, SHORT_HASH
 from soundcodec_llmcodec.measures.code_use import codes_used
 
 

@@ -43,12 +43,12 @@ class Counts:
     def __init__(self, tokens: TokenSet, order: int) -> None:
         """Count up to an order of 1 to 3."""
         self._tokens = tokens
-        known = (
+        counted = (
             [tokens.train]
             if tokens.train is not None
             else [[clip for i, clip in enumerate(tokens.clips) if i % FOLDS != fold] for fold in range(FOLDS)]
         )
-        self._models = [NgramLM.count(clips, tokens.source, order) for clips in known]
+        self._models = [NgramLM.count(clips, tokens.source, order) for clips in counted]
 
     def scored(self, order: int) -> Scored:
         """The scores by the model of an order; of every second clip by the other half's counts without a train set."""
@@ -58,7 +58,7 @@ class Counts:
             places = range(fold, len(scores), len(models))
             scores[fold :: len(models)] = model.score([self._tokens.clips[place] for place in places])
         identity = models[0].identity if len(models) == 1 else None
-        whole = [one for one in scores if one is not None]
+        whole = [clip_scores for clip_scores in scores if clip_scores is not None]
         return Scored(models[0].name, identity, models[0].prefix, models[0].full_size, None, whole)
 
 
@@ -79,9 +79,9 @@ def scored(name: str, tokens: TokenSet, counts: Counts, how: How) -> Scored:
     lm: TokenLM = load_token_lm(name, tokens.source, how.device, how.dtype)
     if lm.vocabulary_size != tokens.source.vocabulary_size:
         raise PredictError(f"{name} knows {lm.vocabulary_size} codes, the codec has {tokens.source.vocabulary_size}")
-    found = score_all(lm, tokens.clips, batch_tokens=how.batch_tokens, progress=how.progress)
+    scores = score_all(lm, tokens.clips, batch_tokens=how.batch_tokens, progress=how.progress)
     parameters = getattr(lm, "parameters", None)
-    return Scored(_label(name, lm), lm.identity, lm.prefix, lm.full_size, parameters, found)
+    return Scored(_label(name, lm), lm.identity, lm.prefix, lm.full_size, parameters, scores)
 
 
 def highest_order(names: Sequence[str]) -> int:

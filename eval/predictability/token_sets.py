@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eval.harness.model_specs import labelled
 from soundcodec_llmcodec.data.token_corpus import TokenCorpus, TokenSource, token_ids
 
 NO_TRAIN = "-"
@@ -38,9 +39,7 @@ class TokenSetSpec:
     @classmethod
     def parse(cls, text: str) -> TokenSetSpec:
         """[LABEL=]TRAIN,TEST[,LM_FOLDER...], where TRAIN is "-" for none. Raises PredictError."""
-        label, separator, rest = text.partition("=")
-        if not separator or Path(text.split(",")[0]).exists():
-            label, rest = "", text
+        label, rest = (None, text) if Path(text.split(",")[0]).exists() else labelled(text)
         parts = [part.strip() for part in rest.split(",")]
         if len(parts) < 2 or not all(parts):
             raise PredictError(f"expected {FORM}, with {NO_TRAIN!r} for no TRAIN, got {text!r}")
@@ -77,8 +76,8 @@ class TokenSet:
 def read(spec: TokenSetSpec, limit: int | None = None) -> TokenSet:
     """The tokens of a spec, at most `limit` clips to predict. Raises PredictError or TokenCorpusError."""
     test = TokenCorpus.open(spec.test)
-    found = [clip for clip in test.clips() if len(clip.codes)][:limit]
-    clips = [token_ids(clip.codes, test.source) for clip in found]
+    stored = [clip for clip in test.clips() if len(clip.codes)][:limit]
+    clips = [token_ids(clip.codes, test.source) for clip in stored]
     if not clips:
         raise PredictError(f"{test.label} has no clip with tokens")
     train = TokenCorpus.open(spec.train) if spec.train else None
@@ -95,9 +94,9 @@ def read(spec: TokenSetSpec, limit: int | None = None) -> TokenSet:
         source=test.source,
         test_label=test.label,
         train_label=train.label if train is not None else None,
-        clip_ids=tuple(clip.clip_id for clip in found),
+        clip_ids=tuple(clip.clip_id for clip in stored),
         clips=clips,
-        seconds=np.array([clip.n_samples / test.source.sample_rate for clip in found]),
+        seconds=np.array([clip.n_samples / test.source.sample_rate for clip in stored]),
         train=counted,
         repeated=_repeated(clips, counted or ()),
     )
@@ -106,33 +105,35 @@ def read(spec: TokenSetSpec, limit: int | None = None) -> TokenSet:
 def mini(limit: int | None = None) -> TokenSet:
     """The bundled clips by the bundled codec, made here: for a look at the program, not for reporting."""
     from eval.harness import corpora
-    from eval.salmon.salmon_models import CodecTokenizer
+    from eval.harness.codec_tokenizer import CodecTokenizer
     from soundcodec_llmcodec import checkpoints
     from soundcodec_llmcodec.llmcodec import LLMCodec
 
     tokenizer = CodecTokenizer(LLMCodec.from_pretrained(checkpoints.resolve()))
     corpus = corpora.load("mini")
-    found = [clip for split in corpus.chosen(None) for clip in corpus.clips(split, limit)]
-    batches = (found[start : start + MINI_BATCH] for start in range(0, len(found), MINI_BATCH))
-    clips = [one for batch in batches for one in tokenizer.tokens([(clip.samples, clip.rate) for clip in batch])]
+    corpus_clips = [clip for split in corpus.chosen(None) for clip in corpus.clips(split, limit)]
+    batches = (corpus_clips[start : start + MINI_BATCH] for start in range(0, len(corpus_clips), MINI_BATCH))
+    clips = [ids for batch in batches for ids in tokenizer.tokens([(clip.samples, clip.rate) for clip in batch])]
     return TokenSet(
         label=tokenizer.source.codec_name,
         source=tokenizer.source,
         test_label=MINI,
         train_label=None,
-        clip_ids=tuple(f"{clip.split}/{clip.clip_id}" for clip in found),
+        clip_ids=tuple(f"{clip.split}/{clip.clip_id}" for clip in corpus_clips),
         clips=clips,
-        seconds=np.array([clip.seconds for clip in found]),
+        seconds=np.array([clip.seconds for clip in corpus_clips]),
         train=None,
     )
 
 
 def same_clips(all_tokens: Sequence[TokenSet]) -> bool:
     """Whether all are tokens of clips of the same names and lengths (to 1 ms)."""
-    first, *others = [sorted(zip(one.clip_ids, one.seconds.round(3).tolist(), strict=True)) for one in all_tokens]
+    first, *others = [
+        sorted(zip(tokens.clip_ids, tokens.seconds.round(3).tolist(), strict=True)) for tokens in all_tokens
+    ]
     return all(other == first for other in others)
 
 
 def _repeated(clips: Sequence[np.ndarray], train: Sequence[np.ndarray]) -> int:
-    known = {clip.tobytes() for clip in train}
-    return sum(clip.tobytes() in known for clip in clips)
+    train_bytes = {clip.tobytes() for clip in train}
+    return sum(clip.tobytes() in train_bytes for clip in clips)

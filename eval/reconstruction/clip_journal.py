@@ -1,4 +1,4 @@
-"""The journal of a reconstruction run: batches of clips through every codec (see `run_journal`)."""
+"""The journal of a reconstruction run: batches of clips through every codec (see harness/journal.py)."""
 
 from __future__ import annotations
 

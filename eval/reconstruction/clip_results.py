@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from eval.harness.model_specs import Unloaded
 from eval.reconstruction.codecs import CodecInfo
 from eval.reconstruction.metrics import Metric, Score
 from soundcodec_llmcodec.measures.code_use import CodeUse
@@ -20,8 +21,8 @@ from soundcodec_llmcodec.measures.code_use import CodeUse
 class ClipResult:
     """What one codec did on one clip, the `index`-th of its split; `failure` is why there is no reconstruction.
 
-    `digest` is the SHA-256 of the stored audio, `key` the clip's (corpora.Clip); n_bits is the coded size where it was
-    counted rather than configured.
+    `digest` is the SHA-256 of the stored audio, `key` the clip's (CorpusClip.key); n_bits is the coded size where it
+    was counted rather than configured.
     """
 
     model: str
@@ -164,14 +165,6 @@ class CodecRun:
 
 
 @dataclass(frozen=True)
-class UnloadedCodec:
-    """A codec that could not be loaded, and why; the run went on without it."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class ReconstructionRun:
     """All codecs on the same clips; `fingerprint` identifies those clips.
 
@@ -181,7 +174,7 @@ class ReconstructionRun:
     models: list[CodecRun]
     metrics: tuple[Metric, ...]
     fingerprint: str
-    unloaded: tuple[UnloadedCodec, ...] = ()
+    unloaded: tuple[Unloaded, ...] = ()
     originals: CodecRun | None = None
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.harness.corpora import CorpusClip
-from eval.harness.foreign_errors import described
-from eval.reconstruction.codecs import FOREIGN_ERRORS, MeasuredCodec, ReconstructionError
+from eval.harness.foreign_errors import FOREIGN_ERRORS, described
+from eval.reconstruction.codecs import MeasuredCodec, ReconstructionError
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+from eval.harness import published
 
 PREFIX = "superb:"  # they are by Codec-SUPERB's rules, and so its metrics' numbers
 FILE = Path(__file__).with_name("published.json")
-MARK = "published, not measured here"
 
 
 def rows() -> list[dict[str, Any]]:
@@ -21,23 +19,19 @@ def rows() -> list[dict[str, Any]]:
     has none; None where all is well. Missing values are left out; a rate that is not known is None. The metrics are
     Codec-SUPERB's own ("superb:mel", ...).
     """
-    document = json.loads(FILE.read_text(encoding="utf-8"))
+    document = published.document(FILE)
     source = f"{document['source']}; {document['repository']}/tree/{document['commit'][:10]}. {document['rates']}"
-    made = []
+    listed = []
     for row in document["rows"]:
         splits = {
-            split: {
-                f"{PREFIX}{name}": value
-                for name, value in zip(names, row.get(split) or [None] * len(names), strict=True)
-                if value is not None
-            }
+            split: {f"{PREFIX}{name}": value for name, value in published.by_column(names, row.get(split)).items()}
             for split, names in document["columns"].items()
         }
         note = row.get("note")
         shown = {"label": label(row["name"], note), "note": note}
         rates = {key: row[key] for key in ("kbps", "token_rate")}
-        made.append({"name": row["name"], **shown, **rates, "splits": splits, "source": source})
-    return made
+        listed.append({"name": row["name"], **shown, **rates, "splits": splits, "source": source})
+    return listed
 
 
 def label(name: str, note: str | None = None) -> str:
@@ -48,25 +42,19 @@ def label(name: str, note: str | None = None) -> str:
 
 def markdown(split: str) -> str | None:
     """The published rows of a split under a title that says what they are; None where there are none."""
-    found = [(row, row["splits"][split]) for row in rows() if split in row["splits"]]
-    if not found:
+    of_split = [(row, row["splits"][split]) for row in rows() if split in row["splits"]]
+    if not of_split:
         return None
-    names = list(dict.fromkeys(name for _, values in found for name in values))
-    frame = pd.DataFrame(
-        [
-            {
-                "published model": row["label"],
-                "kbit/s": "-" if row["kbps"] is None else f"{row['kbps']:.3f}",
-                "tokens/s": "-" if row["token_rate"] is None else f"{row['token_rate']:g}",
-                **{name: f"{values[name]:.3f}" if name in values else "-" for name in names},
-            }
-            for row, values in found
-        ]
-    )
-    table = frame.to_markdown(index=False, disable_numparse=True, colalign=["left"] + ["right"] * (frame.shape[1] - 1))
-    by_note: dict[str, list[str]] = {}
-    for row, _ in found:
-        if row["note"]:
-            by_note.setdefault(row["note"], []).append(row["name"])
-    notes = [f"- {note} ({', '.join(of)})" for note, of in by_note.items()]
-    return "\n".join([f"### {split}: {MARK}", "", table, *notes, f"- {found[0][0]['source']}"])
+    names = list(dict.fromkeys(name for _, values in of_split for name in values))
+    cells = [
+        {
+            "published model": row["label"],
+            "kbit/s": "-" if row["kbps"] is None else f"{row['kbps']:.3f}",
+            "tokens/s": "-" if row["token_rate"] is None else f"{row['token_rate']:g}",
+            **{name: f"{values[name]:.3f}" if name in values else "-" for name in names},
+        }
+        for row, values in of_split
+    ]
+    by_note = published.by_text((row["note"], row["name"]) for row, _ in of_split if row["note"])
+    notes = [f"{note} ({', '.join(of)})" for note, of in by_note.items()]
+    return published.section(split, cells, [*notes, of_split[0][0]["source"]])

@@ -10,58 +10,48 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.harness import include
-from eval.reconstruction import metrics as metric_registry
+from eval.harness import command, include
+from eval.harness.command import DONE, INCOMPLETE
+from eval.harness.model_specs import check_baseline, load_each
 from eval.reconstruction import reconstruction_arguments
-from eval.reconstruction.scoring import Scorer
-from soundcodec_llmcodec.terminal import show_what_can_be_shown
 
 # torch comes with the rest, which is imported where it is used: worker processes import this file and do without.
 if TYPE_CHECKING:
+    from eval.harness.model_specs import Unloaded
     from eval.harness.terminal_table import CompactTable
     from eval.reconstruction.clip_journal import ClipJournal
-    from eval.reconstruction.clip_results import ReconstructionRun, UnloadedCodec
+    from eval.reconstruction.clip_results import ReconstructionRun
     from eval.reconstruction.clip_samples import ClipSamples
     from eval.reconstruction.codecs import CodecSpec, MeasuredCodec
-    from eval.reconstruction.reconstruction_run import ReconstructionPlan
+    from eval.reconstruction.reconstruction_plan import ReconstructionPlan
     from eval.reconstruction.reconstruction_table import SplitTable
     from eval.reconstruction.score_cache import Cache
-
-DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
+    from eval.reconstruction.scoring import Scorer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    show_what_can_be_shown()
-    arguments = reconstruction_arguments.parse(argv)
-    try:
-        include.load(arguments.include)
-    except include.IncludeError as error:
-        print(f"superb_tiny: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return REFUSED
+    parse, left_behind = reconstruction_arguments.parse, command.of_a_resumable_run
+    return command.main("superb_tiny", argv, parse, _measure, left_behind)
+
+
+def _measure(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
+    from eval.reconstruction.scoring import Scorer
+
+    include.load(arguments.include)
     if arguments.list:
         return _list()
     with Scorer(arguments.workers) as scorer:
-        try:
-            plan = _plan(arguments, scorer)
-            return _run(plan, arguments, scorer, ["superb_tiny", *argv] if argv is not None else sys.argv)
-        except (ValueError, OSError) as error:
-            print(f"superb_tiny: error: {' '.join(str(error).split())}", file=sys.stderr)
-            return REFUSED
-        except ImportError as error:
-            print(f"superb_tiny: error: {error}; pip install -c constraints.txt -e '.[eval]'", file=sys.stderr)
-            return REFUSED
-        except KeyboardInterrupt:
-            on = "go on with the same command and --resume" if arguments.output else "nothing is kept without --output"
-            print(f"superb_tiny: stopped; {on}", file=sys.stderr)
-            return INTERRUPTED
+        return _run(_plan(arguments, scorer), arguments, scorer, command_line)
 
 
 def _plan(arguments: argparse.Namespace, scorer: Scorer) -> ReconstructionPlan:
     """What the arguments ask for, with codecs loaded. Raises ValueError or OSError for what cannot be had."""
     from eval.harness import corpora
-    from eval.reconstruction import codecs, reconstruction_results
-    from eval.reconstruction.reconstruction_run import ReconstructionPlan
+    from eval.harness.run_files import check_folder
+    from eval.reconstruction import codecs
+    from eval.reconstruction import metrics as metric_registry
+    from eval.reconstruction.reconstruction_plan import ReconstructionPlan
     from soundcodec_llmcodec.checkpoints import usable_device
 
     names = metric_registry.SUPERB_NAMES if arguments.compat else arguments.metrics or metric_registry.DEFAULT
@@ -73,11 +63,11 @@ def _plan(arguments: argparse.Namespace, scorer: Scorer) -> ReconstructionPlan:
     usable_device(arguments.device)
     try:
         specs = codecs.check(arguments.models, checkpoint=arguments.checkpoint)
-    except codecs.CodecLoadError as error:  # names cannot be looked up where a package is broken
+    except codecs.LoadError as error:  # names cannot be looked up where a package is broken
         raise ValueError(str(error)) from error
     if arguments.output:
         # A run takes hours on the full set: better to hear now that its results have no place.
-        reconstruction_results.check_folder(Path(arguments.output))
+        check_folder(Path(arguments.output))
     scorer.start()
     models, unloaded = _load(specs, arguments)
     return ReconstructionPlan(models, corpus, splits, metrics, arguments.batch_size, arguments.limit, unloaded)
@@ -85,24 +75,15 @@ def _plan(arguments: argparse.Namespace, scorer: Scorer) -> ReconstructionPlan:
 
 def _load(
     specs: Sequence[CodecSpec], arguments: argparse.Namespace
-) -> tuple[list[MeasuredCodec], tuple[UnloadedCodec, ...]]:
+) -> tuple[list[MeasuredCodec], tuple[Unloaded, ...]]:
     """The codecs that can be had, and those that cannot. Raises ValueError where there is none to measure."""
     from eval.reconstruction import codecs
-    from eval.reconstruction.clip_results import UnloadedCodec
 
-    models, unloaded = [], []
-    for spec in specs:
+    def load(spec: CodecSpec) -> MeasuredCodec:
         checkpoint = arguments.checkpoint if spec.takes_checkpoint else None
-        try:
-            models.append(codecs.load(spec, checkpoint=checkpoint, device=arguments.device))
-        except codecs.CodecLoadError as error:
-            unloaded.append(UnloadedCodec(spec.label, " ".join(str(error).split())))
-    reasons = [f"{one.name}: {one.reason}" for one in unloaded]
-    if not models:
-        raise ValueError(f"no codec could be loaded; {'; '.join(reasons)}")
-    for reason in reasons:
-        print(f"superb_tiny: left out: {reason}", file=sys.stderr)
-    return models, tuple(unloaded)
+        return codecs.load(spec, checkpoint=checkpoint, device=arguments.device)
+
+    return load_each(specs, load, "superb_tiny", "codec")
 
 
 def _run(plan: ReconstructionPlan, arguments: argparse.Namespace, scorer: Scorer, command_line: Sequence[str]) -> int:
@@ -118,8 +99,7 @@ def _run(plan: ReconstructionPlan, arguments: argparse.Namespace, scorer: Scorer
 
     baseline = arguments.baseline
     names = [model.info.name for model in plan.models]
-    if baseline is not None and baseline not in names:
-        raise ValueError(f"--baseline {baseline!r} is none of the codecs of this run: {', '.join(names)}")
+    check_baseline(baseline, names, "codec")
     output = Path(arguments.output) if arguments.output else None
     samples = ClipSamples(output, arguments.report_clips) if output else None
     if output and samples:
@@ -142,16 +122,18 @@ def _run(plan: ReconstructionPlan, arguments: argparse.Namespace, scorer: Scorer
 
 def _compat_files(plan: ReconstructionPlan, arguments: argparse.Namespace) -> list[str]:
     """The result file by Codec-SUPERB's name, where it is asked for."""
-    from eval.reconstruction import reconstruction_table, superb_json
+    from eval.harness.reporting import mark
+    from eval.reconstruction import superb_json
 
     if not arguments.compat:
         return []
-    for_reporting = reconstruction_table.mark(plan.corpus.synthetic, plan.limit) is None
+    for_reporting = mark(plan.corpus.synthetic, plan.limit) is None
     return [superb_json.file_name(plan.corpus.label, for_reporting=for_reporting)]
 
 
 def _journal(output: Path, plan: ReconstructionPlan, arguments: argparse.Namespace) -> ClipJournal:
-    from eval.reconstruction import clip_journal, reconstruction_results
+    from eval.harness.provenance import versions
+    from eval.reconstruction import clip_journal
 
     identity = {
         "dataset": {"label": plan.corpus.label, "revision": plan.corpus.revision},
@@ -161,7 +143,7 @@ def _journal(output: Path, plan: ReconstructionPlan, arguments: argparse.Namespa
         "metrics": {metric.name: metric.version for metric in plan.metrics},
         "batch_size": plan.batch_size,
         "report_clips": arguments.report_clips,
-        "versions": reconstruction_results.versions(),
+        "versions": versions(),
         "sources": _sources(),
     }
     untold = [model.info.name for model in plan.models if model.info.identity is None]
@@ -180,8 +162,9 @@ def _sources() -> str:
     """A digest of all that computes a score, a codec apart: packages, and the harness's own files."""
     from eval.harness.provenance import sources_digest, versions
 
-    ours = (f"reconstruction/{name}" for name in ("metrics", "scoring.py", "coding_batches.py"))
-    return sources_digest(versions(), Path(__file__).parents[1], [*ours, "harness/clips.py", "harness/corpora.py"])
+    ours = [f"reconstruction/{name}" for name in ("metrics", "scoring.py", "coding_batches.py")]
+    common = [f"harness/{name}.py" for name in ("clips", "corpora", "score")]
+    return sources_digest(versions(), Path(__file__).parents[1], [*ours, *common])
 
 
 def _report(
@@ -193,7 +176,7 @@ def _report(
     command_line: Sequence[str],
 ) -> None:
     """Print the tables, and write all that the run leaves where it is to leave something."""
-    from eval.harness import manifest
+    from eval.harness import manifest, reporting
     from eval.harness.run_files import write_files
     from eval.harness.table_files import tex_text
     from eval.reconstruction import (
@@ -206,7 +189,7 @@ def _report(
         superb_json,
     )
 
-    mark = reconstruction_table.mark(plan.corpus.synthetic, plan.limit)
+    mark = reporting.mark(plan.corpus.synthetic, plan.limit)
     shown = f"{mark}; Codec-SUPERB's rules" if mark and arguments.compat else mark
     shown = "Codec-SUPERB's rules" if arguments.compat and not mark else shown
     tables = reconstruction_table.tables(run, baseline)
@@ -216,7 +199,7 @@ def _report(
         if arguments.by_source:
             parts.append(reconstruction_table.sources_markdown(table, run.models, plan.metrics))
         parts += [text for text in (published_rows.markdown(table.split) if arguments.published else None,) if text]
-    parts += [f"- {one.name}: not loaded: {one.reason}" for one in run.unloaded]
+    parts += [f"- {model.name}: not loaded: {model.reason}" for model in run.unloaded]
     text = "\n\n".join([*parts, reconstruction_table.legend(plan.metrics, baseline)])
     compacts = [reconstruction_terminal.compact(table, run, plan.corpus.label, shown) for table in tables]
     printed = text if arguments.wide else _compact_text(run, tables, compacts, arguments, baseline)
@@ -272,11 +255,12 @@ def _compact_text(
 
 def _list() -> int:
     from eval.reconstruction import codecs
+    from eval.reconstruction import metrics as metric_registry
 
-    known = codecs.known_names()
+    by_kind = codecs.known_names()
     for kind, form in codecs.FORMS.items():
         print(f"{kind}: {form}")
-        for model in known.get(kind, ()):
+        for model in by_kind.get(kind, ()):
             print(f"  {model}")
     for name, metric in metric_registry.METRICS.items():
         extra = f"the extra {metric.extra}" if metric.extra else None

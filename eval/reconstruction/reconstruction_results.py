@@ -6,38 +6,20 @@ The schema of both JSON files is described in eval/README.md.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.harness import statistics
+from eval.harness import results, statistics
 from eval.harness.corpora import ClipCorpus
-from eval.harness.manifest import discard
-from eval.harness.provenance import commit, machine, versions
-from eval.harness.run_files import as_json, as_lines, check_folder, write_files
 from eval.harness.statistics import MetricColumn
 from eval.reconstruction.clip_results import CodecRun, ReconstructionRun, SplitRun
 from eval.reconstruction.clip_samples import ClipSamples
+from eval.reconstruction.reconstruction_schema import SCHEMA
 from eval.reconstruction.reconstruction_table import SplitTable
 
-__all__ = [
-    "FILES",
-    "SCHEMA",
-    "SCHEMA_VERSION",
-    "ReconstructionSettings",
-    "check_folder",
-    "clip_rows",
-    "discard",
-    "document",
-    "versions",
-    "write",
-]
-
-SCHEMA = "soundcodec-llmcodec/superb-tiny"
-SCHEMA_VERSION = 2
-FILES = ("results.json", "clips.jsonl", "table.md", "report.html", "table.csv", "clips.csv", "table.tex")
+FILES = results.files(SCHEMA)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,24 +46,20 @@ def document(
 ) -> dict[str, Any]:
     """Everything but the single clips, as JSON-ready data."""
     return {
-        "schema": SCHEMA,
-        "schema_version": SCHEMA_VERSION,
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "for_reporting": settings.mark is None,
-        "mark": settings.mark,
-        "rules": settings.rules,
-        "command_line": list(settings.command_line),
-        "settings": {key: getattr(settings, key) for key in ("batch_size", "workers", "device", "limit")},
-        "statistics": {
-            "seed": statistics.SEED,
-            "bootstrap_resamples": statistics.RESAMPLES,
-            "sign_flips": statistics.FLIPS,
-            "exact_up_to_clips": statistics.EXACT_UP_TO,
-            "max_failed_share": statistics.MAX_FAILED_SHARE,
-        },
-        "versions": versions(),
-        "git": commit(),
-        "platform": machine(),
+        **results.heading(
+            SCHEMA,
+            mark=settings.mark,
+            about_scores={"rules": settings.rules},
+            command_line=settings.command_line,
+            settings={key: getattr(settings, key) for key in ("batch_size", "workers", "device", "limit")},
+            statistics={
+                "seed": statistics.SEED,
+                "bootstrap_resamples": statistics.RESAMPLES,
+                "sign_flips": statistics.FLIPS,
+                "exact_up_to_clips": statistics.EXACT_UP_TO,
+                "max_failed_share": statistics.MAX_FAILED_SHARE,
+            },
+        ),
         "dataset": {
             "name": corpus.name,
             "label": corpus.label,
@@ -101,7 +79,7 @@ def document(
         "baseline": settings.baseline,
         "models": [
             *(_model(model, tables) for model in run.models),
-            *(_unloaded(one.name, one.reason) for one in run.unloaded),
+            *(_unloaded(codec.name, codec.reason) for codec in run.unloaded),
         ],
         "originals": None if run.originals is None else _originals(run.originals, tables),
         "published": list(published),
@@ -123,8 +101,7 @@ def clip_rows(run: ReconstructionRun) -> Iterator[dict[str, Any]]:
 
 def write(folder: Path, contents: Mapping[str, Any], rows: Iterator[dict[str, Any]], table: str) -> None:
     """Write the three files into a folder, which is made where it is missing; results.json comes last."""
-    files = {"clips.jsonl": as_lines(rows), "table.md": table + "\n", "results.json": as_json(contents)}
-    write_files(folder, files)
+    results.write(folder, SCHEMA, contents, rows, table)
 
 
 def _model(model: CodecRun, tables: Sequence[SplitTable]) -> dict[str, Any]:
@@ -187,7 +164,9 @@ def _originals(originals: CodecRun, tables: Sequence[SplitTable]) -> dict[str, A
 
 
 def _floors(columns: Mapping[str, MetricColumn]) -> dict[str, Any]:
-    return {name: dataclasses.asdict(one.originals) for name, one in columns.items() if one.originals is not None}
+    return {
+        name: dataclasses.asdict(column.originals) for name, column in columns.items() if column.originals is not None
+    }
 
 
 def _summaries(columns: Mapping[str, MetricColumn], model: str) -> dict[str, Any]:
@@ -203,8 +182,8 @@ def _samples(run: ReconstructionRun, samples: ClipSamples | None) -> list[dict[s
         if not samples.wants(clip.index):
             continue
         names = [m.info.name for m in run.models if (m.info.name, clip.split, clip.clip_id) not in failed]
-        found = samples.found(clip.split, clip.index, names)
-        if found is not None:
-            told = {key: getattr(clip, key) for key in ("split", "clip_id", "source", "rate", "seconds")}
-            kept.append({**told, **found})
+        files = samples.files_of(clip.split, clip.index, names)
+        if files is not None:
+            about = {key: getattr(clip, key) for key in ("split", "clip_id", "source", "rate", "seconds")}
+            kept.append({**about, **files})
     return kept

@@ -10,14 +10,13 @@ import pandas as pd
 import tabulate  # noqa: F401  (what pandas writes Markdown with: it is missed before a run, not after)
 
 from eval.harness.leading import ALPHA, leader
+from eval.harness.reporting import SHORT_HASH
 from eval.harness.statistics import MAX_FAILED_SHARE, RESAMPLES, MetricColumn, MetricSummary, column
 from eval.reconstruction.clip_results import ClipResult, CodecRun, ReconstructionRun, SplitRun
 from eval.reconstruction.metrics import Metric, Score
 from eval.reconstruction.scoring import ORIGINALS
 
 OVERALL = "Overall"
-NOT_FOR_REPORTING = "NOT FOR REPORTING"
-SHORT_HASH = 8
 # Beyond so many sources a table of them says nothing (they are speakers, or single recordings).
 MOST_SOURCES = 50
 
@@ -79,13 +78,6 @@ def sources_markdown(table: SplitTable, models: Sequence[CodecRun], metrics: Seq
                 row[f"{metric.name} {metric.arrow}"] = _cell(floor, floor.n) if floor else "-"
             rows.append(row)
     return "\n".join([f"### {table.split} by source", "", _as_markdown(pd.DataFrame(rows), 2)])
-
-
-def mark(synthetic: bool, limit: int | None) -> str | None:
-    """What a title says when its numbers must not be quoted."""
-    if limit is not None:
-        return f"{NOT_FOR_REPORTING} (--limit {limit})"
-    return f"{NOT_FOR_REPORTING} (synthetic clips)" if synthetic else None
 
 
 def kbps(model: CodecRun, split_run: SplitRun) -> str:

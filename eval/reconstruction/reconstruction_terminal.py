@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from eval.harness import published
 from eval.harness.leading import ALPHA
 from eval.harness.statistics import Comparison, MetricSummary
 from eval.harness.terminal_table import BETTER, WORSE, CompactCell, CompactTable, Terminal, below, number, render
@@ -68,7 +69,7 @@ def compact_published(split: str) -> CompactTable | None:
         for row, values in matches
     )
     notes = dict.fromkeys([*(row["note"] for row, _ in matches if row["note"]), matches[0][0]["source"]])
-    return CompactTable(f"{split}: {published_rows.MARK}", ("published model", "kbit/s"), names, rows, tuple(notes))
+    return CompactTable(f"{split}: {published.MARK}", ("published model", "kbit/s"), names, rows, tuple(notes))
 
 
 def text(

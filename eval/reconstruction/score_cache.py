@@ -55,9 +55,9 @@ class Cache:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=60)
-            found = self._database.execute("pragma user_version").fetchone()[0]
-            if found not in (0, VERSION):
-                raise CacheError(f"{path} has version {found}, this program writes and reads {VERSION}; remove it")
+            version = self._database.execute("pragma user_version").fetchone()[0]
+            if version not in (0, VERSION):
+                raise CacheError(f"{path} has version {version}, this program writes and reads {VERSION}; remove it")
             with self._database:
                 self._database.executescript(_TABLES)
                 self._database.execute(f"pragma user_version = {VERSION}")
@@ -84,11 +84,11 @@ class Cache:
             rows = self._database.execute(
                 "select metric, value, reason, weight from scores where codec = ? and clip = ?", keys
             ).fetchall()
-        found = {name: Score(value, reason, weight) for name, value, reason, weight in rows}
-        if coded is None or any(_metric_key(metric) not in found for metric in metrics):
+        scores = {name: Score(value, reason, weight) for name, value, reason, weight in rows}
+        if coded is None or any(_metric_key(metric) not in scores for metric in metrics):
             return None
         codes = Counter({int(code): count for code, count in json.loads(coded[2]).items()})
-        return Cached(coded[0], coded[1], codes, {metric.name: found[_metric_key(metric)] for metric in metrics})
+        return Cached(coded[0], coded[1], codes, {metric.name: scores[_metric_key(metric)] for metric in metrics})
 
     def put(self, codec: CodecInfo, clip: CorpusClip, metrics: Sequence[Metric], outcome: Cached) -> None:
         """Keep a clip's outcome from the next `commit` on; nothing for a codec without an identity."""

@@ -44,8 +44,8 @@ def document(run: ReconstructionRun) -> dict[str, Any]:
         by_split = {split: part.clips for split, part in model.splits.items()}
         means = {split: _means(clips) for split, clips in (*by_split.items(), (OVERALL, model.overall.clips))}
         models[row_name(model.info.name)] = {**means, **_rates(model.info, model.overall.counted_bps)}
-    for one in run.unloaded:
-        models[row_name(one.name)] = {"error": one.reason, "message": "Codec loading failed before evaluation."}
+    for codec in run.unloaded:
+        models[row_name(codec.name)] = {"error": codec.reason, "message": "Codec loading failed before evaluation."}
     return models
 
 

@@ -109,37 +109,49 @@ def average(parts: Mapping[str, Points], by_part: Mapping[str, AccuracyColumn], 
     of the pairs' weighted points around chance (ties split as in `chance_p`), and of their differences from the
     baseline's.
     """
-    made: dict[str, Accuracy] = {}
+    accuracies: dict[str, Accuracy] = {}
     distances: dict[str, np.ndarray] = {}
     for model in next(iter(by_part.values())).accuracies:
-        ones = {name: column.accuracies[model] for name, column in by_part.items()}
-        refused = [name for name, one in ones.items() if one.refused]
-        n, failed = sum(one.n for one in ones.values()), sum(one.failed for one in ones.values())
+        parts_of_model = {name: column.accuracies[model] for name, column in by_part.items()}
+        refused = [name for name, accuracy in parts_of_model.items() if accuracy.refused]
+        n, failed = (
+            sum(accuracy.n for accuracy in parts_of_model.values()),
+            sum(accuracy.failed for accuracy in parts_of_model.values()),
+        )
         if refused:
-            made[model] = Accuracy(n, failed, refused=f"refused for {', '.join(refused)}")
+            accuracies[model] = Accuracy(n, failed, refused=f"refused for {', '.join(refused)}")
             continue
-        value, low, high = _combined([(one.accuracy, one.low, one.high) for one in ones.values()])  # type: ignore[misc]
-        right, ties = sum(one.right or 0 for one in ones.values()), sum(one.ties or 0 for one in ones.values())
-        made[model] = Accuracy(n, failed, value, low, high, right, ties)
-        weighted = [_split(_points(parts[name], model)) / (len(ones) * one.n) for name, one in ones.items()]
+        estimates = [(accuracy.accuracy, accuracy.low, accuracy.high) for accuracy in parts_of_model.values()]
+        value, low, high = _combined(estimates)  # type: ignore[arg-type]
+        right, ties = (
+            sum(accuracy.right or 0 for accuracy in parts_of_model.values()),
+            sum(accuracy.ties or 0 for accuracy in parts_of_model.values()),
+        )
+        accuracies[model] = Accuracy(n, failed, value, low, high, right, ties)
+        weighted = [
+            _split(_points(parts[name], model)) / (len(parts_of_model) * accuracy.n)
+            for name, accuracy in parts_of_model.items()
+        ]
         distances[model] = np.concatenate(weighted)
-    return AccuracyColumn(_tested(made, _flip_p(distances)), _average_comparisons(parts, by_part, made, baseline))
+    return AccuracyColumn(
+        _tested(accuracies, _flip_p(distances)), _average_comparisons(parts, by_part, accuracies, baseline)
+    )
 
 
 def _column(points: Points, baseline: str | None) -> AccuracyColumn:
-    found = statistics.shared(points, "pairs")
-    made: dict[str, Accuracy] = {}
+    common = statistics.shared(points, "pairs")
+    accuracies: dict[str, Accuracy] = {}
     p_values: dict[str, float] = {}
     for model in points:
-        if model in found.refused:
-            made[model] = Accuracy(0, found.failed[model], refused=found.refused[model])
+        if model in common.refused:
+            accuracies[model] = Accuracy(0, common.failed[model], refused=common.refused[model])
             continue
         values = _points(points, model)
         n, right, ties = len(values), int((values == 1).sum()), int((values == 0.5).sum())
         low, high = wilson(values.sum(), n)
         p_values[model] = chance_p(right, n - right - ties, ties)
-        made[model] = Accuracy(n, found.failed[model], float(values.mean()), low, high, right, ties)
-    return AccuracyColumn(_tested(made, p_values), _comparisons(points, made, baseline))
+        accuracies[model] = Accuracy(n, common.failed[model], float(values.mean()), low, high, right, ties)
+    return AccuracyColumn(_tested(accuracies, p_values), _comparisons(points, accuracies, baseline))
 
 
 def _points(points: Points, model: str) -> np.ndarray:
@@ -157,13 +169,15 @@ def _split(points: np.ndarray) -> np.ndarray:
     return distances
 
 
-def _comparisons(points: Points, made: Mapping[str, Accuracy], baseline: str | None) -> dict[str, AccuracyComparison]:
-    if baseline is None or baseline not in made or made[baseline].refused:
+def _comparisons(
+    points: Points, accuracies: Mapping[str, Accuracy], baseline: str | None
+) -> dict[str, AccuracyComparison]:
+    if baseline is None or baseline not in accuracies or accuracies[baseline].refused:
         return {}
     differences = {
         model: _points(points, model) - _points(points, baseline)
-        for model, one in made.items()
-        if model != baseline and not one.refused
+        for model, accuracy in accuracies.items()
+        if model != baseline and not accuracy.refused
     }
     counts = {model: (int((each > 0).sum()), int((each < 0).sum())) for model, each in differences.items()}
     p_values = {model: mcnemar_p(*counts[model]) for model in differences}
@@ -180,20 +194,22 @@ def _comparisons(points: Points, made: Mapping[str, Accuracy], baseline: str | N
 def _average_comparisons(
     parts: Mapping[str, Points],
     by_part: Mapping[str, AccuracyColumn],
-    made: Mapping[str, Accuracy],
+    accuracies: Mapping[str, Accuracy],
     baseline: str | None,
 ) -> dict[str, AccuracyComparison]:
-    if baseline is None or baseline not in made or made[baseline].refused:
+    if baseline is None or baseline not in accuracies or accuracies[baseline].refused:
         return {}
-    models = [model for model, one in made.items() if model != baseline and not one.refused]
+    models = [model for model, estimate in accuracies.items() if model != baseline and not estimate.refused]
     differences: dict[str, np.ndarray] = {}
     figures: dict[str, tuple[float, float, float]] = {}
     for model in models:
-        ones = {name: column.comparisons[model] for name, column in by_part.items()}
-        figures[model] = _combined([(one.difference, one.low, one.high) for one in ones.values()])
+        parts_of_model = {name: column.comparisons[model] for name, column in by_part.items()}
+        figures[model] = _combined(
+            [(estimate.difference, estimate.low, estimate.high) for estimate in parts_of_model.values()]
+        )
         weighted = [
-            (_points(parts[name], model) - _points(parts[name], baseline)) / (len(ones) * one.n)
-            for name, one in ones.items()
+            (_points(parts[name], model) - _points(parts[name], baseline)) / (len(parts_of_model) * estimate.n)
+            for name, estimate in parts_of_model.items()
         ]
         differences[model] = np.concatenate(weighted)
     p_values = _flip_p(differences)
@@ -201,7 +217,7 @@ def _average_comparisons(
     compared = {}
     for model in models:
         of_parts = [column.comparisons[model] for column in by_part.values()]
-        n, better, worse = (sum(getattr(one, name) for one in of_parts) for name in ("n", "better", "worse"))
+        n, better, worse = (sum(getattr(estimate, name) for estimate in of_parts) for name in ("n", "better", "worse"))
         compared[model] = AccuracyComparison(n, *figures[model], better, worse, p_values[model], adjusted[model])
     return compared
 
@@ -210,16 +226,16 @@ def _flip_p(differences: Mapping[str, np.ndarray]) -> dict[str, float]:
     """Sign-flip p-values by model of differences (n,), all of the same pairs."""
     if not differences:
         return {}
-    found = sign_flip_p(np.stack(list(differences.values()), axis=1)).tolist()
-    return dict(zip(differences, found, strict=True))
+    p_values = sign_flip_p(np.stack(list(differences.values()), axis=1)).tolist()
+    return dict(zip(differences, p_values, strict=True))
 
 
-def _tested(made: Mapping[str, Accuracy], p_values: Mapping[str, float]) -> dict[str, Accuracy]:
+def _tested(accuracies: Mapping[str, Accuracy], p_values: Mapping[str, float]) -> dict[str, Accuracy]:
     """The accuracies with their p-values and Holm's."""
     adjusted = holm(p_values)
     return {
-        model: replace(one, p_value=p_values[model], p_adjusted=adjusted[model]) if model in adjusted else one
-        for model, one in made.items()
+        model: replace(accuracy, p_value=p_values[model], p_adjusted=adjusted[model]) if model in adjusted else accuracy
+        for model, accuracy in accuracies.items()
     }
 
 

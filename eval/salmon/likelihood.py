@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 
+from eval.harness.codec_tokenizer import AudioTokenizer
 from eval.harness.foreign_errors import FOREIGN_ERRORS, described
-from eval.salmon.salmon_models import AudioTokenizer, Model
+from eval.harness.run_loop import by_length
+from eval.salmon.salmon_models import Model
 from eval.salmon.suite import PairedRecording
 from soundcodec_llmcodec.lm.scores import TokenLM, TokenScores
 
@@ -67,7 +69,7 @@ class Known:
 
 
 def measure(
-    models: Sequence[Model], recordings: Mapping[str, PairedRecording], known: Known, batch_size: int
+    models: Sequence[Model], recordings: Mapping[str, PairedRecording], scored_before: Known, batch_size: int
 ) -> tuple[dict[str, dict[str, Outcome]], dict[str, Cost]]:
     """Every model's outcome of recordings by digest, and what it cost; what was found is added to `known`.
 
@@ -77,14 +79,18 @@ def measure(
     costs: dict[str, Cost] = {}
     for group in _by_codec(models):
         names = [model.info.name for model in group]
-        todo = {d: one for d, one in recordings.items() if any(d not in known.of(name) for name in names)}
+        todo = {
+            d: recording
+            for d, recording in recordings.items()
+            if any(d not in scored_before.of(name) for name in names)
+        }
         tokens, encode_s = encoded(group[0].tokenizer, todo, batch_size)
         for model, name in zip(group, names, strict=True):
-            own = known.of(name)
-            found, score_s = scored(model.lm, {d: ids for d, ids in tokens.items() if d not in own}, batch_size)
-            own.update((d, outcome) for d, outcome in found.items() if isinstance(outcome, Likelihood))
-            outcomes[name] = {**{d: own[d] for d in recordings if d in own}, **found}
-            seconds = sum(todo[d].seconds for d, outcome in found.items() if isinstance(outcome, Likelihood))
+            own = scored_before.of(name)
+            new, score_s = scored(model.lm, {d: ids for d, ids in tokens.items() if d not in own}, batch_size)
+            own.update((d, outcome) for d, outcome in new.items() if isinstance(outcome, Likelihood))
+            outcomes[name] = {**{d: own[d] for d in recordings if d in own}, **new}
+            seconds = sum(todo[d].seconds for d, outcome in new.items() if isinstance(outcome, Likelihood))
             costs[name] = Cost(encode_s, score_s, seconds)
     return outcomes, costs
 
@@ -93,16 +99,18 @@ def encoded(
     tokenizer: AudioTokenizer, recordings: Mapping[str, PairedRecording], batch_size: int
 ) -> tuple[dict[str, np.ndarray | str], float]:
     """Tokens int64 (N,), or the reason why there are none, by digest; seconds in the codec."""
-    found: dict[str, np.ndarray | str] = {d: one.problem for d, one in recordings.items() if one.problem is not None}
+    tokens: dict[str, np.ndarray | str] = {
+        d: recording.problem for d, recording in recordings.items() if recording.problem is not None
+    }
     seconds = 0.0
-    readable = {d: one for d, one in recordings.items() if d not in found}
-    for batch in _by_length(readable, lambda one: one.seconds, batch_size):
+    readable = {d: recording for d, recording in recordings.items() if d not in tokens}
+    for batch in by_length(readable, lambda key: readable[key].seconds, batch_size):
         sounds = [(readable[d].samples, readable[d].rate) for d in batch]
         results, spent = each(tokenizer.tokens, sounds)
         seconds += spent
         reasons = (f"no tokens: {result}" if isinstance(result, str) else result for result in results)
-        found.update(zip(batch, reasons, strict=True))
-    return found, seconds
+        tokens.update(zip(batch, reasons, strict=True))
+    return tokens, seconds
 
 
 def scored(lm: TokenLM, tokens: Mapping[str, np.ndarray | str], batch_size: int) -> tuple[dict[str, Outcome], float]:
@@ -118,12 +126,12 @@ def scored(lm: TokenLM, tokens: Mapping[str, np.ndarray | str], batch_size: int)
         by_tokens.setdefault(keys[digest], ids)
     results: dict[str, Outcome] = {}
     seconds = 0.0
-    for batch in _by_length(by_tokens, len, batch_size):
+    for batch in by_length(by_tokens, lambda key: len(by_tokens[key]), batch_size):
         clips = [by_tokens[key] for key in batch]
         scores, spent = each(lambda part: lm.score(part, batch_tokens=len(part) * max(map(len, part))), clips)
         seconds += spent
-        found = (f"no score: {score}" if isinstance(score, str) else likelihood(score) for score in scores)
-        results.update(zip(batch, found, strict=True))
+        reasoned = (f"no score: {score}" if isinstance(score, str) else likelihood(score) for score in scores)
+        results.update(zip(batch, reasoned, strict=True))
     return outcomes | {digest: results[key] for digest, key in keys.items()}, seconds
 
 
@@ -163,10 +171,3 @@ def _by_codec(models: Sequence[Model]) -> list[list[Model]]:
     for model in models:
         groups.setdefault(model.tokenizer.identity, []).append(model)
     return list(groups.values())
-
-
-def _by_length(items: Mapping[str, _Item], length: Callable[[_Item], float], size: int) -> Iterator[list[str]]:
-    """Keys in batches of about equally long items, the longest first."""
-    ordered = sorted(items, key=lambda key: -length(items[key]))
-    for start in range(0, len(ordered), size):
-        yield ordered[start : start + size]

@@ -1,4 +1,4 @@
-"""The journal of a SALMon run: windows of pairs under every model (see `run_journal`)."""
+"""The journal of a SALMon run: windows of pairs under every model (see harness/journal.py)."""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from eval.harness.model_specs import Unloaded
+
 # How a recording's tokens make one score.
 PER_TOKEN, SUMMED = "token", "sum"
 NORMALIZATIONS = (PER_TOKEN, SUMMED)
@@ -79,18 +81,10 @@ class SalmonModelRun:
 
 
 @dataclass(frozen=True)
-class UnloadedModel:
-    """A model that could not be loaded, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class SalmonRun:
     """All models on the same pairs; `fingerprint` is that of the pairs."""
 
     parts: tuple[str, ...]
     models: tuple[SalmonModelRun, ...]
     fingerprint: str
-    unloaded: tuple[UnloadedModel, ...] = field(default=())
+    unloaded: tuple[Unloaded, ...] = field(default=())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from eval.reconstruction.reconstruction_arguments import not_negative, positive
+from eval.harness import arguments as shared
+from eval.harness.command import exit_codes
 from eval.salmon.pair_scores import NORMALIZATIONS, PER_TOKEN
 
 _ABOUT = """Does a language model over a codec's tokens find the coherent one of two recordings more likely?
@@ -22,30 +23,24 @@ nothing would not be at chance. A mean a token has it at exactly 50%, all ties. 
 
 With --output, a run that was stopped (Ctrl-C, kill, power) goes on where it was with the same command and --resume."""
 
-_EXIT_CODES = """exit codes:
-  0    every model scored every pair
-  1    some did not, or a model could not be loaded; both are listed, everything else was measured
-  2    the run could not start: an unknown name, no data, a folder in use, a language model of another codec
-  130  stopped by Ctrl-C; what was finished is kept in --output"""
+_EXIT_CODES = exit_codes(
+    "every model scored every pair",
+    "some did not, or a model could not be loaded; both are listed, everything else was measured",
+    "the run could not start: an unknown name, no data, a folder in use, a language model of another codec",
+    "what was finished is kept in --output",
+)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments. Exits with 2 and a message for what cannot be meant."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    for name in ("resume", "overwrite"):
-        if getattr(arguments, name) and not arguments.output:
-            parser.error(f"--{name} goes with --output FOLDER, where the run is kept")
+    shared.check_output(parser, arguments)
     return arguments
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="salmon",
-        description=_ABOUT,
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = shared.parser("salmon", _ABOUT, _EXIT_CODES)
     what = parser.add_argument_group("what is compared")
     what.add_argument(
         "--models",
@@ -63,13 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--parts", nargs="+", default=["all"], metavar="PART", help="parts by name or column, or all (default)"
     )
-    what.add_argument("--limit", type=positive, help="pairs a part; the table is then marked as not for reporting")
-    what.add_argument(
-        "--include",
-        action="append",
-        metavar="PATH",
-        help="a .py file or a folder of them with codecs of your own (docs/extend.md); may be repeated",
-    )
+    shared.add_limit(what, "pairs a part")
+    shared.add_include(what, "codecs")
     what.add_argument("--list", action="store_true", help="list the suite's parts and how models are written, and stop")
     how = parser.add_argument_group("how it is measured")
     how.add_argument(
@@ -78,18 +68,12 @@ def _parser() -> argparse.ArgumentParser:
         default=PER_TOKEN,
         help="what is compared: nats a token, or their sum over the recording (default: token; why stands above)",
     )
-    how.add_argument("--baseline", metavar="MODEL", help="what the others are compared with (default: the first)")
-    how.add_argument("--published", action="store_true", help="show published numbers too, marked as not measured here")
-    how.add_argument("--wide", action="store_true", help="print all columns, as table.md has them")
+    shared.add_comparison(how, "the first")
+    shared.add_wide(how)
     where = parser.add_argument_group("where it runs, and what it leaves")
-    where.add_argument("--output", metavar="FOLDER", help="write the results and report.html there")
-    again = where.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", help="go on with the run in --output, or begin it")
-    again.add_argument("--overwrite", action="store_true", help="begin anew where --output holds a run")
-    where.add_argument("--device", default="cpu", help="where codec and language model run (default: cpu)")
-    where.add_argument("--batch-size", type=positive, default=16, help="recordings a batch (default: 16)")
-    where.add_argument(
-        "--report-pairs", type=not_negative, default=2, help="pairs a part to listen to in report.html (default: 2)"
-    )
-    where.add_argument("--quiet", action="store_true", help="no progress bar")
+    shared.add_output(where)
+    shared.add_device(where, "codec and language model run")
+    shared.add_batch_size(where, 16, "recordings")
+    shared.add_report_samples(where, "--report-pairs", "pairs a part")
+    shared.add_quiet(where)
     return parser

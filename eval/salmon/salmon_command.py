@@ -9,84 +9,52 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.harness import include
+from eval.harness import command, include
+from eval.harness.command import DONE, INCOMPLETE
+from eval.harness.model_specs import check_baseline, load_each
 from eval.salmon import salmon_arguments
-from soundcodec_llmcodec.terminal import show_what_can_be_shown
 
 # torch comes with the rest, which is imported where it is used: a mistyped option is refused without it.
 if TYPE_CHECKING:
     from eval.salmon.pair_journal import PairJournal
     from eval.salmon.pair_samples import PairSamples
-    from eval.salmon.pair_scores import SalmonRun, UnloadedModel
-    from eval.salmon.salmon_models import Model, SalmonModelSpec
+    from eval.salmon.pair_scores import SalmonRun
     from eval.salmon.salmon_run import SalmonPlan
-
-DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    show_what_can_be_shown()
-    arguments = salmon_arguments.parse(argv)
-    try:
-        include.load(arguments.include)
-        if arguments.list:
-            return _list(arguments.suite)
-        return _run(_plan(arguments), arguments, ["salmon", *argv] if argv is not None else sys.argv)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"salmon: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return REFUSED
-    except KeyboardInterrupt:
-        on = "go on with the same command and --resume" if arguments.output else "nothing is kept without --output"
-        print(f"salmon: stopped; {on}", file=sys.stderr)
-        return INTERRUPTED
+    return command.main("salmon", argv, salmon_arguments.parse, _measure, command.of_a_resumable_run)
+
+
+def _measure(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
+    include.load(arguments.include)
+    if arguments.list:
+        return _list(arguments.suite)
+    return _run(_plan(arguments), arguments, command_line)
 
 
 def _plan(arguments: argparse.Namespace) -> SalmonPlan:
     """What the arguments ask for, with models loaded. Raises ValueError or OSError for what cannot be had."""
+    from eval.harness.run_files import check_folder
     from eval.salmon import salmon_models as models
     from eval.salmon import salmon_parts as parts
-    from eval.salmon import salmon_results, suites
+    from eval.salmon import suites
     from eval.salmon.salmon_run import SalmonPlan
     from soundcodec_llmcodec.checkpoints import usable_device
 
     specs = models.check(arguments.models)
-    _check_baseline(arguments.baseline, [spec.label for spec in specs])
+    check_baseline(arguments.baseline, [spec.label for spec in specs], "model")
     usable_device(arguments.device)
     if arguments.output:
         # A run may take hours: better to hear now that its results have no place.
-        salmon_results.check_folder(Path(arguments.output))
+        check_folder(Path(arguments.output))
     suite = suites.load(arguments.suite)
     chosen = parts.chosen(arguments.parts, suite.parts)
-    loaded, unloaded = _load(specs, arguments.device)
-    _check_baseline(arguments.baseline, [model.info.name for model in loaded])
+    # A language model of another codec's tokens ends the run: no number of such a pair means anything.
+    loaded, unloaded = load_each(specs, models.Loader(arguments.device).load, "salmon", "model")
+    check_baseline(arguments.baseline, [model.info.name for model in loaded], "model")
     return SalmonPlan(loaded, suite, chosen, arguments.batch_size, arguments.limit, unloaded)
-
-
-def _check_baseline(baseline: str | None, names: Sequence[str]) -> None:
-    if baseline is not None and baseline not in names:
-        raise ValueError(f"--baseline {baseline!r} is none of the models of this run: {', '.join(names)}")
-
-
-def _load(specs: Sequence[SalmonModelSpec], device: str) -> tuple[list[Model], tuple[UnloadedModel, ...]]:
-    """The models that can be had, and those that cannot. Raises ValueError where there is none to measure, and for a
-    language model of another codec's tokens: no number of such a pair means anything."""
-    from eval.salmon.pair_scores import UnloadedModel
-    from eval.salmon.salmon_models import Loader, ModelLoadError
-
-    loader = Loader(device)
-    models, unloaded = [], []
-    for spec in specs:
-        try:
-            models.append(loader.load(spec))
-        except ModelLoadError as error:
-            unloaded.append(UnloadedModel(spec.label, str(error)))
-    reasons = [f"{one.name}: {one.reason}" for one in unloaded]
-    if not models:
-        raise ValueError(f"no model could be loaded; {'; '.join(reasons)}")
-    for reason in reasons:
-        print(f"salmon: left out: {reason}", file=sys.stderr)
-    return models, tuple(unloaded)
 
 
 def _run(plan: SalmonPlan, arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
@@ -136,11 +104,12 @@ def _journal(output: Path, plan: SalmonPlan, arguments: argparse.Namespace) -> P
 def _sources() -> list[str]:
     """Digests of all that computes a score: packages, the harness's own files, the codec and the language models."""
     import soundcodec_llmcodec
+    from eval.harness import fingerprints
     from eval.harness.provenance import sources_digest
-    from eval.reconstruction.codecs import fingerprints
 
+    common = [f"harness/{name}.py" for name in ("clips", "corpora", "codec_tokenizer")]
     ours = [f"salmon/{name}" for name in ("suites.py", "salmon_models.py", "likelihood.py", "salmon_run.py", "build")]
-    harness = sources_digest({}, Path(__file__).parents[1], [*ours, "harness/clips.py", "harness/corpora.py"])
+    harness = sources_digest({}, Path(__file__).parents[1], [*ours, *common])
     package = Path(soundcodec_llmcodec.__file__).parent
     return [harness, sources_digest({}, package, ["lm"]), fingerprints.of_package()]
 

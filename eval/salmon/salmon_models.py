@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from eval.harness import include
+from eval.harness.codec_tokenizer import AudioTokenizer, CodecTokenizer
+from eval.harness.included_tokenizer import IncludedTokenizer
+from eval.harness.model_specs import LoadError, UnknownSpecError, check_labels, labelled, nearest, place_name
 from eval.salmon.pair_scores import ModelInfo
 
 # torch and transformers are imported where a model is loaded: names are checked, and refused, without them.
 if TYPE_CHECKING:
-    from eval.reconstruction.codecs.included_codec import IncludedCodec
-    from soundcodec_llmcodec.data.token_corpus import TokenSource
     from soundcodec_llmcodec.lm.scores import TokenLM
 
 BUNDLED, UNIFORM = "bundled", "uniform"
 DEFAULT_CODEC = "llmcodec"
+SPEC_SIGNS = ":/?@"
 FORMS = {
     "CODEC": "a codec of soundcodec_llmcodec by name, a checkpoint's folder or file, a hub id owner/name, or a "
     "codec of one's own as FILE.py:NAME, or its NAME with --include",
@@ -31,17 +28,7 @@ FORMS = {
     "which `llmcodec lm train` and `llmcodec lm count` make, or a folder or hub id of a model with <CODEC_i> tokens",
 }
 
-# A label holds no '@', so that the '=' in llmcodec@runs/rate=0.1 belongs to the folder.
-_LABEL = re.compile(r"(?P<label>[^=:/?@]*)=(?P<spec>.*)", re.DOTALL)
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-
-
-class UnknownSalmonModelError(ValueError):
-    """A text that means no codec, or no language model. A run does not start."""
-
-
-class ModelLoadError(RuntimeError):
-    """A model that cannot be had here: weights or a package are missing. A run goes on with the others."""
 
 
 @dataclass(frozen=True)
@@ -54,21 +41,6 @@ class SalmonModelSpec:
     lm: str
 
 
-class AudioTokenizer(Protocol):
-    """A codec as this harness needs it."""
-
-    @property
-    def source(self) -> TokenSource:
-        """The codec's facts and hash."""
-
-    @property
-    def identity(self) -> str:
-        """Changes with anything that can change a token."""
-
-    def tokens(self, recordings: Sequence[tuple[np.ndarray, int]]) -> list[np.ndarray]:
-        """Recordings, each samples float32 (S,) and their rate in Hz, as tokens int64 (N,) in [0, V), in order."""
-
-
 @dataclass(frozen=True, eq=False)
 class Model:
     """A loaded model."""
@@ -78,83 +50,21 @@ class Model:
     lm: TokenLM
 
 
-class IncludedTokenizer:
-    """A codec of one's own: resampled to its rate, encoded one by one, each frame's levels after one another."""
-
-    def __init__(self, codec: IncludedCodec) -> None:
-        self._codec = codec
-        self.source = source_of(codec)
-        self.identity = codec.identity
-        self.bitrate_bps = self.source.token_rate * math.log2(codec.codebook_size)
-
-    def tokens(self, recordings: Sequence[tuple[np.ndarray, int]]) -> list[np.ndarray]:
-        from soundcodec_llmcodec import audio
-        from soundcodec_llmcodec.data.token_corpus import token_ids
-
-        rate = self.source.sample_rate
-        codes = [self._codec.encode(np.array(audio.resample(sound, own, rate))) for sound, own in recordings]
-        return [token_ids(np.ascontiguousarray(item.T).reshape(-1), self.source) for item in codes]
-
-
-def source_of(codec: IncludedCodec) -> TokenSource:
-    """What token corpora and language models know of an included codec. Raises ModelLoadError for one whose frames are
-    no whole number of samples, or whose token rate is not stated."""
-    from soundcodec_llmcodec.data.token_corpus import TokenSource
-
-    name = codec.entry.name
-    hop = codec.sample_rate * codec.num_quantizers / codec.token_rate if codec.token_rate else 0.0
-    if not hop or not hop.is_integer():
-        raise ModelLoadError(
-            f"{name} of {codec.entry.where}: a language model needs a token_rate whose frames are a whole number of "
-            f"samples, got token_rate = {codec.token_rate} at {codec.sample_rate} Hz and {codec.num_quantizers} levels"
-        )
-    digest = hashlib.sha256(codec.identity.encode()).hexdigest()
-    return TokenSource(name, digest, codec.sample_rate, int(hop), codec.codebook_size, codec.num_quantizers)
-
-
-class CodecTokenizer:
-    """An LLMCodec: resampled to its rate, encoded in one batch, each frame's levels after one another."""
-
-    def __init__(self, codec: Any) -> None:
-        from soundcodec_llmcodec.data.token_corpus import TokenSource
-
-        self._codec = codec
-        self.source: TokenSource = TokenSource.of(codec)
-        self.identity = f"weights {codec.weights_hash}; device {codec.device.type}"
-
-    @property
-    def bitrate_bps(self) -> float:
-        """Bits a second of all tokens."""
-        return float(self._codec.config.bitrate_bps)
-
-    def tokens(self, recordings: Sequence[tuple[np.ndarray, int]]) -> list[np.ndarray]:
-        import torch
-
-        from soundcodec_llmcodec import audio
-        from soundcodec_llmcodec.data.token_corpus import token_ids
-
-        rate = self.source.sample_rate
-        samples = [torch.from_numpy(audio.resample(sound, audio.check_rate(own), rate)) for sound, own in recordings]
-        codes = self._codec.encode_samples_batch(samples)
-        return [token_ids(np.ascontiguousarray(item.numpy().T).reshape(-1), self.source) for item in codes]
-
-
 def parse(text: str) -> SalmonModelSpec:
     """The model that `[LABEL=]CODEC[@LM]` means. Nothing is loaded; only names and folders are looked at.
 
     LABEL holds no '=', ':', '/', '?' or '@'; without it, a model is called as it is written, a folder by its name.
-    Raises UnknownModelError.
+    Raises UnknownSpecError.
     """
-    match = _LABEL.fullmatch(text)
-    label, spec = (match["label"].strip(), match["spec"]) if match else (None, text)
+    label, spec = labelled(text, SPEC_SIGNS)
     codec, at, lm = (spec, "", "") if Path(spec).expanduser().exists() else spec.rpartition("@")
     if not at:
         codec, lm = spec, ""
     if label == "" or not codec or (at and not lm):
-        raise UnknownSalmonModelError(f"expected [LABEL=]CODEC[@LM], got {text!r}; {_forms()}")
+        raise UnknownSpecError(f"expected [LABEL=]CODEC[@LM], got {text!r}; {_forms()}")
     codec_name = _checked_codec(codec)
     if not at and codec != DEFAULT_CODEC:
-        raise UnknownSalmonModelError(
+        raise UnknownSpecError(
             f"{text!r} names no language model, and only {DEFAULT_CODEC} has one of its own; write {codec}@FOLDER "
             f"with one that was trained on its tokens (llmcodec lm train), or {codec}@{UNIFORM}"
         )
@@ -166,16 +76,10 @@ def parse(text: str) -> SalmonModelSpec:
 def check(texts: Sequence[str]) -> tuple[SalmonModelSpec, ...]:
     """The models that the texts mean, told apart by label.
 
-    Raises UnknownModelError as `parse` does, and ValueError for two of one label or a label that no table can hold.
+    Raises UnknownSpecError as `parse` does, and ValueError for two of one label or a label that no table can hold.
     """
     specs = tuple(parse(text) for text in texts)
-    labels = [spec.label for spec in specs]
-    twice = sorted({label for label in labels if labels.count(label) > 1})
-    if twice:
-        raise ValueError(f"two models are called {', '.join(twice)}; give one another name: LABEL=CODEC@LM")
-    odd = next((label for label in labels if "|" in label or not label.isprintable()), None)
-    if odd is not None:
-        raise ValueError(f"the label {odd!r} cannot stand in a table; give another name: LABEL=CODEC@LM")
+    check_labels([spec.label for spec in specs], "model", "LABEL=CODEC@LM")
     return specs
 
 
@@ -187,9 +91,8 @@ class Loader:
         self._codecs: dict[str, CodecTokenizer | IncludedTokenizer] = {}
 
     def load(self, spec: SalmonModelSpec) -> Model:
-        """The model. Raises ModelLoadError where a part of it cannot be had here, and CodecMismatchError where the
+        """The model. Raises LoadError where a part of it cannot be had here, and CodecMismatchError where the
         language model was trained on another codec's tokens."""
-        from eval.reconstruction.codecs import CodecLoadError
         from soundcodec_llmcodec.checkpoints import CheckpointError
         from soundcodec_llmcodec.lm.lm_folder import TokenLMError
         from soundcodec_llmcodec.lm.loading import load_token_lm
@@ -198,12 +101,12 @@ class Loader:
         try:
             tokenizer = self._codec(spec.codec)
             lm = load_token_lm(spec.lm, source=tokenizer.source, device=self._device, dtype="float32")
-        except (CheckpointError, CodecLoadError, TokenLMError, ImportError, OSError) as error:
-            raise ModelLoadError(" ".join(str(error).split())) from error
+        except (CheckpointError, LoadError, TokenLMError, ImportError, OSError) as error:
+            raise LoadError(" ".join(str(error).split())) from error
         source = tokenizer.source
         check_codec(lm, source.codec_hash, source.codec_name)
         if lm.vocabulary_size != source.vocabulary_size:
-            raise UnknownSalmonModelError(
+            raise UnknownSpecError(
                 f"{spec.label}: the language model {lm.name} knows {lm.vocabulary_size} tokens, but the codec "
                 f"{source.codec_name} has {source.vocabulary_size}"
             )
@@ -222,8 +125,7 @@ class Loader:
         return Model(info, tokenizer, lm)
 
     def _codec(self, name: str) -> CodecTokenizer | IncludedTokenizer:
-        from eval.reconstruction.codecs.codec_specs import included_codec
-        from eval.reconstruction.codecs.included_codec import IncludedCodec
+        from eval.harness.own_codec import IncludedCodec, included_codec
         from soundcodec_llmcodec import checkpoints
         from soundcodec_llmcodec.llmcodec import LLMCodec
 
@@ -244,15 +146,11 @@ def _names() -> list[str]:
 
 
 def _checked_codec(codec: str) -> str:
-    """What tables call the codec. Raises UnknownModelError where the text means none."""
-    from eval.reconstruction.codecs import UnknownSpecError
-    from eval.reconstruction.codecs.codec_specs import included_codec
+    """What tables call the codec. Raises UnknownSpecError where the text means none."""
+    from eval.harness.own_codec import included_codec
     from soundcodec_llmcodec.checkpoints import WEIGHTS_FILE
 
-    try:
-        entry = included_codec(codec)
-    except UnknownSpecError as error:
-        raise UnknownSalmonModelError(str(error)) from error
+    entry = included_codec(codec)
     if entry is not None:
         return entry.name
     names = [*_names(), *include.included("codec")]
@@ -260,17 +158,15 @@ def _checked_codec(codec: str) -> str:
         return codec
     path = Path(codec).expanduser()
     if path.exists():
-        whole = path.resolve()
-        return whole.parent.name if whole.name == WEIGHTS_FILE else whole.stem if whole.is_file() else whole.name
+        return place_name(path, WEIGHTS_FILE)
     if _HUB_ID.fullmatch(codec) and not codec.startswith("."):
         return codec
-    near = difflib.get_close_matches(codec, names, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise UnknownSalmonModelError(f"{codec!r} means no codec.{hint} {_forms()}")
+    hint = f" Did you mean {near!r}?" if (near := nearest(codec, names)) else ""
+    raise UnknownSpecError(f"{codec!r} means no codec.{hint} {_forms()}")
 
 
 def _checked_lm(lm: str) -> str:
-    """What tables call the language model. Raises UnknownModelError where the text means none."""
+    """What tables call the language model. Raises UnknownSpecError where the text means none."""
     if lm in (BUNDLED, UNIFORM):
         return lm
     path = Path(lm).expanduser()
@@ -279,9 +175,8 @@ def _checked_lm(lm: str) -> str:
 
         if is_hub_lm(lm):
             return lm
-        near = difflib.get_close_matches(lm, (BUNDLED, UNIFORM), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UnknownSalmonModelError(f"there is no language model {lm!r}: no such folder.{hint} {_forms()}")
+        hint = f" Did you mean {near!r}?" if (near := nearest(lm, (BUNDLED, UNIFORM))) else ""
+        raise UnknownSpecError(f"there is no language model {lm!r}: no such folder.{hint} {_forms()}")
     return path.resolve().name
 
 

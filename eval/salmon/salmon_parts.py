@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from eval.harness.model_specs import nearest
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,16 @@ def chosen(names: Sequence[str], available: Sequence[str]) -> tuple[str, ...]:
     """
     by_name = {name.lower(): name for name in available}
     by_name |= {PARTS[name].title.lower(): name for name in available if name in PARTS}
-    wanted = set()
+    parts = set()
     for name in names:
         if name.lower() == "all":
-            wanted |= set(available)
+            parts |= set(available)
         elif name.lower() in by_name:
-            wanted.add(by_name[name.lower()])
+            parts.add(by_name[name.lower()])
         else:
-            near = difflib.get_close_matches(name.lower(), by_name, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = f" Did you mean {near!r}?" if (near := nearest(name.lower(), by_name)) else ""
             raise ValueError(f"there is no part {name!r} here; the parts are all, {', '.join(available)}.{hint}")
-    return tuple(in_order(wanted))
+    return tuple(in_order(parts))
 
 
 def in_order(names: Sequence[str] | set[str]) -> list[str]:

@@ -7,39 +7,21 @@ pair with both log-likelihoods, so that any other can be computed.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.harness import statistics as aggregate
-from eval.harness.manifest import discard
-from eval.harness.provenance import commit, machine, versions
-from eval.harness.run_files import as_json, as_lines, check_folder, write_files
+from eval.harness import results, statistics
 from eval.salmon import accuracy
 from eval.salmon.pair_samples import PairSamples
 from eval.salmon.pair_scores import NORMALIZATIONS, PairScore, SalmonModelRun, SalmonRun
 from eval.salmon.salmon_parts import PARTS
+from eval.salmon.salmon_schema import SCHEMA
 from eval.salmon.salmon_table import AVERAGE, Table, pairs_per_s, tables, title
 from eval.salmon.suite import Suite
 
-__all__ = [
-    "FILES",
-    "PACKAGES",
-    "SCHEMA",
-    "SCHEMA_VERSION",
-    "SalmonSettings",
-    "check_folder",
-    "discard",
-    "document",
-    "pair_rows",
-    "write",
-]
-
-SCHEMA = "soundcodec-llmcodec/salmon"
-SCHEMA_VERSION = 1
 PACKAGES = ("datasets", "numpy", "pyroomacoustics", "scipy", "soundfile", "soxr", "torch", "transformers")
-FILES = ("results.json", "pairs.jsonl", "table.md", "report.html", "table.csv", "pairs.csv", "table.tex")
+FILES = results.files(SCHEMA)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,24 +48,21 @@ def document(
     """Everything but the single pairs, as JSON-ready data. Accuracies are shares in [0, 1], published ones in %."""
     by_how = {how: table if how == table.normalize else tables(run, how, settings.baseline) for how in NORMALIZATIONS}
     return {
-        "schema": SCHEMA,
-        "schema_version": SCHEMA_VERSION,
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "for_reporting": settings.mark is None,
-        "mark": settings.mark,
-        "command_line": list(settings.command_line),
-        "settings": {key: getattr(settings, key) for key in ("normalize", "batch_size", "device", "limit")},
-        "statistics": {
-            "chance": accuracy.CHANCE,
-            "confidence": accuracy.CONFIDENCE,
-            "seed": aggregate.SEED,
-            "bootstrap_resamples": aggregate.RESAMPLES,
-            "sign_flips": aggregate.FLIPS,
-            "max_failed_share": aggregate.MAX_FAILED_SHARE,
-        },
-        "versions": versions(PACKAGES),
-        "git": commit(),
-        "platform": machine(),
+        **results.heading(
+            SCHEMA,
+            mark=settings.mark,
+            command_line=settings.command_line,
+            settings={key: getattr(settings, key) for key in ("normalize", "batch_size", "device", "limit")},
+            statistics={
+                "chance": accuracy.CHANCE,
+                "confidence": accuracy.CONFIDENCE,
+                "seed": statistics.SEED,
+                "bootstrap_resamples": statistics.RESAMPLES,
+                "sign_flips": statistics.FLIPS,
+                "max_failed_share": statistics.MAX_FAILED_SHARE,
+            },
+            packages=PACKAGES,
+        ),
         "suite": {
             "name": suite.name,
             "label": suite.label,
@@ -96,10 +75,10 @@ def document(
         "parts": {part: _part(part, n) for part, n in table.pairs.items()},
         "models": [
             *(_model(model, by_how) for model in run.models),
-            *({"name": one.name, "failure": one.reason, "scores": {}} for one in run.unloaded),
+            *({"name": unloaded.name, "failure": unloaded.reason, "scores": {}} for unloaded in run.unloaded),
         ],
         "published": list(published),
-        "samples": [told for part in table.pairs for told in (samples.found(part) if samples else ())],
+        "samples": [row for part in table.pairs for row in (samples.pairs_of(part) if samples else ())],
         "failures": [
             {"model": model.info.name, "part": score.part, "id": score.pair_id, "reason": score.failure}
             for model in run.models
@@ -112,15 +91,18 @@ def document(
 def pair_rows(run: SalmonRun) -> Iterator[dict[str, Any]]:
     """One row for each model and pair: what the records have, and the difference by normalization."""
     for model in run.models:
-        told = {"model": model.info.name, "codec_hash": model.info.codec_hash, "lm_identity": model.info.lm_identity}
+        identity = {
+            "model": model.info.name,
+            "codec_hash": model.info.codec_hash,
+            "lm_identity": model.info.lm_identity,
+        }
         for score in _scores(model, run.parts):
-            yield {**told, **score.row(), "difference": {how: score.difference(how) for how in NORMALIZATIONS}}
+            yield {**identity, **score.row(), "difference": {how: score.difference(how) for how in NORMALIZATIONS}}
 
 
 def write(folder: Path, contents: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], table_text: str) -> None:
     """Write the three files into a folder, which is made where it is missing; results.json comes last."""
-    files = {"pairs.jsonl": as_lines(rows), "table.md": table_text + "\n", "results.json": as_json(contents)}
-    write_files(folder, files)
+    results.write(folder, SCHEMA, contents, rows, table_text)
 
 
 def _part(part: str, n_pairs: int) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from tqdm import tqdm
 
-from eval.harness.duration import RunEstimate
+from eval.harness import run_loop
+from eval.harness.model_specs import Unloaded
 from eval.salmon.likelihood import Cost, Known, Likelihood, Outcome, encoded, measure, scored
 from eval.salmon.pair_journal import JournalError, PairBatch, PairJournal
-from eval.salmon.pair_scores import PairScore, SalmonModelRun, SalmonRun, UnloadedModel
+from eval.salmon.pair_scores import PairScore, SalmonModelRun, SalmonRun
 from eval.salmon.salmon_models import Model
 from eval.salmon.suite import Pair, PairedRecording, Suite, SuiteError, fingerprint
 
@@ -40,14 +40,10 @@ class SalmonPlan:
     parts: tuple[str, ...]
     batch_size: int
     limit: int | None = None
-    unloaded: tuple[UnloadedModel, ...] = ()
+    unloaded: tuple[Unloaded, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ValueError(f"expected a batch size of 1 or more, got {self.batch_size}")
-        names = [model.info.name for model in self.models]
-        if len(set(names)) < len(names):
-            raise ValueError(f"models are told apart by name, got {names}; give one another by NEW_NAME=...")
+        run_loop.check_plan(self.batch_size, [model.info.name for model in self.models])
         missing = [part for part in self.parts if part not in self.suite.sizes]
         if missing or not self.parts:
             raise SuiteError(f"{self.suite.label} has no parts {missing}; it has {list(self.suite.parts)}")
@@ -55,8 +51,7 @@ class SalmonPlan:
     @property
     def total(self) -> int:
         """The number of pairs."""
-        sizes = (self.suite.sizes[part] for part in self.parts)
-        return sum(size if self.limit is None else min(size, self.limit) for size in sizes)
+        return run_loop.n_items((self.suite.sizes[part] for part in self.parts), self.limit)
 
 
 def run(
@@ -69,12 +64,12 @@ def run(
     """
     batches = list(journal.batches) if journal else []
     done = {(score.part, score.pair_id): score for batch in batches for score in batch.any_model}
-    known = _known(batches)
+    scored_before = _known(batches)
     order: list[tuple[str, str, str, str]] = []
     warm = False
-    with tqdm(total=plan.total, unit="pair", desc="pairs", disable=not progress, leave=False) as bar:
-        estimate = RunEstimate(plan.total - len(done), "pairs", len(plan.models), "models", bar, quiet=not progress)
-        for window in _windows(plan):
+    shown = run_loop.progress(plan.total, len(done), "pair", len(plan.models), "models", shown=progress)
+    with shown as (bar, estimate):
+        for window in run_loop.windows(_pairs(plan), max(1, plan.batch_size * BUCKETS // 2)):
             order.extend((p.part, p.pair_id, p.positive.digest, p.negative.digest) for _, p in window)
             new = [(index, pair) for index, pair in window if not _is_done(pair, done)]
             bar.update(len(window) - len(new))
@@ -85,39 +80,29 @@ def run(
                 warm = True
             _keep(new, samples)
             start = time.perf_counter()
-            batch = _scored(plan, [pair for _, pair in new], known)
+            batch = _scored(plan, [pair for _, pair in new], scored_before)
             estimate.add(time.perf_counter() - start, len(new))
             if journal:
                 journal.add(batch)
             batches.append(batch)
             bar.update(len(new))
-    gone = done.keys() - {(part, pair_id) for part, pair_id, _, _ in order}
-    if gone:
-        raise JournalError(f"the suite no longer has {len(gone)} pairs of this run, {sorted(gone)[0]}; begin a new run")
+    run_loop.check_none_gone(done.keys(), ((part, pair_id) for part, pair_id, _, _ in order), "suite", "pairs")
     _refuse_empty(plan, order)
     return SalmonRun(plan.parts, _gathered(plan, batches, order), fingerprint(order), plan.unloaded)
 
 
-def _windows(plan: SalmonPlan) -> Iterator[list[tuple[int, Pair]]]:
+def _pairs(plan: SalmonPlan) -> Iterator[tuple[int, Pair]]:
     """The pairs of all parts in order, each with its place in its part."""
-    size = max(1, plan.batch_size * BUCKETS // 2)
-    window: list[tuple[int, Pair]] = []
     for part in plan.parts:
-        for item in enumerate(plan.suite.pairs(part, plan.limit)):
-            window.append(item)
-            if len(window) == size:
-                yield window
-                window = []
-    if window:
-        yield window
+        yield from enumerate(plan.suite.pairs(part, plan.limit))
 
 
-def _scored(plan: SalmonPlan, pairs: Sequence[Pair], known: Known) -> PairBatch:
+def _scored(plan: SalmonPlan, pairs: Sequence[Pair], scored_before: Known) -> PairBatch:
     recordings: dict[str, PairedRecording] = {}
     for pair in pairs:
-        recordings |= {_key(one): one for one in (pair.positive, pair.negative)}
-    outcomes, costs = measure(plan.models, recordings, known, plan.batch_size)
-    scores = {name: [_pair_score(pair, found) for pair in pairs] for name, found in outcomes.items()}
+        recordings |= {_key(recording): recording for recording in (pair.positive, pair.negative)}
+    outcomes, costs = measure(plan.models, recordings, scored_before, plan.batch_size)
+    scores = {name: [_pair_score(pair, by_recording) for pair in pairs] for name, by_recording in outcomes.items()}
     return PairBatch(scores, {name: cost + Cost(pairs=len(pairs)) for name, cost in costs.items()})
 
 
@@ -139,14 +124,14 @@ def _key(recording: PairedRecording) -> str:
 
 def _known(batches: Sequence[PairBatch]) -> Known:
     """What a run that goes on knows, so that it gives a repeated recording the score that it had."""
-    known = Known()
+    likelihoods = Known()
     for batch in batches:
         for model, scores in batch.scores.items():
             for score in scores:
                 if score.positive is not None and score.negative is not None:
-                    known.of(model)[score.positive_digest] = Likelihood(score.positive, score.positive_tokens)
-                    known.of(model)[score.negative_digest] = Likelihood(score.negative, score.negative_tokens)
-    return known
+                    likelihoods.of(model)[score.positive_digest] = Likelihood(score.positive, score.positive_tokens)
+                    likelihoods.of(model)[score.negative_digest] = Likelihood(score.negative, score.negative_tokens)
+    return likelihoods
 
 
 def _gathered(

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from eval.harness.leading import ALPHA
+from eval.harness.reporting import SHORT_HASH, mark
 from eval.harness.statistics import MAX_FAILED_SHARE, RESAMPLES
-from eval.reconstruction.reconstruction_table import ALPHA, SHORT_HASH, mark
 from eval.salmon import accuracy
 from eval.salmon.accuracy import Accuracy, AccuracyColumn
 from eval.salmon.pair_scores import PER_TOKEN, SUMMED, SalmonModelRun, SalmonRun

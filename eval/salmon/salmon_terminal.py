@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
+from eval.harness import published
 from eval.harness.leading import ALPHA
 from eval.harness.terminal_table import BETTER, WORSE, CompactCell, CompactTable, number
 from eval.salmon import accuracy, published_accuracies
@@ -44,7 +44,7 @@ def compact(table: Table, run: SalmonRun, label: str, mark: str | None) -> Compa
 def compact_published() -> CompactTable:
     """The published rows."""
     rows = published_accuracies.rows()
-    parts = json.loads(published_accuracies.FILE.read_text(encoding="utf-8"))["columns"]
+    parts = published.document(published_accuracies.FILE)["columns"]
     shown = tuple(
         (
             (f"{row['name']} (published)",),
@@ -54,7 +54,7 @@ def compact_published() -> CompactTable:
     )
     heads = tuple(title(part) for part in parts)
     sources = tuple(dict.fromkeys(row["source"] for row in rows))
-    return CompactTable(f"{rows[0]['suite']}: {published_accuracies.MARK}", ("published model",), heads, shown, sources)
+    return CompactTable(f"{rows[0]['suite']}: {published.MARK}", ("published model",), heads, shown, sources)
 
 
 def notes(table: Table, compact_table: CompactTable, full: str) -> list[str]:

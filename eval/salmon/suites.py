@@ -36,7 +36,7 @@ def load(name: str) -> Suite:
     if name == MINI:
         return _mini()
     if path.is_dir():
-        parts = {found.name: samples for found in path.iterdir() if found.is_dir() and (samples := _samples(found))}
+        parts = {entry.name: samples for entry in path.iterdir() if entry.is_dir() and (samples := _samples(entry))}
         if parts:
             return _folder(path, parts)
         if any(path.glob("*/*.parquet")):
@@ -62,16 +62,16 @@ _Samples = dict[int, dict[int, Path]]  # number of the sample -> k -> file
 
 
 def _samples(folder: Path) -> _Samples:
-    found: _Samples = {}
+    samples: _Samples = {}
     for path in sorted(folder.iterdir()):
         match = _SAMPLE.fullmatch(path.stem)
         if match is None or path.suffix.lower() not in SOUND_ENDINGS or not path.is_file():
             continue
         index, k = (int(number) for number in match.groups())
-        twin = found.setdefault(index, {}).setdefault(k, path)
+        twin = samples.setdefault(index, {}).setdefault(k, path)
         if twin is not path:
             raise SuiteError(f"{twin} and {path.name} beside it are one sample; keep one of them")
-    return dict(sorted(found.items()))
+    return dict(sorted(samples.items()))
 
 
 def _folder(folder: Path, parts: Mapping[str, _Samples]) -> Suite:
@@ -82,10 +82,10 @@ def _folder(folder: Path, parts: Mapping[str, _Samples]) -> Suite:
                 f"{folder / part}: {len(alone)} samples, the first is sample_{alone[0]}, are no pairs: expected "
                 "sample_<i>_0 and at least sample_<i>_1"
             )
-    told, revision = _told(folder / SUITE_FILE)
-    label = str(told.get("label") or told.get("name") or folder.resolve().name)
+    about, revision = _told(folder / SUITE_FILE)
+    label = str(about.get("label") or about.get("name") or folder.resolve().name)
     sizes = {part: sum(len(files) - 1 for files in parts[part].values()) for part in in_order(set(parts))}
-    return Suite(str(folder), label, bool(told.get("synthetic", False)), sizes, _pairs_of(folder, parts), revision)
+    return Suite(str(folder), label, bool(about.get("synthetic", False)), sizes, _pairs_of(folder, parts), revision)
 
 
 def _told(path: Path) -> tuple[dict[str, Any], str | None]:
@@ -94,12 +94,12 @@ def _told(path: Path) -> tuple[dict[str, Any], str | None]:
         return {}, None
     content = path.read_bytes()
     try:
-        told = json.loads(content)
+        about = json.loads(content)
     except ValueError as error:
         raise SuiteError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(told, dict):
-        raise SuiteError(f"{path} holds no description of a suite, but {type(told).__name__}")
-    return told, hashlib.sha256(content).hexdigest()[:16]
+    if not isinstance(about, dict):
+        raise SuiteError(f"{path} holds no description of a suite, but {type(about).__name__}")
+    return about, hashlib.sha256(content).hexdigest()[:16]
 
 
 def _pairs_of(folder: Path, parts: Mapping[str, _Samples]) -> Callable[[str], Iterator[Pair]]:
@@ -159,9 +159,12 @@ def hub(name: str, label: str) -> Suite:
         return loaded[part]
 
     # A builder that does not know its size has to make its data first.
-    known = {part: sum(split.num_examples for split in (one.info.splits or {}).values()) for part, one in infos.items()}
-    sizes = {part: known[part] or len(rows(part)) for part in parts}
-    revision = ",".join(f"{part}={one.hash}" for part, one in infos.items())
+    counts = {
+        part: sum(split.num_examples for split in (builder.info.splits or {}).values())
+        for part, builder in infos.items()
+    }
+    sizes = {part: counts[part] or len(rows(part)) for part in parts}
+    revision = ",".join(f"{part}={builder.hash}" for part, builder in infos.items())
     digest = hashlib.sha256(revision.encode()).hexdigest()[:16]
     return Suite(name, label, False, sizes, lambda part: _pairs_of_rows(part, rows(part)), digest)
 

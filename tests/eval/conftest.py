@@ -18,7 +18,7 @@ from eval.harness.corpora import ClipCorpus, CorpusClip, Split  # noqa: E402
 from eval.reconstruction import codecs  # noqa: E402
 from eval.reconstruction.codecs import CodecInfo, CodecSpec, Coded  # noqa: E402
 from eval.reconstruction.metrics import named  # noqa: E402
-from eval.reconstruction.reconstruction_run import ReconstructionPlan  # noqa: E402
+from eval.reconstruction.reconstruction_plan import ReconstructionPlan  # noqa: E402
 
 
 class FakeCodec:

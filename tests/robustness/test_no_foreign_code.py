@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from eval.reconstruction.codecs.codec_protocol import CodecLoadError
+from eval.reconstruction.codecs.codec_protocol import LoadError
 from eval.reconstruction.codecs.hf import _model
 from soundcodec_llmcodec.data import hub
 from soundcodec_llmcodec.data.rows import DataError
@@ -38,7 +38,7 @@ def foreign(tmp_path, monkeypatch) -> Path:
 
 
 def test_a_codec_with_code_of_its_own_is_refused(foreign, tmp_path):
-    with pytest.raises(CodecLoadError, match="foreign"):
+    with pytest.raises(LoadError, match="foreign"):
         _model(str(foreign), None, "cpu")
     assert not (tmp_path / "trace").exists()
 

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from eval.reconstruction.codecs.bounds import Identity, Resampled
 from eval.reconstruction.codecs.codec_protocol import (
-    FOREIGN_ERRORS,
     CodecInfo,
-    CodecLoadError,
     Coded,
+    LoadError,
     MeasuredCodec,
     ReconstructionError,
     UnknownSpecError,
@@ -24,14 +23,13 @@ from eval.reconstruction.codecs.codec_specs import FORMS, CodecSpec, KnownModel,
 from eval.reconstruction.codecs.registered import Registered
 
 __all__ = [
-    "FOREIGN_ERRORS",
     "FORMS",
     "CodecInfo",
-    "CodecLoadError",
     "CodecSpec",
     "Coded",
     "Identity",
     "KnownModel",
+    "LoadError",
     "MeasuredCodec",
     "ReconstructionError",
     "Registered",
@@ -50,13 +48,13 @@ def load(
     """The codec that `[LABEL=]SPEC` means (see `parse`), on a device where it is a model of ours or of transformers.
 
     `checkpoint` puts other weights in the place of a registered codec's: a folder, a file or a hub id. Raises
-    UnknownModelError for what means no codec, ValueError for a checkpoint given to what takes none, and CodecLoadError
+    UnknownSpecError for what means no codec, ValueError for a checkpoint given to what takes none, and LoadError
     where something that the codec needs is missing here.
     """
-    found = spec if isinstance(spec, CodecSpec) else parse(spec)
-    if checkpoint is not None and not found.takes_checkpoint:
-        raise ValueError(f"{found.text!r} takes no checkpoint; only names of soundcodec_llmcodec's codecs do")
-    return _load(found, checkpoint, device)
+    codec_spec = spec if isinstance(spec, CodecSpec) else parse(spec)
+    if checkpoint is not None and not codec_spec.takes_checkpoint:
+        raise ValueError(f"{codec_spec.text!r} takes no checkpoint; only names of soundcodec_llmcodec's codecs do")
+    return _load(codec_spec, checkpoint, device)
 
 
 def _load(spec: CodecSpec, checkpoint: str | os.PathLike[str] | None, device: str) -> MeasuredCodec:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from eval.harness import fingerprints
 from eval.harness.corpora import CorpusClip
-from eval.reconstruction.codecs import fingerprints
+from eval.reconstruction.codecs.adapter_sources import of_adapter
 from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded
 from eval.reconstruction.codecs.shaping import to_clip, to_rate
 
@@ -31,7 +32,7 @@ class Resampled:
     def __init__(self, rate: int = 16_000, label: str | None = None) -> None:
         if rate <= 0:
             raise ValueError(f"expected a rate in Hz above 0, got {rate}")
-        described = fingerprints.identity(f"resample {rate}", fingerprints.of_adapter(__file__))
+        described = fingerprints.identity(f"resample {rate}", of_adapter(__file__))
         name = label or f"resample_{rate // 1000}k"
         self.info = CodecInfo(name, "bound", identity=described, sample_rate=rate, parameters=0)
         self._rate = rate

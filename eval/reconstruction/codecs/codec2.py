@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from eval.harness import fingerprints
 from eval.harness.corpora import CorpusClip
-from eval.reconstruction.codecs import fingerprints, programs
+from eval.reconstruction.codecs import programs
+from eval.reconstruction.codecs.adapter_sources import of_adapter
 from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded, ReconstructionError
 from eval.reconstruction.codecs.shaping import padded_to_multiple, to_clip, to_rate
 
@@ -71,7 +73,7 @@ class Codec2:
             kind="classical",
             checkpoint=f"c2enc {mode}",
             # The programs tell no version: what they make of one signal stands for it.
-            identity=fingerprints.identity(f"codec2 {mode}", f"probe {probe}", fingerprints.of_adapter(__file__)),
+            identity=fingerprints.identity(f"codec2 {mode}", f"probe {probe}", of_adapter(__file__)),
             sample_rate=RATE,
             bitrate_bps=self._mode.bitrate_bps,
             in_process=False,

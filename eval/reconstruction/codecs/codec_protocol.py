@@ -9,32 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from eval.harness.corpora import CorpusClip
-from eval.harness.foreign_errors import FOREIGN_ERRORS
+from eval.harness.model_specs import LoadError, ReconstructionError, UnknownSpecError
 
 __all__ = [
-    "FOREIGN_ERRORS",
     "CodecInfo",
-    "CodecLoadError",
     "Coded",
+    "LoadError",
     "MeasuredCodec",
     "ReconstructionError",
     "UnknownSpecError",
 ]
-
-
-class ReconstructionError(RuntimeError):
-    """A codec that could not reconstruct a clip, or gave back something that is no reconstruction of it."""
-
-
-class CodecLoadError(RuntimeError):
-    """A codec that is known by name but cannot be had here: weights, a package or a program are missing.
-
-    The message names what is missing and how to get it. A run goes on with the other codecs.
-    """
-
-
-class UnknownSpecError(ValueError):
-    """A name that means no codec. A run does not start."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,9 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from eval.harness import include
-from eval.harness.include import Included, IncludeError
+from eval.harness.include import Included
+from eval.harness.model_specs import check_labels, labelled, nearest, place_name
+from eval.harness.own_codec import included_codec
 from eval.reconstruction.codecs import codec2, hf, opus, programs, superb
 from eval.reconstruction.codecs.codec_protocol import UnknownSpecError
 
@@ -26,13 +27,11 @@ FORMS = {
     "included": "FILE.py:NAME, a class or function in your file (docs/extend.md); its NAME with --include FILE.py",
 }
 _PREFIXES = ("superb", "hf", "recon")
-_LABEL = re.compile(r"(?P<label>[^=:/?]*)=(?P<spec>.*)", re.DOTALL)
 _RESAMPLE = re.compile(r"resample_(\d+)k")
 _OPUS = re.compile(r"opus_(\d+)k")
 _CODEC2 = re.compile(r"codec2_(\w+)")
 _MODES = {mode.lower(): mode for mode in codec2.MODES}
 _RATES_KHZ = range(1, 193)
-_IN_FILE = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[^:/]+))?")
 
 
 @dataclass(frozen=True)
@@ -74,35 +73,28 @@ def parse(text: str) -> CodecSpec:
     """The codec that `[LABEL=]SPEC` means. Nothing is loaded but files of one's own; names and folders are looked at.
 
     LABEL holds no '=', ':', '/' or '?'; without it the codec is called as SPEC says. A bare name is a name before it is
-    a folder. Raises UnknownModelError, with the nearest name and the kinds that there are, for what means no codec.
+    a folder. Raises UnknownSpecError, with the nearest name and the kinds that there are, for what means no codec.
     """
-    match = _LABEL.fullmatch(text)
-    given, spec = (match["label"].strip(), match["spec"]) if match else (None, text)
+    given, spec = labelled(text)
     if given == "" or not spec:
         raise UnknownSpecError(f"expected LABEL=SPEC or SPEC, got {text!r}; {_kinds()}")
     prefix, colon, rest = spec.partition(":")
     if colon and prefix in _PREFIXES:
         if not rest:
             raise UnknownSpecError(f"{spec!r} names nothing; expected {FORMS[prefix]}")
-        found: CodecSpec | None = _PARSERS[prefix](text, rest)
+        parsed: CodecSpec | None = _PARSERS[prefix](text, rest)
     else:
-        found = _included(text, spec) or _builtin(text, spec) or _ours(text, spec) or _upstream(text, spec)
-    if found is None:
+        parsed = _included(text, spec) or _builtin(text, spec) or _ours(text, spec) or _upstream(text, spec)
+    if parsed is None:
         raise UnknownSpecError(_unknown(spec))
-    return found if given is None else replace(found, label=given)
+    return parsed if given is None else replace(parsed, label=given)
 
 
 def check(texts: Sequence[str], *, checkpoint: object = None) -> tuple[CodecSpec, ...]:
-    """The codecs that the texts mean, told apart by label. Raises UnknownModelError as `parse` does, and ValueError for
+    """The codecs that the texts mean, told apart by label. Raises UnknownSpecError as `parse` does, and ValueError for
     two of one label, or for a checkpoint where not exactly one of the codecs takes one."""
     specs = tuple(parse(text) for text in texts)
-    labels = [spec.label for spec in specs]
-    twice = sorted({label for label in labels if labels.count(label) > 1})
-    if twice:
-        raise ValueError(f"two codecs are called {', '.join(twice)}; give one another name: LABEL=SPEC")
-    odd = next((label for label in labels if "|" in label or not label.isprintable()), None)
-    if odd is not None:
-        raise ValueError(f"the label {odd!r} cannot stand in a table; give another name: LABEL=SPEC")
+    check_labels([spec.label for spec in specs], "codec", "LABEL=SPEC")
     taking = [spec.text for spec in specs if spec.takes_checkpoint]
     if checkpoint is not None and len(taking) != 1:
         raise ValueError(f"a checkpoint goes with exactly one named codec of soundcodec_llmcodec, got {taking}")
@@ -132,31 +124,8 @@ def known_names() -> dict[str, tuple[KnownModel, ...]]:
     }
 
 
-def included_codec(spec: str) -> Included | None:
-    """The codec of one's own that FILE.py:NAME or an included NAME means; None for what is of neither form.
-
-    Raises UnknownSpecError for a file that cannot be read or has no such codec, and for a name that others have.
-    """
-    match = _IN_FILE.fullmatch(spec)
-    if match:
-        try:
-            return include.codec_in(Path(match["file"]), match["name"])
-        except IncludeError as error:
-            raise UnknownSpecError(str(error)) from error
-    entry = include.included("codec").get(spec)
-    if entry is not None and (_builtin(spec, spec) or spec in _our_names()):
-        raise UnknownSpecError(f"there is a codec {spec!r} beside that of {entry.place}; name yours by FILE.py:{spec}")
-    return entry
-
-
-def _our_names() -> list[str]:
-    from soundcodec_llmcodec.codec import list_codec
-
-    return list_codec()
-
-
 def _included(text: str, spec: str) -> CodecSpec | None:
-    entry = included_codec(spec)
+    entry = included_codec(spec, is_taken=_builtin(spec, spec) is not None)
     return None if entry is None else CodecSpec(text, entry.name, "included", entry.name, included=entry)
 
 
@@ -205,13 +174,11 @@ def _ours(text: str, spec: str) -> CodecSpec | None:
             f"hf:{spec}; one of "
             "soundcodec_llmcodec is a --checkpoint for llmcodec"
         )
-    whole = path.resolve()
-    name = whole.parent.name if whole.name == WEIGHTS_FILE else whole.stem if whole.is_file() else whole.name
-    return CodecSpec(text, name, "llmcodec", "llmcodec", path=whole)
+    return CodecSpec(text, place_name(path, WEIGHTS_FILE), "llmcodec", "llmcodec", path=path.resolve())
 
 
 def _optimize(options: Mapping[str, str]) -> Mapping[str, str]:
-    """The options of a codec of ours. Raises UnknownModelError for others."""
+    """The options of a codec of ours. Raises UnknownSpecError for others."""
     from soundcodec_llmcodec.nn.precision import check_optimize
 
     if set(options) != {"optimize"}:
@@ -279,10 +246,10 @@ _PARSERS = {"superb": _superb, "hf": _hf, "recon": _recon}
 
 
 def _unknown(spec: str) -> str:
-    known = [model.name for models in known_names().values() for model in models]
-    bare = [name.removeprefix("superb:") for name in known if name.startswith("superb:")]
-    near = difflib.get_close_matches(spec, [*known, *bare], n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
+    names = [model.name for models in known_names().values() for model in models]
+    bare = [name.removeprefix("superb:") for name in names if name.startswith("superb:")]
+    near = nearest(spec, [*names, *bare])
+    hint = f"; did you mean {near!r}?" if near else "."
     absent = "" if bare else " Codec-SUPERB's SoundCodec is not installed here, so none of its names is known."
     return f"no codec is called {spec!r}{hint}{absent} {_kinds()}"
 

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from eval.harness import fingerprints
 from eval.harness.corpora import CorpusClip
-from eval.reconstruction.codecs import fingerprints, hf_families
+from eval.harness.foreign_errors import FOREIGN_ERRORS
+from eval.reconstruction.codecs import hf_families
+from eval.reconstruction.codecs.adapter_sources import of_adapter
 from eval.reconstruction.codecs.codec_protocol import (
-    FOREIGN_ERRORS,
     CodecInfo,
-    CodecLoadError,
     Coded,
+    LoadError,
     ReconstructionError,
     UnknownSpecError,
 )
@@ -58,7 +60,7 @@ class HuggingFace:
                 f"transformers {transformers.__version__}",
                 f"device {device.split(':')[0]}",
                 fingerprints.of_package(),
-                fingerprints.of_adapter(__file__, hf_families.__file__),
+                of_adapter(__file__, hf_families.__file__),
             ),
             sample_rate=family.input_rate,
             bitrate_bps=family.bitrate_bps,
@@ -104,12 +106,12 @@ def missing() -> str | None:
 def load(source: str, options: Mapping[str, str], label: str, device: str) -> HuggingFace:
     """The model of a folder or hub repository, with its options.
 
-    Raises CodecLoadError where transformers or the model are missing, or the model is none of FAMILIES, and
-    UnknownModelError for options that the model does not have.
+    Raises LoadError where transformers or the model are missing, or the model is none of FAMILIES, and
+    UnknownSpecError for options that the model does not have.
     """
     problem = missing()
     if problem:
-        raise CodecLoadError(problem)
+        raise LoadError(problem)
     options = dict(options)
     revision = options.pop("revision", None)
     model = _model(source, revision, device)
@@ -123,7 +125,7 @@ def load(source: str, options: Mapping[str, str], label: str, device: str) -> Hu
 
 
 def _model(source: str, revision: str | None, device: str) -> Any:
-    """The model in eval mode, whole. Raises CodecLoadError."""
+    """The model in eval mode, whole. Raises LoadError."""
     from transformers import AutoConfig, AutoModel
 
     folder = Path(source).expanduser()
@@ -135,7 +137,7 @@ def _model(source: str, revision: str | None, device: str) -> Any:
         if config.model_type not in FAMILIES:
             why = LEFT_OUT.get(config.model_type)
             reason = f": {why}. Code elsewhere and compare the audio by recon:FOLDER" if why else ""
-            raise CodecLoadError(
+            raise LoadError(
                 f"hf:{source} is a model of the type {config.model_type!r}{reason}; codecs are: {', '.join(FAMILIES)}"
             )
         # Safetensors only: nothing here reads a pickle.
@@ -148,18 +150,18 @@ def _model(source: str, revision: str | None, device: str) -> Any:
             dtype="float32",
             output_loading_info=True,
         )
-    except CodecLoadError:
+    except LoadError:
         raise
     except (*FOREIGN_ERRORS, SafetensorError) as error:
         why = " ".join(str(error).split()).rstrip(".")
-        raise CodecLoadError(
+        raise LoadError(
             f"hf:{source} could not be had: {why}. Check the name and the network, or download the repository "
             "elsewhere (hf download REPO --local-dir FOLDER) and name the folder: hf:FOLDER"
         ) from error
     # transformers only warns of weights that a checkpoint lacks, and makes them up.
     if report["missing_keys"]:
         some = ", ".join(sorted(report["missing_keys"])[:4])
-        raise CodecLoadError(f"hf:{source} lacks weights of its model, among them {some}")
+        raise LoadError(f"hf:{source} lacks weights of its model, among them {some}")
     return _on(model.eval().requires_grad_(False), device)
 
 
@@ -169,4 +171,4 @@ def _on(model: Any, device: str) -> Any:
     try:
         return model.to(usable_device(device))
     except CheckpointError as error:
-        raise CodecLoadError(str(error)) from error
+        raise LoadError(str(error)) from error

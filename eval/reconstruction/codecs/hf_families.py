@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from eval.reconstruction.codecs.codec_protocol import CodecLoadError, UnknownSpecError
+from eval.reconstruction.codecs.codec_protocol import LoadError, UnknownSpecError
 from eval.reconstruction.codecs.shaping import padded_to_multiple
 
 _SCALE_BITS = 32  # EnCodec's own format stores a chunk's loudness as a float32
@@ -47,7 +47,7 @@ class Family(ABC):
         self.configure(options)
 
     def configure(self, options: Mapping[str, str]) -> None:  # noqa: B027
-        """Take the options; a model without any has none to take. Raises UnknownModelError for values it lacks."""
+        """Take the options; a model without any has none to take. Raises UnknownSpecError for values it lacks."""
 
     @property
     def frame_rate(self) -> float:
@@ -158,7 +158,7 @@ class Mimi(Family):
 
     def configure(self, options: Mapping[str, str]) -> None:
         if self.config.audio_channels != 1:
-            raise CodecLoadError(f"{self._where} codes {self.config.audio_channels} channels; only one is supported")
+            raise LoadError(f"{self._where} codes {self.config.audio_channels} channels; only one is supported")
         self.num_quantizers = self._levels(options.get("num_quantizers"), self.config.num_quantizers)
         self.chosen = {"num_quantizers": self.num_quantizers}
 
@@ -206,7 +206,7 @@ class Fsq(Family):
     def configure(self, options: Mapping[str, str]) -> None:
         self.codebook_size = math.prod(self.config.quantization_levels)
         if self.input_rate != self._FEATURES_RATE or self._hop != self._HOP:
-            raise CodecLoadError(
+            raise LoadError(
                 f"{self._where} has hops of {self._hop} samples at {self.input_rate} Hz; its semantic features are "
                 f"defined for {self._HOP} at {self._FEATURES_RATE}"
             )

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from eval.harness import fingerprints
 from eval.harness.corpora import CorpusClip
-from eval.reconstruction.codecs import fingerprints, programs
+from eval.reconstruction.codecs import programs
+from eval.reconstruction.codecs.adapter_sources import of_adapter
 from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded, ReconstructionError
 from eval.reconstruction.codecs.shaping import to_clip, to_rate
 
@@ -44,7 +46,7 @@ class Opus:
             kind="classical",
             checkpoint=version,
             identity=fingerprints.identity(
-                f"{version} {' '.join(self._options)}", f"probe {self._probe()}", fingerprints.of_adapter(__file__)
+                f"{version} {' '.join(self._options)}", f"probe {self._probe()}", of_adapter(__file__)
             ),
             sample_rate=RATE,
             in_process=False,

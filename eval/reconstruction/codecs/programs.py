@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from eval.reconstruction.codecs.codec_protocol import CodecLoadError, ReconstructionError
+from eval.reconstruction.codecs.codec_protocol import LoadError, ReconstructionError
 
 AT_ONCE = 2  # programs side by side in a batch
 TIMEOUT_S = 300.0
@@ -29,10 +29,10 @@ def missing(programs: Sequence[str], package: str) -> str | None:
 
 
 def require(programs: Sequence[str], package: str) -> None:
-    """Raise CodecLoadError, naming the package, unless all programs are there."""
+    """Raise LoadError, naming the package, unless all programs are there."""
     problem = missing(programs, package)
     if problem:
-        raise CodecLoadError(problem)
+        raise LoadError(problem)
 
 
 def run(command: Sequence[str | Path], timeout_s: float = TIMEOUT_S) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from eval.harness import fingerprints
 from eval.harness.corpora import CorpusClip
-from eval.reconstruction.codecs import fingerprints
-from eval.reconstruction.codecs.codec_protocol import CodecInfo, CodecLoadError, Coded, ReconstructionError
+from eval.reconstruction.codecs.adapter_sources import of_adapter
+from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded, LoadError, ReconstructionError
 from eval.reconstruction.codecs.shaping import to_clip
 from soundcodec_llmcodec.audio import AudioError, as_clip, mono
 from soundcodec_llmcodec.data import SOUND_ENDINGS, sound_files
@@ -25,21 +26,19 @@ class Reconstructions:
     """
 
     def __init__(self, folder: Path, label: str | None = None, bitrate_bps: float | None = None) -> None:
-        """List the folder and digest its files. Raises CodecLoadError where it is missing or holds no audio."""
+        """List the folder and digest its files. Raises LoadError where it is missing or holds no audio."""
         if not folder.is_dir():
-            raise CodecLoadError(f"there is no folder of reconstructions {str(folder)!r}")
+            raise LoadError(f"there is no folder of reconstructions {str(folder)!r}")
         self._folder = folder.resolve()
         self._files = _audio_files(self._folder)
         if not self._files:
-            raise CodecLoadError(
-                f"{folder} holds no reconstructions, no file that ends with {', '.join(SOUND_ENDINGS)}"
-            )
+            raise LoadError(f"{folder} holds no reconstructions, no file that ends with {', '.join(SOUND_ENDINGS)}")
         digest = fingerprints.of_files(self._folder, (name for names in self._files.values() for name in names))
         self.info = CodecInfo(
             name=label or self._folder.name,
             kind="recon",
             checkpoint=f"audio in {self._folder.name}",
-            identity=fingerprints.identity(f"reconstructions {digest}", fingerprints.of_adapter(__file__)),
+            identity=fingerprints.identity(f"reconstructions {digest}", of_adapter(__file__)),
             bitrate_bps=bitrate_bps,
             timed=False,
         )
@@ -55,11 +54,11 @@ class Reconstructions:
         stems = dict.fromkeys((f"{clip.split}/{clip.clip_id}", clip.clip_id, clip.source))
         for stem in stems:
             # Looked up among the files that were listed, so that an id with ".." can name nothing outside.
-            found = self._files.get(stem, [])
-            if len(found) > 1:
-                raise ReconstructionError(f"{self._folder} has more than one file for the clip: {', '.join(found)}")
-            if found:
-                return found[0]
+            files = self._files.get(stem, [])
+            if len(files) > 1:
+                raise ReconstructionError(f"{self._folder} has more than one file for the clip: {', '.join(files)}")
+            if files:
+                return files[0]
         tried = ", ".join(f"{stem}.*" for stem in stems)
         raise ReconstructionError(
             f"{self._folder} has no file for the clip; tried {tried} with {', '.join(SOUND_ENDINGS)}"
@@ -68,12 +67,12 @@ class Reconstructions:
 
 def _audio_files(folder: Path) -> dict[str, list[str]]:
     """The audio files below a folder: relative paths with '/', by the same without ending; no links out of it."""
-    found: dict[str, list[str]] = {}
+    files: dict[str, list[str]] = {}
     for file in sound_files(folder):
         if file.resolve().is_relative_to(folder):
             relative = file.relative_to(folder)
-            found.setdefault(relative.with_suffix("").as_posix(), []).append(relative.as_posix())
-    return found
+            files.setdefault(relative.with_suffix("").as_posix(), []).append(relative.as_posix())
+    return files
 
 
 def _read(file: Path, clip: CorpusClip) -> np.ndarray:

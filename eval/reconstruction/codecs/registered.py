@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from eval.harness import fingerprints
 from eval.harness.corpora import CorpusClip
-from eval.reconstruction.codecs import fingerprints
-from eval.reconstruction.codecs.codec_protocol import CodecInfo, CodecLoadError, Coded
+from eval.reconstruction.codecs.adapter_sources import of_adapter
+from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded, LoadError
 
 
 class Registered:
@@ -30,7 +31,7 @@ class Registered:
                 f"device {inner.device.type}",
                 *([] if inner.optimize is None else [f"optimize {inner.optimize}"]),
                 fingerprints.of_package(),
-                fingerprints.of_adapter(__file__),
+                of_adapter(__file__),
             ),
             sample_rate=config.sample_rate,
             bitrate_bps=config.bitrate_bps,
@@ -61,11 +62,11 @@ def load(
     device: str,
     optimize: str | None = None,
 ) -> Registered:
-    """The codec `name` of the registry, with another checkpoint in its place if one is given. Raises CodecLoadError."""
+    """The codec `name` of the registry, with another checkpoint in its place if one is given. Raises LoadError."""
     from soundcodec_llmcodec.checkpoints import CheckpointError
     from soundcodec_llmcodec.codec import load_codec
 
     try:
         return Registered(load_codec(name, checkpoint=checkpoint, device=device, optimize=optimize), label)
     except CheckpointError as error:
-        raise CodecLoadError(f"{label}: {error}") from error
+        raise LoadError(f"{label}: {error}") from error

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from eval.harness.corpora import CorpusClip
+from eval.harness.foreign_errors import FOREIGN_ERRORS
 from eval.reconstruction.codecs.codec_protocol import (
-    FOREIGN_ERRORS,
     CodecInfo,
-    CodecLoadError,
     Coded,
+    LoadError,
     ReconstructionError,
     UnknownSpecError,
 )
@@ -38,7 +38,7 @@ class Superb:
     def __init__(self, codec: Any, name: str, label: str) -> None:
         rate = getattr(codec, "sampling_rate", None)
         if not rate:
-            raise CodecLoadError(f"SoundCodec's {name} declares no sampling_rate, so nothing can be fed to it")
+            raise LoadError(f"SoundCodec's {name} declares no sampling_rate, so nothing can be fed to it")
         self._codec, self._name, self._rate = codec, name, int(rate)
         self.info = CodecInfo(
             name=label,
@@ -77,26 +77,26 @@ class Superb:
 
 
 def load(name: str, label: str) -> Superb:
-    """SoundCodec's own codec of that name. Raises CodecLoadError, or UnknownModelError for a name it does not have."""
+    """SoundCodec's own codec of that name. Raises LoadError, or UnknownSpecError for a name it does not have."""
     with upstream() as package:
         if package is None:
-            raise CodecLoadError(
+            raise LoadError(
                 f"superb:{name} needs Codec-SUPERB's package SoundCodec: install it (pip install -e . in its "
                 "checkout), or put its checkout on PYTHONPATH"
             )
-        known = package.list_codec()
-        if name not in known:
-            raise UnknownSpecError(unknown(name, known))
+        names = package.list_codec()
+        if name not in names:
+            raise UnknownSpecError(unknown(name, names))
         try:
             if not package.codec_supports_decode(name):
-                raise CodecLoadError(f"SoundCodec's {name} only encodes: there is nothing to reconstruct clips with")
+                raise LoadError(f"SoundCodec's {name} only encodes: there is nothing to reconstruct clips with")
             codec = package.load_codec(name)
-        except CodecLoadError:
+        except LoadError:
             raise
         except Exception as error:
             # Upstream raises a bare Exception for most packages that are missing; nothing narrower says so.
             why = f"{type(error).__name__}: {error}"
-            raise CodecLoadError(f"SoundCodec's {name} cannot be loaded: {why}") from error
+            raise LoadError(f"SoundCodec's {name} cannot be loaded: {why}") from error
     return Superb(codec, name, label)
 
 
@@ -106,11 +106,11 @@ def names() -> tuple[str, ...]:
         return () if package is None else tuple(package.list_codec())
 
 
-def unknown(name: str, known: Sequence[str]) -> str:
+def unknown(name: str, names: Sequence[str]) -> str:
     """What to say of a name that SoundCodec does not have."""
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean 'superb:{near[0]}'?" if near else "."
-    return f"SoundCodec has no codec {name!r}{hint} It has: {', '.join(known)}"
+    return f"SoundCodec has no codec {name!r}{hint} It has: {', '.join(names)}"
 
 
 @contextlib.contextmanager
@@ -125,7 +125,7 @@ def upstream() -> Iterator[ModuleType | None]:
         package = importlib.import_module(PACKAGE)
     except ModuleNotFoundError as error:
         if error.name not in ("SoundCodec", PACKAGE):
-            raise CodecLoadError(f"SoundCodec is here but cannot be imported: {error}") from error
+            raise LoadError(f"SoundCodec is here but cannot be imported: {error}") from error
         yield None
         return
     registration = unregister()

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from eval.harness.foreign_errors import FOREIGN_ERRORS, described
+from eval.reconstruction.default_metrics import DEFAULT
 from eval.reconstruction.metrics import (
     distill_mos,
     dnsmos,
@@ -60,7 +61,6 @@ PLACES: dict[str, str] = {}
 # The recogniser of a plain `wer` may be named as well.
 _DEFAULT_RECOGNISER = f"@{RECOGNISERS[0].name}"
 
-DEFAULT = ("mel", "stft", "pesq", "stoi", "f0corr")
 # What can be computed with no extra but `eval`, by this harness's own rules.
 ALL = tuple(name for name, metric in METRICS.items() if metric.extra is None and name not in SUPERB_NAMES)
 

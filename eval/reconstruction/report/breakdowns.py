@@ -6,6 +6,7 @@ from typing import Any
 
 from eval.harness.pages import figures
 from eval.harness.pages.cells import Cell, TableColumn, TableRow, table
+from eval.harness.pages.panels import one_of
 from soundcodec_llmcodec.pages.markup import Markup, breakable, tag
 
 Figures = dict[str, Any]
@@ -58,25 +59,25 @@ def _comparison(caption: str, name: str, direction: str, models: list[tuple[str,
     ]
     rows = []
     for model, against in models:
-        one = against.get(name)
-        if one is None or one["difference"] is None:
+        comparison = against.get(name)
+        if comparison is None or comparison["difference"] is None:
             rows.append(
                 TableRow(
                     [Cell(breakable(model), model.casefold(), class_="model"), *(Cell(figures.NONE) for _ in range(6))]
                 )
             )
             continue
-        mark = figures.verdict(one, direction)
+        mark = figures.verdict(comparison, direction)
         rows.append(
             TableRow(
                 [
                     Cell(breakable(model), model.casefold(), class_="model"),
-                    Cell(one["n"], one["n"]),
-                    Cell(figures.signed(one["difference"]), one["difference"]),
-                    Cell(figures.interval(one["low"], one["high"]), one["low"]),
-                    Cell(figures.p_value(one["p_value"]), one["p_value"]),
-                    Cell(figures.p_value(one["p_adjusted"]), one["p_adjusted"]),
-                    Cell(mark or "no difference found", one["p_adjusted"], class_="text told"),
+                    Cell(comparison["n"], comparison["n"]),
+                    Cell(figures.signed(comparison["difference"]), comparison["difference"]),
+                    Cell(figures.interval(comparison["low"], comparison["high"]), comparison["low"]),
+                    Cell(figures.p_value(comparison["p_value"]), comparison["p_value"]),
+                    Cell(figures.p_value(comparison["p_adjusted"]), comparison["p_adjusted"]),
+                    Cell(mark or "no difference found", comparison["p_adjusted"], class_="text told"),
                 ]
             )
         )
@@ -112,16 +113,8 @@ def _mean(summary: Figures | None) -> Cell:
     )
 
 
-def details(summary: str, panels: dict[str, tuple[str, Markup]], label: str, key: str) -> Markup:
-    """A block that opens, with one of several panels, (title, content) by value, and a choice between them."""
-    options = [tag("option", title, value=value) for value, (title, _) in panels.items()]
-    choice = tag("p", tag("label", f"{label} ", tag("select", options, class_="choose")), class_="choice")
-    blocks = [tag("div", content, data_choice=value) for value, (_, content) in panels.items()]
-    return tag("details", tag("summary", summary), tag("div", choice, blocks, data_choices=True), id=key)
-
-
 def _by_metric(summary: str, tables: dict[str, Markup], metrics: Figures, key: str) -> Markup:
     panels = {
         name: (f"{name} {figures.ARROWS[metrics[name]['direction']]}", content) for name, content in tables.items()
     }
-    return details(summary, panels, "Metric", key)
+    return one_of(summary, panels, "Metric", key)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.harness.pages import figures, labels
+from eval.harness.pages.scales import linear_ticks, log_ticks
 from eval.reconstruction.report.codec_table import BOUND, ORIGINALS
-from soundcodec_llmcodec.pages.markup import Markup, join, tag
+from soundcodec_llmcodec.pages.markup import Markup, tag
 
 WIDTH, HEIGHT = 440, 330
-FRAME = labels.Box(50, 10, WIDTH - 8, HEIGHT - 38)
-FONT = 12.0
+FRAME = labels.Box(46, 10, WIDTH - 8, HEIGHT - 38)
+FONT = 11.0
 LONGEST_LABEL = 22
 # A bound this many times farther away than the codecs spread would press them together; it is named at the edge.
 FARTHEST_BOUND = 1.0
@@ -148,7 +149,7 @@ def _grid(axes: Axes) -> Markup:
         parts.append(tag("text", f"{value:g}", x=x, y=FRAME.bottom + 15, class_="tick middle"))
     middle = (FRAME.left + FRAME.right) / 2
     parts.append(tag("text", "kbit/s (log scale)", x=middle, y=FRAME.bottom + 32, class_="tick middle"))
-    return join(parts)
+    return Markup("".join(parts))
 
 
 def _bounds(bounds: list[tuple[str, float]], axes: Axes) -> tuple[Markup, list[labels.Box]]:
@@ -179,7 +180,7 @@ def _bounds(bounds: list[tuple[str, float]], axes: Axes) -> tuple[Markup, list[l
         taken.append(box)
         parts.append(tag("text", text, x=round(box.right, 1), y=round(box.bottom - 3, 1), class_="bound end"))
     heights = [axes.down(value) for value in by_value if axes.y[0] <= value <= axes.y[1]]
-    return join(parts), [*taken, *(labels.Box(FRAME.left, y - 2, FRAME.right, y + 2) for y in heights)]
+    return Markup("".join(parts)), [*taken, *(labels.Box(FRAME.left, y - 2, FRAME.right, y + 2) for y in heights)]
 
 
 def _points(points: list[Point], axes: Axes, taken: list[labels.Box], unit: str) -> Markup:
@@ -216,23 +217,4 @@ def _points(points: list[Point], axes: Axes, taken: list[labels.Box], unit: str)
                 data_model=point.name,
             )
         )
-    return join(parts)
-
-
-def linear_ticks(low: float, high: float) -> list[float]:
-    """Round values within [low, high], three to seven of them."""
-    rough = (high - low) / 7
-    power = 10 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    return [round(index * step, 10) for index in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """Round values within [low, high]: the coarsest of several ladders with five rungs there, at most eight of them."""
-    powers = [10.0**exponent for exponent in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
-    for digits in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5, 7), tuple(tenth / 10 for tenth in range(10, 100))):
-        ticks = [round(digit * power, 10) for power in powers for digit in digits if low <= digit * power <= high]
-        if len(ticks) >= 5:
-            break
-    return ticks[:: math.ceil(len(ticks) / 8)]
+    return Markup("".join(parts))

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
-import json
-import shlex
-from collections.abc import Sequence
 from typing import Any
 
 from eval.harness.pages import figures
-from eval.harness.pages.cells import Cell, TableColumn, TableRow, table
-from soundcodec_llmcodec.pages.markup import Child, Markup, breakable, join, tag
+from eval.harness.pages.run_sections import definition_list, identified, made_with, unloaded
+from eval.harness.pages.run_sections import failures as failures_table
+from soundcodec_llmcodec.pages.markup import Markup, tag
 
-SHORT = 12
 Figures = dict[str, Any]
-
-
-def banners(results: Figures) -> Markup:
-    """What a reader must know before any number."""
-    lines = []
-    if results.get("mark"):
-        lines.append(tag("p", tag("strong", results["mark"]), class_="banner", role="note"))
-    if results.get("rules") == "codec-superb":
-        text = "Codec-SUPERB's rules: a failure counts as 1.0 (PESQ) or 0.0 (STOI, F0 correlation), not as a reason."
-        lines.append(tag("p", tag("strong", text), class_="banner rules", role="note"))
-    return join(lines)
 
 
 def provenance(results: Figures) -> Markup:
@@ -34,96 +19,11 @@ def provenance(results: Figures) -> Markup:
     return made_with(results, [("Clips", clips), ("Data set", data["name"]), *identified(data)])
 
 
-def identified(data: Figures) -> list[tuple[str, Child]]:
-    """What tells the version of data."""
-    short = data["fingerprint"] and tag("code", data["fingerprint"][:SHORT], title=data["fingerprint"])
-    return [("Revision", data["revision"]), ("Fingerprint", short)]
-
-
-def made_with(results: Figures, data: Sequence[tuple[str, Child]]) -> Markup:
-    """When and how a run was made, its facts about the data among the others."""
-    platform, git = results.get("platform") or {}, results.get("git")
-    machine = " · ".join(
-        str(part)
-        for part in (
-            platform.get("system"),
-            platform.get("machine"),
-            f"{platform['cpus']} CPUs" if platform.get("cpus") else None,
-            (results.get("settings") or {}).get("device"),
-        )
-        if part
-    )
-    facts: list[tuple[str, Child]] = [
-        ("Made", _moment(results["created"])),
-        *data,
-        ("Machine", machine),
-        ("Project", git and [tag("code", git["commit"][:SHORT]), " with changes" if git["dirty"] else ""]),
-    ]
-    entries = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value]
-    return tag("dl", entries, class_="facts") + _command(results) + _versions(results)
-
-
-def _moment(text: str) -> str:
-    """An ISO 8601 time to the minute, in UTC."""
-    moment = datetime.datetime.fromisoformat(text)
-    return f"{moment.astimezone(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC"
-
-
-def _command(results: Figures) -> Markup:
-    command = results.get("command_line")
-    if not command:
-        return Markup("")
-    # As sys.argv has it, a script's own name comes first.
-    words = ["python", *command] if command[0].endswith(".py") else command
-    # A word breaks only where it is wider than the page, not at the dashes of its option.
-    spaced = [[" " if index else "", tag("span", shlex.quote(word))] for index, word in enumerate(words)]
-    button = tag("button", "Copy", type="button", class_="copy", data_copy="command")
-    return tag(
-        "div",
-        tag("pre", tag("code", spaced, id="command"), tabindex=0, aria_label="Command line"),
-        button,
-        class_="command",
-    )
-
-
-def _versions(results: Figures) -> Markup:
-    versions, settings = results.get("versions") or {}, results.get("settings") or {}
-    pairs = [(name, version or "not installed") for name, version in versions.items()]
-    pairs += [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in settings.items()]
-    items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs]
-    return tag("details", tag("summary", "Versions and settings"), tag("dl", items, class_="facts small"))
-
-
 def failures(results: Figures) -> Markup:
     """Codecs that could not be loaded, and clips that could not be reconstructed."""
-    unloaded = [(model["name"], model["failure"]) for model in results["models"] if model["failure"]]
-    failed = results.get("failures") or []
-    parts = []
-    if unloaded:
-        columns = [
-            TableColumn("codec", is_text=True),
-            TableColumn("why it could not be loaded", is_text=True, class_="reason"),
-        ]
-        rows = [
-            TableRow([Cell(breakable(name), name.casefold(), class_="model"), Cell(why, why, class_="reason")])
-            for name, why in unloaded
-        ]
-        parts.append(table(f"Codecs that could not be loaded: {len(unloaded)}", columns, [(None, "", rows)]))
-    if failed:
-        columns = [TableColumn(name, is_text=True) for name in ("model", "split", "clip", "reason")]
-        rows = [
-            TableRow(
-                [
-                    Cell(breakable(one["model"]), one["model"].casefold(), class_="model"),
-                    Cell(one["split"], one["split"]),
-                    Cell(one["id"], one["id"]),
-                    Cell(one["reason"], one["reason"], class_="reason"),
-                ]
-            )
-            for one in failed
-        ]
-        parts.append(table(f"Clips without a reconstruction: {len(failed)}", columns, [(None, "", rows)]))
-    return join(parts) or tag("p", "Every codec was loaded, and every clip was reconstructed.")
+    failed = [(row["model"], (row["split"], row["id"]), row["reason"]) for row in results.get("failures") or ()]
+    tables = unloaded(results, "codec") + failures_table("Clips without a reconstruction", ("split", "clip"), failed)
+    return Markup(tables) or tag("p", "Every codec was loaded, and every clip was reconstructed.")
 
 
 def definitions(results: Figures) -> Markup:
@@ -151,25 +51,24 @@ def definitions(results: Figures) -> Markup:
                 tag("dd", "Source: ", metric["source"], class_="muted small"),
             )
         )
-    methods = [tag("div", tag("dt", name), tag("dd", text)) for name, text in _methods(results).items()]
-    return (
+    return Markup(
         tag("dl", entries, class_="definitions")
         + tag("h3", "How the numbers are made")
-        + tag("dl", methods, class_="definitions")
+        + definition_list(_methods(results).items())
     )
 
 
 def _methods(results: Figures) -> dict[str, str]:
     """How means, intervals and p-values were computed, with the constants of the run where it tells them."""
-    drawing = results.get("statistics") or {}
-    share = f"more than {drawing['max_failed_share']:.0%}" if "max_failed_share" in drawing else "too many"
-    drawn = f"{drawing['bootstrap_resamples']:,} times " if "bootstrap_resamples" in drawing else ""
-    seed = f"seed {drawing['seed']}" if "seed" in drawing else "a fixed seed"
+    constants = results.get("statistics") or {}
+    share = f"more than {constants['max_failed_share']:.0%}" if "max_failed_share" in constants else "too many"
+    drawn = f"{constants['bootstrap_resamples']:,} times " if "bootstrap_resamples" in constants else ""
+    seed = f"seed {constants['seed']}" if "seed" in constants else "a fixed seed"
     test = "a two-sided sign-flip test of the clips' differences"
-    if "sign_flips" in drawing and "exact_up_to_clips" in drawing:
+    if "sign_flips" in constants and "exact_up_to_clips" in constants:
         test += (
-            f" (every combination of signs for up to {drawing['exact_up_to_clips']} clips, "
-            f"else {drawing['sign_flips']:,} drawn ones, {seed})"
+            f" (every combination of signs for up to {constants['exact_up_to_clips']} clips, else "
+            f"{constants['sign_flips']:,} drawn ones, {seed})"
         )
     floor = {
         "Originals": "What the recogniser hears in the clips themselves against their text, over the same clips: the "

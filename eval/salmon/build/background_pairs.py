@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from soundcodec_llmcodec.measures.loudness import gain_beside, gain_to, loudness
-from eval.salmon.build.material import Sound, Utterance
 from eval.salmon.build.built_pairs import RATE, BuiltPair, db, finished
+from eval.salmon.build.material import Sound, Utterance
 from eval.salmon.build.room_pairs import MIDDLE
 from eval.salmon.build.splicing import joined, quietest
+from soundcodec_llmcodec.measures.loudness import gain_beside, gain_to, loudness
 
 FADE = round(0.050 * RATE)
 SNRS_DB = (0.0, 10.0)
@@ -112,11 +112,13 @@ def _mixed(
     if gain is None or abs(db(gain)) > SNR_WITHIN_DB:
         return None
     negative = speech.samples + joined(pieces[0], gain * pieces[2], FADE, equal_power=True)
-    told = [{**sound.about(), "start_s": round(start / RATE, 4)} for sound, start in zip(sounds, starts, strict=True)]
+    excerpts = [
+        {**sound.about(), "start_s": round(start / RATE, 4)} for sound, start in zip(sounds, starts, strict=True)
+    ]
     about = {
         "recording": speech.about(),
         "snr_db": round(snr, 3),
-        "backgrounds": {"first_half": told[0], "positive": told[1], "negative": told[2]},
+        "backgrounds": {"first_half": excerpts[0], "positive": excerpts[1], "negative": excerpts[2]},
         "second_half_background_gain_db": {"positive": 0.0, "negative": db(gain)},
     }
     return finished(part, positive, negative, cut, FADE, about)

@@ -3,181 +3,19 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import argparse
-import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from tqdm import tqdm
-
-from eval.salmon.salmon_parts import chosen
-from eval.salmon.build import background_pairs, build_arguments, built_pairs, material_reading, rooms, voice_pairs, word_cuts, suite_writing
-from eval.salmon.build.material_reading import Read
-from eval.salmon.build.recipe import ALIGNMENT, PARTS, Builder, PartError, Recipe, require_packages
-from soundcodec_llmcodec.terminal import show_what_can_be_shown
-
-DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
-# Changes whenever the same material gives other pairs.
-BUILDER_VERSION = 1
+from eval.harness import command
+from eval.salmon.build import build_arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    show_what_can_be_shown()
-    arguments = build_arguments.parse(argv)
-    try:
-        return _build(arguments)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"salmon_build: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return REFUSED
-    except KeyboardInterrupt:
-        print("salmon_build: stopped; nothing was written", file=sys.stderr)
-        return INTERRUPTED
+    return command.main("salmon_build", argv, build_arguments.parse, _build, lambda _: "nothing was written")
 
 
-def _build(arguments: argparse.Namespace) -> int:
-    recipe = _recipe(arguments)
-    out = Path(arguments.out)
-    suite_writing.check_folder(out, overwrite=arguments.overwrite)
-    names = chosen(arguments.parts, (*PARTS, *ALIGNMENT))
-    wants_all = any(part.lower() == "all" for part in arguments.parts)
-    speech = [material_reading.speech(place, arguments.clips) for place in arguments.speech]
-    sounds = [material_reading.sounds(place, arguments.clips) for place in arguments.sounds]
-    licences = _licences(arguments.license, [*speech, *sounds])
-    builder = Builder(_all(speech), _all(sounds), recipe)
-    left_out = _impossible(builder, names, stop=not wants_all)
-    possible = [part for part in names if part not in left_out]
-    if not possible:
-        raise ValueError(f"no part can be built; {'; '.join(left_out.values())}")
-    require_packages(possible, builder.speech, recipe)
-    with suite_writing.written_whole(out) as folder:
-        sizes = {}
-        for part in possible:
-            bar = tqdm(builder.pairs(part), part, recipe.pairs, unit="pair", disable=arguments.quiet)
-            sizes[part] = suite_writing.write_part(folder / part, bar)
-        about = _about(arguments, recipe, sizes, left_out, builder.dropped, speech, sounds, licences)
-        suite_writing.write_suite(folder, about)
-    _report(out, recipe, sizes, left_out, builder.dropped, [*speech, *sounds])
-    return INCOMPLETE if any(read.unreadable for read in (*speech, *sounds)) else DONE
+def _build(arguments: argparse.Namespace, _command_line: Sequence[str]) -> int:
+    from eval.salmon.build import suite_building
 
-
-def _recipe(arguments: argparse.Namespace) -> Recipe:
-    given = arguments.rooms
-    number = int(given) if given.isdigit() else Recipe.rooms
-    folder = None if given.isdigit() else Path(given)
-    if folder is not None and not folder.is_dir():
-        raise ValueError(f"--rooms {given!r} is neither a number nor a folder of impulse responses")
-    return Recipe(
-        pairs=arguments.pairs,
-        seed=arguments.seed,
-        shortest_s=arguments.shortest,
-        longest_s=arguments.longest,
-        least_range_db=arguments.least_range,
-        check_words=arguments.check_words,
-        rooms=number,
-        room_folder=folder,
-    )
-
-
-def _all(read: Iterable[Read]) -> list[Any]:
-    return [item for one in read for item in one.items]
-
-
-def _impossible(builder: Builder, names: Sequence[str], *, stop: bool) -> dict[str, str]:
-    """The parts that cannot be had and why; raised where these were asked for by name."""
-    reasons = {}
-    for part in names:
-        try:
-            builder.check(part)
-        except PartError as error:
-            if stop:
-                raise
-            reasons[part] = str(error)
-    return reasons
-
-
-def _about(
-    arguments: argparse.Namespace,
-    recipe: Recipe,
-    sizes: Mapping[str, int],
-    left_out: Mapping[str, str],
-    dropped: Mapping[str, Mapping[str, int]],
-    speech: Sequence[Read],
-    sounds: Sequence[Read],
-    licences: Mapping[str, str],
-) -> dict[str, Any]:
-    """What suite.json says."""
-    name = arguments.name or Path(arguments.out).resolve().name
-    asked = dataclasses.asdict(recipe) | {"room_folder": recipe.room_folder and recipe.room_folder.resolve().name}
-    return {
-        "name": name,
-        "label": f"{name} (synthetic)" if arguments.synthetic else name,
-        "synthetic": arguments.synthetic,
-        "seed": recipe.seed,
-        "parts": dict(sizes),
-        "left_out": dict(left_out),
-        "dropped": {part: dict(reasons) for part, reasons in dropped.items()},
-        "sources": [
-            _source(read, role, licences)
-            for role, several in (("speech", speech), ("sounds", sounds))
-            for read in several
-        ],
-        "builder": {"version": BUILDER_VERSION, "recipe": asked, "constants": _constants()},
-    }
-
-
-def _licences(given: Sequence[str], read: Sequence[Read]) -> dict[str, str]:
-    """What --license says, by data set. Raises ValueError for one that is not read."""
-    licences: dict[str, str] = {}
-    for text in given:
-        name, separator, licence = text.partition("=")
-        titles = [one.title for one in read if name in (one.title, one.title.partition(":")[0])]
-        if not separator or not licence or not titles:
-            known = sorted({one.title for one in read})
-            raise ValueError(f"--license {text!r}: expected NAME=TEXT with one of the data sets {known}")
-        licences |= dict.fromkeys(titles, licence)
-    return licences
-
-
-def _source(read: Read, role: str, given: Mapping[str, str]) -> dict[str, Any]:
-    stated = given.get(read.title, "not stated in the data")
-    licences = sorted({item.license or stated for item in read.items})
-    corpora = sorted({item.source for item in read.items})
-    told = {"data": read.title, "role": role, "clips": len(read.items), "corpora": corpora, "licences": licences}
-    return told | {"unreadable": dict(read.unreadable)}
-
-
-def _constants() -> dict[str, Any]:
-    return {
-        "rate_hz": built_pairs.RATE,
-        "first_half_lkfs": built_pairs.LEVEL,
-        "speech_fade_samples": voice_pairs.FADE,
-        "background_fade_samples": background_pairs.FADE,
-        "most_length_ratio": voice_pairs.MOST_RATIO,
-        "cut_within_s_of_word_boundary": word_cuts.NEAR_S,
-        "snrs_db": list(background_pairs.SNRS_DB),
-        "least_ratio_of_room_decays": rooms.DIFFERENT,
-    }
-
-
-def _report(
-    out: Path,
-    recipe: Recipe,
-    sizes: Mapping[str, int],
-    left_out: Mapping[str, str],
-    dropped: Mapping[str, Mapping[str, int]],
-    read: Sequence[Read],
-) -> None:
-    print(f"{out}: {sum(sizes.values())} pairs")
-    for part, size in sizes.items():
-        short = f" of {recipe.pairs}" if size < recipe.pairs else ""
-        without = sum(dropped.get(part, {}).values())
-        print(f"  {part}: {size}{short} pairs" + (f"; {without} candidates left out" if without else ""))
-    for part, reason in left_out.items():
-        print(f"  {part}: not built: {reason}", file=sys.stderr)
-    for one in read:
-        for name, reason in one.unreadable.items():
-            print(f"salmon_build: {one.title} {name}: unreadable: {reason}", file=sys.stderr)
+    return suite_building.build(arguments)

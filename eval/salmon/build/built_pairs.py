@@ -38,8 +38,8 @@ def finished(
         raise ValueError(f"the members of a {part} pair have {len(positive)} and {len(negative)} samples")
     peak = max(float(np.abs(positive).max()), float(np.abs(negative).max()))
     gain = min(gain_to(positive[: cut - fade // 2], RATE, LEVEL), PEAK / peak)
-    told = {"cut_sample": cut, "fade_samples": fade, "n_samples": len(positive), "gain_db": db(gain), **about}
-    return BuiltPair(part, _sixteen_bit(gain * positive), _sixteen_bit(gain * negative), cut, fade, told)
+    facts = {"cut_sample": cut, "fade_samples": fade, "n_samples": len(positive), "gain_db": db(gain), **about}
+    return BuiltPair(part, _sixteen_bit(gain * positive), _sixteen_bit(gain * negative), cut, fade, facts)
 
 
 def db(gain: float) -> float:

@@ -25,9 +25,9 @@ class Utterance:
 
     def about(self) -> dict[str, Any]:
         """What metadata says of this recording, JSON-ready."""
-        told = {"id": self.name, "source": self.source, "text": self.text, "speaker": self.speaker}
-        told |= {"gender": self.gender, "emotion": self.emotion, "license": self.license}
-        return {key: value for key, value in told.items() if value is not None}
+        columns = {"id": self.name, "source": self.source, "text": self.text, "speaker": self.speaker}
+        columns |= {"gender": self.gender, "emotion": self.emotion, "license": self.license}
+        return {key: value for key, value in columns.items() if value is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,5 +44,5 @@ class Sound:
 
     def about(self) -> dict[str, Any]:
         """What metadata says of this sound, JSON-ready."""
-        told = {"id": self.name, "source": self.source, "kind": self.kind, "recording": self.recording}
-        return told | ({"license": self.license} if self.license else {})
+        columns = {"id": self.name, "source": self.source, "kind": self.kind, "recording": self.recording}
+        return columns | ({"license": self.license} if self.license else {})

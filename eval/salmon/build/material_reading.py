@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from eval.harness.corpora import CorpusError
-from eval.salmon.build.material import Sound, Utterance
 from eval.salmon.build.built_pairs import RATE
+from eval.salmon.build.material import Sound, Utterance
 from soundcodec_llmcodec import audio
 from soundcodec_llmcodec.audio import AudioError
-from soundcodec_llmcodec.data import Place, DataRow, open_dataset
+from soundcodec_llmcodec.data import DataRow, Place, open_dataset
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ def _read(place: str, limit: int | None, make: Callable[[DataRow, str, np.ndarra
 
 
 def _utterance(row: DataRow, title: str, samples: np.ndarray) -> Utterance:
-    told = {key: row.field(key) for key in ("text", "speaker", "gender", "emotion", "lang", "license")}
+    columns = {key: row.field(key) for key in ("text", "speaker", "gender", "emotion", "lang", "license")}
     words = _words(row.columns.get("words"), row.clip_id)
-    return Utterance(row.clip_id, row.field("source") or title, samples, words=words, **told)
+    return Utterance(row.clip_id, row.field("source") or title, samples, words=words, **columns)
 
 
 def _sound(row: DataRow, title: str, samples: np.ndarray) -> Sound:

@@ -21,17 +21,17 @@ from types import MappingProxyType
 import numpy as np
 
 from eval.harness import corpora
-from eval.salmon.suite import Pair, PairedRecording, Suite
 from eval.harness.corpora import CorpusClip
 from eval.salmon.build import rooms as room_library
 from eval.salmon.build.background_pairs import background_pair
-from soundcodec_llmcodec.measures.loudness import gain_to, loudness
-from eval.salmon.build.material import Sound, Utterance
 from eval.salmon.build.built_pairs import RATE, BuiltPair, db, finished
+from eval.salmon.build.material import Sound, Utterance
 from eval.salmon.build.room_pairs import FADE, MIDDLE, room_pair
 from eval.salmon.build.splicing import joined, quietest
 from eval.salmon.build.stretching import revoiced
+from eval.salmon.suite import Pair, PairedRecording, Suite
 from soundcodec_llmcodec.audio import resample
+from soundcodec_llmcodec.measures.loudness import gain_to, loudness
 
 NAME = "mini"
 LABEL = "mini (synthetic)"

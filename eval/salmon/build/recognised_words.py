@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from soundcodec_llmcodec.extras import missing
 from eval.reconstruction.metrics.recogniser import TINY, transcribed
 from eval.reconstruction.metrics.words import words_of
+from soundcodec_llmcodec.extras import missing
 
 
 def check() -> None:
@@ -37,8 +37,8 @@ def aligned(samples: np.ndarray, words: tuple[str, ...]) -> list[tuple[float, fl
     features = model.feature_extractor(samples)
     encoded = model.encode(pad_or_trim(features))
     tokens = _tokenizer().encode(" " + " ".join(words).capitalize() + ".")
-    found = model.find_alignment(_tokenizer(), [tokens], encoded, features.shape[-1])[0]
-    timed = [(float(word["start"]), float(word["end"])) for word in found if words_of(word["word"])]
+    alignment = model.find_alignment(_tokenizer(), [tokens], encoded, features.shape[-1])[0]
+    timed = [(float(word["start"]), float(word["end"])) for word in alignment if words_of(word["word"])]
     return timed if len(timed) == len(words) else None
 
 

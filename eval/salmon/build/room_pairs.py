@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from eval.salmon.build import rooms as room_library
-from soundcodec_llmcodec.measures.loudness import gain_beside, loudness
-from eval.salmon.build.material import Utterance
 from eval.salmon.build.built_pairs import RATE, BuiltPair, db, finished
+from eval.salmon.build.material import Utterance
 from eval.salmon.build.rooms import Room
 from eval.salmon.build.splicing import halves, quietest
+from soundcodec_llmcodec.measures.loudness import gain_beside, loudness
 
 FADE = round(0.010 * RATE)
 # Where the cut may lie, as shares of the recording: in the quietest place of its middle.

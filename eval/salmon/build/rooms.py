@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import scipy.signal
 
-from soundcodec_llmcodec.extras import missing
 from eval.salmon.build.built_pairs import RATE
+from soundcodec_llmcodec.extras import missing
 
 # Rooms to draw: from a small furnished one to a hall, from near the speaker to well away.
 SMALLEST_M, LARGEST_M = (2.5, 2.5, 2.3), (9.0, 8.0, 4.0)

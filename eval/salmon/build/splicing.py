@@ -29,9 +29,9 @@ def spoken(samples: np.ndarray, rate: int) -> tuple[int, int]:
     loudest 10 ms, and above the noise where that is louder."""
     loud = levels(samples, rate)
     loudest, noise = float(loud.max()), float(np.percentile(loud, 5))
-    found = np.flatnonzero(loud > max(loudest - 35.0, min(noise + 10.0, loudest - 15.0)))
+    frames = np.flatnonzero(loud > max(loudest - 35.0, min(noise + 10.0, loudest - 15.0)))
     margin, frame = round(0.05 * rate), round(FRAME_S * rate)
-    return max(0, int(found[0]) * frame - margin), min(len(samples), (int(found[-1]) + 1) * frame + margin)
+    return max(0, int(frames[0]) * frame - margin), min(len(samples), (int(frames[-1]) + 1) * frame + margin)
 
 
 def rise(n_samples: int) -> np.ndarray:

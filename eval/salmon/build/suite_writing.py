@@ -91,13 +91,13 @@ def _foreign(folder: Path) -> list[str]:
     ours = {SUITE}
     for part, size in (parts if isinstance(parts, dict) else {}).items():
         ours |= {f"{part}/{METADATA}", *(f"{part}/sample_{i}_{k}.wav" for i in range(int(size)) for k in (0, 1))}
-    found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not path.is_dir())
-    return [name for name in found if name not in ours]
+    paths = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not path.is_dir())
+    return [name for name in paths if name not in ours]
 
 
 def _is_suite(folder: Path) -> bool:
     try:
-        told = json.loads((folder / SUITE).read_text(encoding="utf-8"))
+        about = json.loads((folder / SUITE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(told, dict) and told.get("format") == FORMAT
+    return isinstance(about, dict) and about.get("format") == FORMAT

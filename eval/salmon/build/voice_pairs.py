@@ -14,12 +14,12 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from eval.reconstruction.metrics.words import words_of
-from soundcodec_llmcodec.measures.loudness import gain_to, loudness
-from eval.salmon.build.material import Utterance
 from eval.salmon.build.built_pairs import RATE, BuiltPair, db, finished
+from eval.salmon.build.material import Utterance
 from eval.salmon.build.splicing import joined, rise, spoken
 from eval.salmon.build.stretching import stretched
 from eval.salmon.build.word_cuts import middle
+from soundcodec_llmcodec.measures.loudness import gain_to, loudness
 
 FADE = round(0.010 * RATE)
 END_FADE = round(0.020 * RATE)

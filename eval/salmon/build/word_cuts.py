@@ -6,8 +6,8 @@ import numpy as np
 
 from eval.reconstruction.metrics.words import errors, words_of
 from eval.salmon.build import recognised_words
-from eval.salmon.build.material import Utterance
 from eval.salmon.build.built_pairs import RATE
+from eval.salmon.build.material import Utterance
 from eval.salmon.build.splicing import quietest
 
 # Alignments are some 50 ms off; a cut hurts least in the quietest 10 ms within this distance (usually the closure of

@@ -1,6 +1,9 @@
 """A run folder of salmon.py as one HTML file to send round: table, score differences, pairs to listen to, failures."""
 
-from eval.reconstruction.report.reconstruction_folder import ReportError
-from eval.salmon.report.salmon_page import REPORT, build, write
+from eval.harness.pages.shell import REPORT
+from eval.harness.run_folder import ReportError
+from eval.salmon.report.salmon_page import REPORT_OF_SALMON
 
-__all__ = ["REPORT", "ReportError", "build", "write"]
+build, write = REPORT_OF_SALMON.build, REPORT_OF_SALMON.write
+
+__all__ = ["REPORT", "REPORT_OF_SALMON", "ReportError", "build", "write"]

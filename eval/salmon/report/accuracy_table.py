@@ -6,7 +6,7 @@ from typing import Any
 
 from eval.harness.pages import figures
 from eval.harness.pages.cells import Cell, TableColumn, TableRow, table
-from eval.reconstruction.report import breakdowns
+from eval.harness.pages.panels import one_of
 from eval.salmon.salmon_table import AVERAGE, AVERAGE_TITLE, BY_CHANCE
 from soundcodec_llmcodec.pages.markup import Markup, breakable, tag
 
@@ -16,7 +16,7 @@ Figures = dict[str, Any]
 
 def titles(results: Figures) -> dict[str, str]:
     """Parts, and the average where there is more than one, with their titles."""
-    named = {part: facts["title"] for part, facts in results["parts"].items()}
+    named = {part: told["title"] for part, told in results["parts"].items()}
     return {**named, AVERAGE: AVERAGE_TITLE} if len(named) > 1 else named
 
 
@@ -48,17 +48,17 @@ def leaderboard(results: Figures, how: str) -> Markup:
     measured = [_row(results, model, how, named, best) for model in models]
     published = [_published(row, named) for row in results.get("published") or ()]
     heading = Markup("Published, not measured here: on SALMon itself")
-    sizes = {facts["pairs"] for facts in results["parts"].values()}
+    sizes = {told["pairs"] for told in results["parts"].values()}
     each = f"{sizes.pop()} pairs a part" if len(sizes) == 1 else "pairs by part as in the headings' titles"
     caption = f"{results['suite']['label']}: accuracy in %, {each}; chance is 50"
     groups = [(None, "", measured), (heading, "published", published)]
-    return table(caption, columns, groups) + _refusals(models, how, named) + _sources(results)
+    return Markup(table(caption, columns, groups) + _refusals(models, how, named) + _sources(results))
 
 
 def comparisons(results: Figures, how: str, key: str) -> Markup:
     """Every model against the baseline on the same pairs, part by part; empty where there is nothing to compare."""
     baseline = results.get("baseline")
-    compared = [(one["name"], one["scores"][how]["against_baseline"]) for one in loaded(results)]
+    compared = [(model["name"], model["scores"][how]["against_baseline"]) for model in loaded(results)]
     compared = [(name, against) for name, against in compared if against]
     if baseline is None or not compared:
         return Markup("")
@@ -67,14 +67,14 @@ def comparisons(results: Figures, how: str, key: str) -> Markup:
         for part, title in titles(results).items()
     }
     summary = f"Paired comparisons with {baseline}: differences, intervals and p-values"
-    return breakdowns.details(summary, tables, "Part", f"comparison-{key}")
+    return one_of(summary, tables, "Part", f"comparison-{key}")
 
 
 def _about(results: Figures, part: str) -> str:
     if part == AVERAGE:
         return "the mean of the parts, each counting once"
-    facts = results["parts"][part]
-    return f"{facts['about'] or part}; {facts['pairs']} pairs"
+    about = results["parts"][part]
+    return f"{about['about'] or part}; {about['pairs']} pairs"
 
 
 def _best(models: list[Figures], how: str, named: dict[str, str]) -> dict[str, float]:
@@ -118,18 +118,19 @@ def _name(model: Figures, is_baseline: bool) -> Markup:
     return tag("div", name, chip and Markup(" "), chip, tag("span", " · ".join(about), class_="about"))
 
 
-def _accuracy(results: Figures, one: Figures, part: str, against: Figures | None, best: float | None) -> Cell:
-    if one["accuracy"] is None:
-        return Cell(tag("span", "refused"), None, one["refused"], "refused")
-    differs = figures.is_significant({"difference": True, **one})
+def _accuracy(results: Figures, accuracy: Figures, part: str, against: Figures | None, best: float | None) -> Cell:
+    if accuracy["accuracy"] is None:
+        return Cell(tag("span", "refused"), None, accuracy["refused"], "refused")
+    differs = figures.is_significant({"difference": True, **accuracy})
     star = tag("span", BY_CHANCE, tag("span", " differs from chance", class_="unseen"), class_="chance")
-    ends = f"{100 * one['low']:.0f}–{100 * one['high']:.0f}"
-    facts = results["parts"].get(part)
-    n = f" n={one['n']}" if facts and facts["pairs"] != one["n"] else ""
+    ends = f"{100 * accuracy['low']:.0f}–{100 * accuracy['high']:.0f}"
+    part_facts = results["parts"].get(part)
+    n = f" n={accuracy['n']}" if part_facts and part_facts["pairs"] != accuracy["n"] else ""
+    wrong = accuracy["n"] - accuracy["right"] - accuracy["ties"]
     title = [
-        f"{one['right']} right, {one['ties']} ties, {one['n'] - one['right'] - one['ties']} wrong of {one['n']} pairs",
-        f"95% interval {100 * one['low']:.1f} to {100 * one['high']:.1f}",
-        f"against chance: p {figures.p_value(one['p_value'])}, adjusted {figures.p_value(one['p_adjusted'])}",
+        f"{accuracy['right']} right, {accuracy['ties']} ties, {wrong} wrong of {accuracy['n']} pairs",
+        f"95% interval {100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f}",
+        f"against chance: p {figures.p_value(accuracy['p_value'])}, adjusted {figures.p_value(accuracy['p_adjusted'])}",
     ]
     if against:
         title.append(
@@ -139,9 +140,9 @@ def _accuracy(results: Figures, one: Figures, part: str, against: Figures | None
         )
     mark = figures.verdict(against, "higher") if against else None
     shown = tag(
-        "span", percent(one["accuracy"]), star if differs else None, mark, tag("span", ends + n, class_="second")
+        "span", percent(accuracy["accuracy"]), star if differs else None, mark, tag("span", ends + n, class_="second")
     )
-    return Cell(shown, one["accuracy"], "\n".join(title), "best" if one["accuracy"] == best else None)
+    return Cell(shown, accuracy["accuracy"], "\n".join(title), "best" if accuracy["accuracy"] == best else None)
 
 
 def percent(share: float) -> str:
@@ -205,22 +206,22 @@ def _comparison(caption: str, part: str, compared: list[tuple[str, Figures]]) ->
     rows = []
     for name, against in compared:
         named = Cell(breakable(name), name.casefold(), class_="model")
-        one = against.get(part)
-        if one is None:
+        comparison = against.get(part)
+        if comparison is None:
             rows.append(TableRow([named, *(Cell(figures.NONE) for _ in range(len(columns) - 1))]))
             continue
-        mark = figures.verdict(one, "higher")
-        ends = f"[{_points(one['low'])}, {_points(one['high'])}]"
+        mark = figures.verdict(comparison, "higher")
+        ends = f"[{_points(comparison['low'])}, {_points(comparison['high'])}]"
         cells = [
             named,
-            Cell(one["n"], one["n"]),
-            Cell(_points(one["difference"]), one["difference"]),
-            Cell(ends, one["low"]),
-            Cell(one["better"], one["better"]),
-            Cell(one["worse"], one["worse"]),
-            Cell(figures.p_value(one["p_value"]), one["p_value"]),
-            Cell(figures.p_value(one["p_adjusted"]), one["p_adjusted"]),
-            Cell(mark or "no difference found", one["p_adjusted"], class_="text told"),
+            Cell(comparison["n"], comparison["n"]),
+            Cell(_points(comparison["difference"]), comparison["difference"]),
+            Cell(ends, comparison["low"]),
+            Cell(comparison["better"], comparison["better"]),
+            Cell(comparison["worse"], comparison["worse"]),
+            Cell(figures.p_value(comparison["p_value"]), comparison["p_value"]),
+            Cell(figures.p_value(comparison["p_adjusted"]), comparison["p_adjusted"]),
+            Cell(mark or "no difference found", comparison["p_adjusted"], class_="text told"),
         ]
         rows.append(TableRow(cells))
     return table(caption, columns, [(None, "", rows)])

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from eval.harness.pages import labels
-from eval.reconstruction.report.quality_plots import linear_ticks
+from eval.harness.pages.scales import linear_ticks
+from eval.harness.run_folder import RunFolder
 from eval.salmon.pair_scores import PER_TOKEN
 from eval.salmon.report import accuracy_table
-from eval.salmon.report.salmon_folder import SalmonFolder
-from soundcodec_llmcodec.pages.markup import Markup, join, tag
+from soundcodec_llmcodec.pages.markup import Markup, tag
 
 WIDTH = 440.0
 LEFT, RIGHT = 10.0, WIDTH - 10.0
@@ -27,14 +27,14 @@ UNITS = {PER_TOKEN: "nats a token", "sum": "nats"}
 Figures = dict[str, Any]
 
 
-def figure(run: SalmonFolder, part: str, how: str) -> Markup:
+def figure(run: RunFolder, part: str, how: str) -> Markup:
     """The figure of a part; models share the scale of differences, and each has its own scale of counts."""
-    facts = run.results["parts"][part]
+    about = run.results["parts"][part]
     values = {
-        model["name"]: np.array(list(run.differences(model["name"], part, how)))
+        model["name"]: np.array(list(_differences(run, model["name"], part, how)))
         for model in accuracy_table.loaded(run.results)
     }
-    heading = tag("figcaption", tag("strong", facts["title"]), " ", tag("span", facts["about"], class_="muted"))
+    heading = tag("figcaption", tag("strong", about["title"]), " ", tag("span", about["about"], class_="muted"))
     everything = np.concatenate([*values.values(), np.zeros(0)])
     if not everything.size:
         return tag("figure", heading, tag("p", "No pair has scores."), data_choice=part)
@@ -50,11 +50,18 @@ def figure(run: SalmonFolder, part: str, how: str) -> Markup:
         rows,
         viewBox=f"0 0 {WIDTH:g} {height + AXIS:g}",
         role="img",
-        aria_label=f"Histograms of score differences in {facts['title']}; the counts are in the table",
+        aria_label=f"Histograms of score differences in {about['title']}; the counts are in the table",
     )
     beyond = int((np.abs(everything) > reach).sum())
     note = f"The outermost bars hold what is beyond the ends, too: {_pairs(beyond)}." if beyond else None
     return tag("figure", heading, drawing, note and tag("p", note, class_="muted small"), data_choice=part)
+
+
+def _differences(run: RunFolder, model: str, part: str, how: str) -> Iterator[float]:
+    """The score differences of a model's pairs of a part that have one."""
+    for (of_model, of_part, _), row in run.rows.items():
+        if (of_model, of_part) == (model, part) and row["difference"][how] is not None:
+            yield float(row["difference"][how])
 
 
 def _reach(values: np.ndarray) -> float:
@@ -75,10 +82,10 @@ def _grid(reach: float, height: float, unit: str) -> Markup:
         shown = f"{value:+.6g}".replace("-", "−") if value else "0"
         parts.append(tag("text", shown, x=x, y=height + 14, class_="tick middle"))
     below = height + 31
-    parts.append(tag("text", "← the other likelier", x=LEFT, y=below, class_="tick"))
+    parts.append(tag("text", "← the other one likelier", x=LEFT, y=below, class_="tick"))
     parts.append(tag("text", unit, x=(LEFT + RIGHT) / 2, y=below, class_="tick middle"))
-    parts.append(tag("text", "the coherent likelier →", x=RIGHT, y=below, class_="tick end"))
-    return join(parts)
+    parts.append(tag("text", "the coherent one likelier →", x=RIGHT, y=below, class_="tick end"))
+    return Markup("".join(parts))
 
 
 def _row(model: Figures, values: np.ndarray, accuracy: Figures, reach: float, top: float) -> Markup:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from eval.harness.pages import figures
-from eval.harness.pages.cells import Cell, TableColumn, TableRow, table
-from eval.reconstruction.report.reconstruction_sections import identified, made_with
+from eval.harness.pages.run_sections import definition_list, identified, made_with, unloaded
+from eval.harness.pages.run_sections import failures as failures_table
 from eval.salmon.salmon_table import HOW
-from soundcodec_llmcodec.pages.markup import Markup, breakable, join, tag
+from soundcodec_llmcodec.pages.markup import Markup, tag
 
 Figures = dict[str, Any]
 
@@ -16,62 +16,40 @@ Figures = dict[str, Any]
 def provenance(results: Figures) -> Markup:
     """Where the numbers are from: suite, date, machine, command line, versions."""
     suite = results["suite"]
-    pairs = ", ".join(f"{facts['title']} {facts['pairs']}" for facts in results["parts"].values())
+    pairs = ", ".join(f"{part['title']} {part['pairs']}" for part in results["parts"].values())
     return made_with(results, [("Pairs", pairs), ("Suite", suite["name"]), *identified(suite)])
 
 
 def failures(results: Figures) -> Markup:
     """Models that could not be loaded, and pairs that could not be scored."""
-    unloaded = [(model["name"], model["failure"]) for model in results["models"] if model["failure"]]
-    failed = results.get("failures") or []
-    parts = []
-    if unloaded:
-        columns = [
-            TableColumn("model", is_text=True),
-            TableColumn("why it could not be loaded", is_text=True, class_="reason"),
-        ]
-        rows = [
-            TableRow([Cell(breakable(name), name.casefold(), class_="model"), Cell(why, why, class_="reason")])
-            for name, why in unloaded
-        ]
-        parts.append(table(f"Models that could not be loaded: {len(unloaded)}", columns, [(None, "", rows)]))
-    if failed:
-        columns = [TableColumn(name, is_text=True) for name in ("model", "part", "pair", "reason")]
-        rows = [
-            TableRow(
-                [
-                    Cell(breakable(one["model"]), one["model"].casefold(), class_="model"),
-                    *(Cell(text, text) for text in (results["parts"][one["part"]]["title"], one["id"])),
-                    Cell(one["reason"], one["reason"], class_="reason"),
-                ]
-            )
-            for one in failed
-        ]
-        parts.append(table(f"Pairs without scores: {len(failed)}", columns, [(None, "", rows)]))
-    return join(parts) or tag("p", "Every model was loaded, and every pair was scored.")
+    titles = {part: about["title"] for part, about in results["parts"].items()}
+    failed = [(row["model"], (titles[row["part"]], row["id"]), row["reason"]) for row in results.get("failures") or ()]
+    tables = unloaded(results, "model") + failures_table("Pairs without scores", ("part", "pair"), failed)
+    return Markup(tables) or tag("p", "Every model was loaded, and every pair was scored.")
 
 
 def definitions(results: Figures) -> Markup:
     """What each part is, and how scores, intervals and p-values were computed."""
     parts = [
-        tag("div", tag("dt", facts["title"]), tag("dd", facts["about"] or part, tag("p", part, class_="muted small")))
-        for part, facts in results["parts"].items()
+        tag("div", tag("dt", about["title"]), tag("dd", about["about"] or part, tag("p", part, class_="muted small")))
+        for part, about in results["parts"].items()
     ]
-    methods = [tag("div", tag("dt", name), tag("dd", text)) for name, text in _methods(results).items()]
-    return (
+    return Markup(
         tag("p", "In every pair one recording is coherent and the other is not. They differ in:")
         + tag("dl", parts, class_="definitions")
         + tag("h3", "How the numbers are made")
-        + tag("dl", methods, class_="definitions")
+        + definition_list(_methods(results).items())
     )
 
 
 def _methods(results: Figures) -> dict[str, str]:
-    facts = results.get("statistics") or {}
-    share = f"more than {facts['max_failed_share']:.0%}" if "max_failed_share" in facts else "too many"
-    resamples = f"{facts['bootstrap_resamples']:,} " if "bootstrap_resamples" in facts else ""
-    seed = f" (seed {facts['seed']})" if "seed" in facts else ""
-    flips = f", {facts['sign_flips']:,} draws{seed}, all combinations where there are few pairs" if facts else ""
+    constants = results.get("statistics") or {}
+    share = f"more than {constants['max_failed_share']:.0%}" if "max_failed_share" in constants else "too many"
+    resamples = f"{constants['bootstrap_resamples']:,} " if "bootstrap_resamples" in constants else ""
+    seed = f" (seed {constants['seed']})" if "seed" in constants else ""
+    flips = (
+        f", {constants['sign_flips']:,} draws{seed}, all combinations where there are few pairs" if constants else ""
+    )
     asked = HOW[results["normalize"]]
     return {
         "Score": "The recording is coded, and a language model over the codec's tokens gives each token's "

@@ -10,10 +10,11 @@ import pytest
 
 from eval.harness import corpora, include
 from eval.harness.include import ENTRY_POINTS, IncludeError
+from eval.harness.included_tokenizer import IncludedTokenizer
+from eval.harness.own_codec import IncludedCodec
 from eval.predictability import included_tokens
 from eval.reconstruction import codecs, reconstruction_command
-from eval.reconstruction.codecs import CodecLoadError, ReconstructionError, UnknownSpecError
-from eval.reconstruction.codecs.included_codec import IncludedCodec
+from eval.reconstruction.codecs import LoadError, ReconstructionError, UnknownSpecError
 from eval.reconstruction.metrics import METRICS, Signal, named
 from eval.salmon import salmon_models
 from soundcodec_llmcodec.data.token_corpus import TokenCorpus
@@ -140,7 +141,7 @@ def test_what_a_codec_does_wrong_is_said(file, wrong, message):
     ],
 )
 def test_a_codec_of_another_form_cannot_be_loaded(file, wrong, message):
-    with pytest.raises(CodecLoadError, match=message):
+    with pytest.raises(LoadError, match=message):
         codecs.load(f"{file(wrong)}:Wrong")
 
 
@@ -282,5 +283,5 @@ def test_a_language_model_of_its_tokens_goes_with_a_codec_of_ones_own(file, tmp_
 
 def test_language_models_need_a_token_rate(file):
     entry = include.codec_in(file("token_rate = None"), "Wrong")
-    with pytest.raises(salmon_models.ModelLoadError, match="needs a token_rate whose frames are a whole number"):
-        salmon_models.IncludedTokenizer(IncludedCodec(entry))
+    with pytest.raises(LoadError, match="needs a token_rate whose frames are a whole number"):
+        IncludedTokenizer(IncludedCodec(entry))

@@ -6,13 +6,12 @@ import json
 
 import pytest
 
-from eval.harness import manifest
+from eval.harness import manifest, results
 from eval.reconstruction import reconstruction_command
-from eval.salmon import salmon_results
+from eval.reconstruction.reconstruction_schema import SCHEMA
+from eval.salmon.salmon_schema import SCHEMA as SALMON
 
 QUICK = ["--models", "fake", "--workers", "0", "--quiet", "--metrics", "stft", "--splits", "Speech", "--limit", "2"]
-# What no run from before there were lists wrote.
-_SINCE = ("table.csv", "clips.csv", "table.tex")
 
 
 @pytest.fixture
@@ -42,9 +41,8 @@ def test_overwriting_removes_what_the_earlier_run_alone_wrote(run, tmp_path):
     folder = tmp_path / "run"
     assert run() == 0
     assert run("--overwrite", "--report-clips", "0") == 0
-    ours = ["clips.jsonl", "journal.jsonl", "report.html", "results.json", "run_files.jsonl", "table.md"]
-    ours += ["clips.csv", "table.csv", "table.tex"]
-    assert sorted(path.name for path in folder.iterdir()) == sorted(ours)
+    left = {path.name for path in folder.iterdir()}
+    assert left == {*results.files(SCHEMA), "journal.jsonl", "run_files.jsonl"}
 
 
 @pytest.mark.parametrize("name", ["results.json", "table.md", "report.html", "samples/Speech-0000-fake.flac"])
@@ -84,7 +82,7 @@ def test_the_names_of_our_own_lists_may_be_taken(run, tmp_path, capsys, name, mo
 def test_a_run_from_before_there_were_lists_is_replaced_and_nothing_else(run, tmp_path):
     folder = tmp_path / "run"
     assert run() == 0
-    for name in (manifest.NAME, *_SINCE):
+    for name in (manifest.NAME, "table.csv", "clips.csv", "table.tex"):  # such runs wrote no tables but table.md
         (folder / name).unlink()
     (folder / "samples" / "mine.wav").write_text("mine")
     assert run("--overwrite", "--report-clips", "0") == 0
@@ -130,7 +128,7 @@ def test_the_pairs_of_a_salmon_run_from_before_there_were_lists(tmp_path):
     (tmp_path / "samples").mkdir()
     for name in ("p-0000-positive.flac", "p-0000-negative.flac", "p-0000.json", "mine.json"):
         (tmp_path / "samples" / name).write_text("{}")
-    contents = {"schema": salmon_results.SCHEMA, "samples": [shown]}
+    contents = {"schema": SALMON.name, "samples": [shown]}
     (tmp_path / "results.json").write_text(json.dumps(contents))
-    salmon_results.discard(tmp_path)
+    manifest.discard(tmp_path)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["mine.json", "samples"]

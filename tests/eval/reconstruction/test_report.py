@@ -19,7 +19,6 @@ import report_run
 import soundfile
 
 from eval.reconstruction import report
-from eval.reconstruction.report import reconstruction_folder as run_folder
 from eval.report import main
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -206,12 +205,6 @@ def test_a_folder_that_is_no_run_says_what_is_wrong(run: Path, name: str, conten
         (run / name).write_text(content)
     with pytest.raises(report.ReportError, match=said):
         report.build(run)
-
-
-def test_the_schema_is_the_one_that_runs_write():
-    from eval.reconstruction import reconstruction_results as results
-
-    assert (run_folder.SCHEMA, run_folder.SCHEMA_VERSION) == (results.SCHEMA, results.SCHEMA_VERSION)
 
 
 def test_the_command_writes_the_report_and_leaves_nothing_else(run: Path, tmp_path: Path):

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from eval.harness.pages import figures, labels
-from eval.reconstruction.report import codec_table, quality_plots
+from eval.harness.pages import figures, labels, scales
+from eval.reconstruction.report import codec_table
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-0.66, 9.4), (4.2, 4.3), (-40.0, 12.0), (1e-5, 3e-5)])
 def test_linear_ticks_are_few_and_inside(low: float, high: float):
-    ticks = quality_plots.linear_ticks(low, high)
+    ticks = scales.linear_ticks(low, high)
     assert 3 <= len(ticks) <= 8
     assert all(low <= tick <= high for tick in ticks)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.5, 8.0), (0.7, 1.3), (0.1, 512.0), (5.0, 7.0)])
 def test_log_ticks_are_few_and_inside(low: float, high: float):
-    ticks = quality_plots.log_ticks(low, high)
+    ticks = scales.log_ticks(low, high)
     assert 3 <= len(ticks) <= 8
     assert all(low <= tick <= high for tick in ticks)
 

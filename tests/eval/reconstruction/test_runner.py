@@ -233,8 +233,8 @@ def test_clips_to_listen_to_are_kept_even_where_scores_are_known(small, plan, fa
         samples = ClipSamples(tmp_path / "run", 1)
         run(plan([codec], small), cache=cache, samples=samples)
     assert sorted(coded(codec)) == ["music-01", "speech-01"]
-    assert samples.found("Speech", 1, ["x"]) is None
-    found = samples.found("Speech", 0, ["x", "absent"])
+    assert samples.files_of("Speech", 1, ["x"]) is None
+    found = samples.files_of("Speech", 0, ["x", "absent"])
     assert found == {"original": "samples/Speech-0000.flac", "models": {"x": "samples/Speech-0000-x.flac"}}
 
 

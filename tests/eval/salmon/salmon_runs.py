@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from eval.harness.model_specs import Unloaded
 from eval.salmon.pair_samples import PairSamples
-from eval.salmon.pair_scores import ModelInfo, PairScore, SalmonModelRun, SalmonRun, UnloadedModel
+from eval.salmon.pair_scores import ModelInfo, PairScore, SalmonModelRun, SalmonRun
 from eval.salmon.suite import Pair, PairedRecording, Suite
 
 RATE = 16_000
@@ -46,7 +47,7 @@ def run() -> SalmonRun:
     even = {part: outcomes(0, 0, 40) for part in PARTS}
     other = {PARTS[0]: outcomes(20, 20), PARTS[1]: outcomes(30, 10), PARTS[2]: outcomes(20, 17, 1, 2)}
     models = (model("good", good), model("uniform", even), model(HOSTILE, other))
-    return SalmonRun(PARTS, models, "f" * 64, (UnloadedModel("absent", "no <weights> here"),))
+    return SalmonRun(PARTS, models, "f" * 64, (Unloaded("absent", "no <weights> here"),))
 
 
 def suite(parts: Sequence[str] = PARTS) -> Suite:

@@ -10,8 +10,10 @@ import pytest
 import soundfile
 from salmon_stubs import PART, StubCodec, StubLM, V, counting, model, recording, runs_on, uniform
 
+from eval.harness.command import DONE, INCOMPLETE, INTERRUPTED, REFUSED
+from eval.harness.model_specs import LoadError
 from eval.salmon import salmon_command, salmon_models
-from eval.salmon.salmon_models import ModelLoadError, SalmonModelSpec
+from eval.salmon.salmon_models import SalmonModelSpec
 from soundcodec_llmcodec.lm.scores import CodecMismatchError
 
 PAIRS = 9
@@ -73,7 +75,7 @@ def rows(folder: Path) -> list[dict]:
 
 
 def test_the_table_has_a_column_a_part_and_marks_nothing_of_a_real_suite(suite, made, capsys):
-    assert run(suite, "--models", "counting", "uniform") == salmon_command.DONE
+    assert run(suite, "--models", "counting", "uniform") == DONE
     out = capsys.readouterr().out
     assert "NOT FOR REPORTING" not in out
     assert cells(out, "counting")["Speaker"].startswith("100.0 ")
@@ -98,7 +100,7 @@ def test_sums_prefer_the_shorter_and_both_are_kept(suite, made, tmp_path, capsys
 def test_what_a_run_leaves(suite, made, tmp_path, capsys):
     output = tmp_path / "run"
     command = ["--models", "counting", "--limit", "2", "--output", str(output), "--report-pairs", "1"]
-    assert run(suite, *command) == salmon_command.DONE
+    assert run(suite, *command) == DONE
     table = (output / "table.md").read_text()
     assert table.strip() == capsys.readouterr().out.strip()
     assert "NOT FOR REPORTING (--limit 2)" in table
@@ -112,26 +114,26 @@ def test_what_a_run_leaves(suite, made, tmp_path, capsys):
 
 def test_failures_are_counted_and_change_the_exit_code(suite, made, capsys):
     (suite / PART / "sample_4_1.wav").write_bytes(b"nonsense")
-    assert run(suite, "--models", "counting") == salmon_command.INCOMPLETE
+    assert run(suite, "--models", "counting") == INCOMPLETE
     out = capsys.readouterr().out
     assert cells(out, "counting")["failed"] == "1"
     assert "negative: unreadable audio" in out
 
 
 def test_a_model_that_cannot_be_had_is_said_and_the_rest_goes_on(suite, made, capsys):
-    made["gone"] = ModelLoadError("no such weights")
-    assert run(suite, "--models", "gone", "counting") == salmon_command.INCOMPLETE
+    made["gone"] = LoadError("no such weights")
+    assert run(suite, "--models", "gone", "counting") == INCOMPLETE
     told = capsys.readouterr()
     assert "salmon: left out: gone: no such weights" in told.err
     assert "gone: not loaded: no such weights" in told.out
     assert cells(told.out, "counting")["Speaker"].startswith("100.0 ")
-    assert run(suite, "--models", "gone") == salmon_command.REFUSED
+    assert run(suite, "--models", "gone") == REFUSED
     assert "no model could be loaded; gone: no such weights" in capsys.readouterr().err
 
 
 def test_a_language_model_of_another_codec_refuses_the_run(suite, made, capsys):
     made["foreign"] = CodecMismatchError("trained on tokens of codec 1234")
-    assert run(suite, "--models", "counting", "foreign") == salmon_command.REFUSED
+    assert run(suite, "--models", "counting", "foreign") == REFUSED
     told = capsys.readouterr()
     assert told.err == "salmon: error: trained on tokens of codec 1234\n"
     assert told.out == ""
@@ -147,7 +149,7 @@ def test_a_language_model_of_another_codec_refuses_the_run(suite, made, capsys):
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_any_work(suite, made, capsys, arguments, message):
-    assert run(suite, "--models", "counting", *arguments) == salmon_command.REFUSED
+    assert run(suite, "--models", "counting", *arguments) == REFUSED
     told = capsys.readouterr()
     assert message in told.err
     assert told.out == ""
@@ -157,16 +159,16 @@ def test_what_cannot_be_meant_is_refused_before_any_work(suite, made, capsys, ar
 def test_options_that_make_no_sense(suite, arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         run(suite, *arguments)
-    assert stop.value.code == salmon_command.REFUSED
+    assert stop.value.code == REFUSED
 
 
 def test_a_folder_that_holds_a_run_is_not_touched_without_a_word(suite, made, tmp_path, capsys):
     output = tmp_path / "run"
     assert run(suite, "--models", "counting", "--output", str(output)) == 0
     before = rows(output)
-    assert run(suite, "--models", "counting", "--output", str(output)) == salmon_command.REFUSED
+    assert run(suite, "--models", "counting", "--output", str(output)) == REFUSED
     assert "holds a run already" in capsys.readouterr().err
-    assert run(suite, "--models", "uniform", "--output", str(output), "--resume") == salmon_command.REFUSED
+    assert run(suite, "--models", "uniform", "--output", str(output), "--resume") == REFUSED
     assert "is another one, so it cannot be resumed: models." in capsys.readouterr().err
     assert rows(output) == before
     # How it is told is no part of what was measured.
@@ -189,7 +191,7 @@ def test_a_stopped_run_goes_on(suite, made, tmp_path, capsys):
     lm, stopping = counting(), StubLM(nll)
     made["counting"] = stopping
     output = tmp_path / "run"
-    assert run(suite, "--models", "counting", "--output", str(output)) == salmon_command.INTERRUPTED
+    assert run(suite, "--models", "counting", "--output", str(output)) == INTERRUPTED
     assert capsys.readouterr().err.endswith("salmon: stopped; go on with the same command and --resume\n")
     assert not (output / "results.json").exists()
     kept = (output / "journal.jsonl").read_bytes()

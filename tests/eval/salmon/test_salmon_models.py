@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from eval.salmon.salmon_models import SalmonModelSpec, UnknownSalmonModelError, check, parse
+from eval.harness.model_specs import UnknownSpecError
+from eval.salmon.salmon_models import SalmonModelSpec, check, parse
 
 
 def test_a_plain_codec_has_its_bundled_model():
@@ -53,7 +54,7 @@ def test_a_checkpoint_file_is_called_as_its_folder(tmp_path):
     ],
 )
 def test_what_means_nothing_is_refused(text, message):
-    with pytest.raises(UnknownSalmonModelError, match=message):
+    with pytest.raises(UnknownSpecError, match=message):
         parse(text)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from salmon_stubs import PART, plan
 
-from eval.salmon.salmon_models import Loader, Model, ModelLoadError, parse
+from eval.harness.model_specs import LoadError
+from eval.salmon.salmon_models import Loader, Model, parse
 from eval.salmon.salmon_run import run
 from eval.salmon.suite import Pair, PairedRecording
 from soundcodec_llmcodec.audio import resample
@@ -116,9 +117,9 @@ def test_another_codec_s_language_model_is_refused(folders):
 
 
 def test_what_cannot_be_read_is_a_load_error(folders, tmp_path):
-    with pytest.raises(ModelLoadError, match=r"token_lm\.json"):
+    with pytest.raises(LoadError, match=r"token_lm\.json"):
         Loader().load(parse(f"{folders['codec']}@{tmp_path}"))
-    with pytest.raises(ModelLoadError, match="is no checkpoint"):
+    with pytest.raises(LoadError, match="is no checkpoint"):
         Loader().load(parse(f"{tmp_path}@uniform"))
-    with pytest.raises(ModelLoadError, match="cannot use the device"):
+    with pytest.raises(LoadError, match="cannot use the device"):
         Loader("tpu9").load(parse(f"{folders['codec']}@uniform"))

@@ -9,6 +9,7 @@ import pytest
 import salmon_runs
 import soundfile
 
+from eval.harness import manifest
 from eval.salmon import published_accuracies, salmon_results, salmon_table
 from eval.salmon.pair_samples import LONGEST_S, PairSamples
 from eval.salmon.pair_scores import PairScore
@@ -78,19 +79,19 @@ def test_a_number_that_is_not_finite_leaves_the_old_results(written):
 
 def test_discarding_leaves_what_others_put_there(written):
     (written / "mine.txt").write_text("mine")
-    salmon_results.discard(written)
+    manifest.discard(written)
     assert [path.name for path in written.iterdir()] == ["mine.txt"]
 
 
 def test_samples_are_the_pairs_audio_and_are_found_after_a_restart(written):
-    (told,) = PairSamples(written, 1).found("gender_consistency")
+    (told,) = PairSamples(written, 1).pairs_of("gender_consistency")
     assert (told["pair_id"], told["index"], told["about"]["cut_sample"]) == ("sample_0", 0, 8000)
     pair = salmon_runs.pair("gender_consistency", 0)
     for kind, recording in (("positive", pair.positive), ("negative", pair.negative)):
         samples, rate = soundfile.read(written / told[kind]["file"], dtype="float32")
         assert rate == recording.rate
         np.testing.assert_allclose(samples, recording.samples, atol=2 / 2**15)
-    assert PairSamples(written, 0).found("gender_consistency") == []
+    assert PairSamples(written, 0).pairs_of("gender_consistency") == []
     assert not PairSamples(written, 1).wants(1)
 
 
@@ -99,7 +100,7 @@ def test_long_samples_are_cut_and_broken_ones_told(tmp_path):
     broken = PairedRecording(np.zeros(0, np.float32), 8000, "b", problem="no audio")
     kept = PairSamples(tmp_path, 1)
     kept.keep("part", 0, Pair("part", "x/../y", long, broken))
-    (told,) = kept.found("part")
+    (told,) = kept.pairs_of("part")
     info = soundfile.info(tmp_path / told["positive"]["file"])
     assert info.frames == LONGEST_S * 8000
     assert told["positive"]["seconds"] == 20

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from eval.harness.command import DONE, REFUSED
 from eval.salmon.build import build_command, recognised_words, suite_writing
 from soundcodec_llmcodec.measures.loudness import loudness
 
@@ -24,7 +25,7 @@ def built(speech_folder, sound_folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("suites") / "suite"
     command = ["--speech", str(speech_folder), "--sounds", str(sound_folder), "--pairs", "8", "--out", str(out), *SHORT]
     command += ["--license", f"{speech_folder.name}=CC BY 4.0"]
-    assert build_command.main(command) == build_command.DONE
+    assert build_command.main(command) == DONE
     return out, command
 
 
@@ -138,13 +139,13 @@ def test_metadata_and_suite_tell_the_sources(built):
 
 def test_parts_that_cannot_be_had_are_errors_when_named(speech_folder, tmp_path, capsys):
     command = ["--speech", str(speech_folder), "--out", str(tmp_path / "x"), *SHORT]
-    assert build_command.main([*command, "--parts", "bg_alignment"]) == build_command.REFUSED
+    assert build_command.main([*command, "--parts", "bg_alignment"]) == REFUSED
     assert "sentences written for it" in capsys.readouterr().err
-    assert build_command.main([*command, "--parts", "BG-All"]) == build_command.REFUSED
+    assert build_command.main([*command, "--parts", "BG-All"]) == REFUSED
     assert "needs sounds" in capsys.readouterr().err
-    assert build_command.main([*command, "--parts", "speakers"]) == build_command.REFUSED
+    assert build_command.main([*command, "--parts", "speakers"]) == REFUSED
     assert "Did you mean" in capsys.readouterr().err
-    assert build_command.main([*command, "--license", "other=CC0"]) == build_command.REFUSED
+    assert build_command.main([*command, "--license", "other=CC0"]) == REFUSED
     assert "expected NAME=TEXT" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
 
@@ -153,7 +154,7 @@ def test_a_folder_with_something_else_is_never_replaced(built, speech_folder, tm
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     command = ["--speech", str(speech_folder), "--parts", "speaker_consistency", *SHORT]
-    assert build_command.main([*command, "--out", str(tmp_path / "mine"), "--overwrite"]) == build_command.REFUSED
+    assert build_command.main([*command, "--out", str(tmp_path / "mine"), "--overwrite"]) == REFUSED
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
     with pytest.raises(ValueError, match="--overwrite replaces it"):
         suite_writing.check_folder(built[0], overwrite=False)

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
+from eval.harness.command import INCOMPLETE
 from eval.harness.corpora import CorpusError
 from eval.salmon.build import build_command, material_reading
 
@@ -70,7 +71,7 @@ def test_unreadable_clips_are_named_and_the_rest_is_built(speech_folder, tmp_pat
     rows[0]["audio"] = {"bytes": b"no sound", "path": None}
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "train.parquet")
     command = ["--speech", str(tmp_path), "--parts", "Speaker", "--out", str(tmp_path / "suite"), "--quiet"]
-    assert build_command.main(command) == build_command.INCOMPLETE
+    assert build_command.main(command) == INCOMPLETE
     assert rows[0]["id"] in capsys.readouterr().err
     told = (tmp_path / "suite" / "speaker_consistency" / "metadata.jsonl").read_text()
     assert '"id": "0-0-1"' in told

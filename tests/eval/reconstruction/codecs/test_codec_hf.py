@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from eval.reconstruction.codecs import CodecLoadError, UnknownSpecError, load
+from eval.reconstruction.codecs import LoadError, UnknownSpecError, load
 from eval.reconstruction.codecs.hf_families import FAMILIES
 
 transformers = pytest.importorskip("transformers", reason="needs the extra eval-all")
@@ -167,10 +167,10 @@ def test_options_that_a_model_lacks_are_errors(make, query, message, tmp_path):
 
 def test_what_is_no_codec_or_not_whole_is_left_out(tmp_path):
     transformers.BertConfig(hidden_size=8, num_attention_heads=2).save_pretrained(tmp_path / "bert")
-    with pytest.raises(CodecLoadError, match="type 'bert'; codecs are: encodec, dac"):
+    with pytest.raises(LoadError, match="type 'bert'; codecs are: encodec, dac"):
         load(f"hf:{tmp_path / 'bert'}")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CodecLoadError, match="could not be had"):
+    with pytest.raises(LoadError, match="could not be had"):
         load(f"hf:{tmp_path / 'empty'}")
     saved(dac, tmp_path / "part")
     from safetensors.torch import load_file, save_file
@@ -178,7 +178,7 @@ def test_what_is_no_codec_or_not_whole_is_left_out(tmp_path):
     weights = load_file(tmp_path / "part" / "model.safetensors")
     del weights["decoder.conv1.bias"]
     save_file(weights, tmp_path / "part" / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(CodecLoadError, match=r"lacks weights.*decoder\.conv1\.bias"):
+    with pytest.raises(LoadError, match=r"lacks weights.*decoder\.conv1\.bias"):
         load(f"hf:{tmp_path / 'part'}")
 
 
@@ -195,7 +195,7 @@ def test_what_codes_sound_and_is_left_out_says_why(kind, reason, tmp_path):
     if kind not in transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES:
         pytest.skip(f"this transformers has no {kind}")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
-    with pytest.raises(CodecLoadError, match=f"type '{kind}': .*{reason}.*recon:FOLDER; codecs are: encodec"):
+    with pytest.raises(LoadError, match=f"type '{kind}': .*{reason}.*recon:FOLDER; codecs are: encodec"):
         load(f"hf:{tmp_path}")
 
 
@@ -203,7 +203,7 @@ def test_a_pickle_is_not_read(tmp_path):
     saved(dac, tmp_path)
     (tmp_path / "model.safetensors").unlink()
     torch.save({}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(CodecLoadError, match="safetensors"):
+    with pytest.raises(LoadError, match="safetensors"):
         load(f"hf:{tmp_path}")
 
 
@@ -212,7 +212,7 @@ def test_without_the_hub_the_error_says_what_to_do(monkeypatch, tmp_path):
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(CodecLoadError, match=r"hf:nobody/nothing could not be had: .*hf:FOLDER"):
+    with pytest.raises(LoadError, match=r"hf:nobody/nothing could not be had: .*hf:FOLDER"):
         load("hf:nobody/nothing")
 
 
@@ -223,7 +223,7 @@ def test_without_transformers_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "transformers" else find(name, *rest)
     )
-    with pytest.raises(CodecLoadError, match=r"pip install 'soundcodec-llmcodec\[eval-all\]'"):
+    with pytest.raises(LoadError, match=r"pip install 'soundcodec-llmcodec\[eval-all\]'"):
         load("hf:kyutai/mimi")
 
 

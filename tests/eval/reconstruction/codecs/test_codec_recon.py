@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from eval.reconstruction.codecs import CodecLoadError, ReconstructionError, load
+from eval.reconstruction.codecs import LoadError, ReconstructionError, load
 
 
 def put(folder, name, clip, *, rate=None, seconds=None):
@@ -114,7 +114,7 @@ def test_the_identity_is_that_of_the_files(tmp_path, clip_of):
 def test_a_folder_without_audio_is_left_out(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     for folder, message in ((tmp_path, "holds no reconstructions"), (tmp_path / "gone", "there is no folder")):
-        with pytest.raises(CodecLoadError, match=message):
+        with pytest.raises(LoadError, match=message):
             load(f"recon:{folder}")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from eval.harness import fingerprints
 from eval.harness.corpora import CorpusClip
-from eval.reconstruction.codecs import CodecLoadError, ReconstructionError, fingerprints, load
+from eval.reconstruction.codecs import LoadError, ReconstructionError, load
 
 
 def test_identity_is_the_clip(assert_contract, clips):
@@ -53,7 +54,7 @@ def test_the_identity_changes_with_the_sources(tmp_path):
 
 def test_a_folder_that_is_no_checkpoint_is_left_out(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CodecLoadError, match=r"empty.*no config\.json"):
+    with pytest.raises(LoadError, match=r"empty.*no config\.json"):
         load(str(tmp_path / "empty"))
 
 

@@ -8,7 +8,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from eval.reconstruction.codecs import CodecLoadError, ReconstructionError, UnknownSpecError, known_names, load, parse
+from eval.reconstruction.codecs import LoadError, ReconstructionError, UnknownSpecError, known_names, load, parse
 from soundcodec_llmcodec.superb import register, unregister
 from soundcodec_llmcodec.superb.register import SoundCodecMissingError
 
@@ -143,7 +143,7 @@ def test_their_names_are_known_and_ours_are_not_among_them():
     ],
 )
 def test_a_codec_that_cannot_be_had_is_left_out(name, message):
-    with pytest.raises(CodecLoadError, match=message):
+    with pytest.raises(LoadError, match=message):
         load(name)
 
 
@@ -157,7 +157,7 @@ def test_without_sound_codec_the_error_says_what_to_do(monkeypatch):
     forget()
     monkeypatch.setitem(sys.modules, "SoundCodec", None)
     assert known_names()["superb"] == ()
-    with pytest.raises(CodecLoadError, match="needs Codec-SUPERB's package SoundCodec: install it"):
+    with pytest.raises(LoadError, match="needs Codec-SUPERB's package SoundCodec: install it"):
         load("superb:dac_16k")
     with pytest.raises(UnknownSpecError, match="SoundCodec is not installed"):
         load("dac_16k")

@@ -1,4 +1,4 @@
-"""Digests of what decides a codec's audio: weights, sources, files. They make up `CodecInfo.identity`."""
+"""Digests of what decides a codec's audio: weights, sources, files."""
 
 from __future__ import annotations
 
@@ -46,15 +46,9 @@ def of_package() -> str:
     return f"sources {sources[:16]}; torch {torch.__version__}; soxr {importlib.metadata.version('soxr')}"
 
 
-@functools.cache
-def of_adapter(*files: str) -> str:
-    """Digest of an adapter's sources (each its __file__) and of what brings clips to a codec's rate and back."""
-    import soundcodec_llmcodec.audio
-
-    here = Path(__file__).parent
-    paths = [*map(Path, files), here / "shaping.py", Path(soundcodec_llmcodec.audio.__file__)]
-    sources = hashlib.sha256("".join(map(of_file, paths)).encode()).hexdigest()
-    return f"adapter {sources[:16]}; soxr {importlib.metadata.version('soxr')}"
+def of_sources(*files: Path) -> str:
+    """SHA-256 (hex) of the bytes of files, in this order."""
+    return hashlib.sha256("".join(map(of_file, files)).encode()).hexdigest()
 
 
 def of_model(model: Any, config: str) -> str:
