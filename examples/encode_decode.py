@@ -1,6 +1,6 @@
 """Audio to tokens and back.
 
-    python examples/encode_decode.py [SOUND_FILE] [OUTPUT_FOLDER]
+python examples/encode_decode.py [SOUND_FILE] [OUTPUT_FOLDER]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How well the bundled language model predicts a recording's tokens, and how it continues it. Extra: lm.
 
-    python examples/score_tokens.py [SOUND_FILE] [OUTPUT.wav]
+python examples/score_tokens.py [SOUND_FILE] [OUTPUT.wav]
 """
 
 from __future__ import annotations

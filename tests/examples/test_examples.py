@@ -74,7 +74,17 @@ def test_score_tokens(tmp_path):
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 def test_compare_codecs(tmp_path):
     pytest.importorskip("pystoi")
-    run("bash", EXAMPLES / "compare_codecs.sh", tmp_path / "out", "--limit", "1", "--workers", "0", "--quiet", cwd=tmp_path)
+    run(
+        "bash",
+        EXAMPLES / "compare_codecs.sh",
+        tmp_path / "out",
+        "--limit",
+        "1",
+        "--workers",
+        "0",
+        "--quiet",
+        cwd=tmp_path,
+    )
     results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     means = {model["name"]: model["splits"]["Speech"]["metrics"] for model in results["models"]}
     assert list(means) == ["llmcodec", "llmcodec_base", "resample_16k"]
