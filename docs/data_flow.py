@@ -1,4 +1,4 @@
-"""Draws docs/data_flow.png: one bundled clip on its way to tokens, to a language model, and back, with measured numbers.
+"""Draws docs/data_flow.png: a bundled clip, its tokens, their bits under a language model, and the decoded clip.
 
 python docs/data_flow.py   (extras lm and train)
 """
@@ -31,6 +31,7 @@ def main() -> None:
     tokens = codec.encode(CLIP)
     ids = tokens.unit.numpy()
     bits = lm.score([ids])[0].audio_nll / np.log(2)
+    bits_per_s = bits.mean() * tokens.frame_rate
     decoded = codec.decode(tokens)
     assert decoded.shape == samples.shape
     first, last = (round(second * tokens.frame_rate) for second in (START_S, START_S + SECONDS))
@@ -60,7 +61,7 @@ def main() -> None:
         ),
         (
             "language model",
-            f"bits of each token (bundled LM)\nmean {bits.mean():.1f} bits = {bits.mean() * tokens.frame_rate:.0f} bit/s",
+            f"bits of each token (bundled LM)\nmean {bits.mean():.1f} bits = {bits_per_s:.0f} bit/s",
         ),
         ("decode: wav", f"from the ids alone\n{len(decoded):,} samples, {rate / 1000:g} kHz"),
     )
