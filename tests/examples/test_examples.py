@@ -50,8 +50,8 @@ def cells(notebook: Path) -> list[str]:
     return ["".join(cell["source"]) for cell in read["cells"] if cell["cell_type"] == "code"]
 
 
-def test_encode_decode(tmp_path):
-    out = run(sys.executable, EXAMPLES / "encode_decode.py", CLIP, tmp_path / "out", cwd=tmp_path)
+def test_round_trip(tmp_path):
+    out = run(sys.executable, EXAMPLES / "round_trip.py", CLIP, tmp_path / "out", cwd=tmp_path)
     samples, rate = soundfile.read(CLIP)
     decoded, same = soundfile.read(tmp_path / "out" / "decoded.wav")
     assert (len(decoded), same) == (len(samples), rate)

@@ -1,6 +1,6 @@
 """Audio to tokens and back.
 
-python examples/encode_decode.py [SOUND_FILE] [OUTPUT_FOLDER]
+python examples/round_trip.py [SOUND_FILE] [OUTPUT_FOLDER]
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from soundcodec_llmcodec import Tokens, load_codec
 DEMO = Path(__file__).resolve().parents[1] / "soundcodec_llmcodec" / "assets" / "demo"
 
 
-def main(sound_file: Path = DEMO / "speech-english.flac", folder: Path = Path("encode_decode_output")) -> None:
+def main(sound_file: Path = DEMO / "speech-english.flac", folder: Path = Path("round_trip_output")) -> None:
     """Encode and decode one file and a batch, and write the results into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     codec = load_codec("llmcodec").codec
