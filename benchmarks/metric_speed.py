@@ -1,6 +1,6 @@
 """Seconds per clip pair of Codec-SUPERB's six metrics: ours against Codec-SUPERB's own code, on the same pairs.
 
-    python benchmarks/metric_speed.py --pairs ../shared/data/peer-reconstructions --upstream ../Codec-SUPERB
+    python benchmarks/metric_speed.py --pairs PAIRS --upstream ../Codec-SUPERB
 
 --pairs takes folders with `reconstructions/<codec>/<clip>.flac` beside a data set; without it the pairs are the mini
 set and its clips at 8 kHz and back. --upstream is a checkout of Codec-SUPERB whose SoundCodec.metrics can be imported

@@ -115,7 +115,7 @@ def _run(arguments: argparse.Namespace) -> int:
             begun[row.name] = pool.submit(whole, row)
         try:
             for future in as_completed(begun.values()):
-                failed += not _told(future)
+                failed += not _report_end(future)
         except KeyboardInterrupt:
             # What runs has had the same signal and ends by itself; what waits is not begun.
             pool.shutdown(wait=False, cancel_futures=True)
@@ -123,7 +123,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _told(future: Future[str]) -> bool:
+def _report_end(future: Future[str]) -> bool:
     """Print how a row ended; returns whether well."""
     try:
         print(future.result(), flush=True)

@@ -130,7 +130,7 @@ def test_a_rate_streams_length_is_the_whole_clips():
 
 def test_real_speech_goes_both_ways_unchanged():
     if not REAL_SPEECH.is_dir():
-        pytest.skip("shared/data, with real recordings, is not beside the checkout")
+        pytest.skip(f"{REAL_SPEECH}, with real recordings, is not there")
     codec = LLMCodec.from_pretrained()
     item = next(open_dataset(f"{REAL_SPEECH}:validation").rows())
     clip = as_clip(item.audio)

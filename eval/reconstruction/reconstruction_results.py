@@ -1,6 +1,6 @@
 """What a run leaves behind: results.json, clips.jsonl and table.md, each written whole or not at all.
 
-The schema of both JSON files is described in eval/README.md.
+The schema of both JSON files is described in docs/evaluate.md.
 """
 
 from __future__ import annotations

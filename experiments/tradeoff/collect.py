@@ -62,17 +62,17 @@ def collected(experiment: Experiment, out: Path) -> list[MeasuredRow]:
     Raises ExperimentError where the baseline is not among them, where clips differ, and where a row's folder is of
     other settings than the experiment has for it.
     """
-    done = [row for row in experiment.rows if _is_done(out / row.name)]
-    for row in done:
+    finished_rows = [row for row in experiment.rows if _is_done(out / row.name)]
+    for row in finished_rows:
         _check_settings(experiment, row, out / row.name)
-    found = [read_row(row, out / row.name) for row in done]
-    if not found or all(one.row.name != experiment.baseline for one in found):
+    results = [read_row(row, out / row.name) for row in finished_rows]
+    if not results or all(result.row.name != experiment.baseline for result in results):
         raise ExperimentError(f"{out} has no measured baseline {experiment.baseline!r} yet")
-    first = found[0]
-    for one in found[1:]:
-        if one.clip_ids != first.clip_ids:
-            raise ExperimentError(f"{one.row.name} was measured on other clips than {first.row.name}")
-    return found
+    first = results[0]
+    for result in results[1:]:
+        if result.clip_ids != first.clip_ids:
+            raise ExperimentError(f"{result.row.name} was measured on other clips than {first.row.name}")
+    return results
 
 
 def read_row(row: RowSpec, folder: Path) -> MeasuredRow:
@@ -89,11 +89,11 @@ def read_row(row: RowSpec, folder: Path) -> MeasuredRow:
         raise ExperimentError(f"{folder}: tokens were predicted of other clips than were reconstructed")
 
     def bits(model: str) -> np.ndarray:
-        return np.array([by_model[model][one]["audio_nats"] for one in ids]) / math.log(2)
+        return np.array([by_model[model][clip_id]["audio_nats"] for clip_id in ids]) / math.log(2)
 
     metrics = sorted({name for line in reconstructed for name in line["scores"]})
-    values = {name: [_number(scores[one]["scores"].get(name)) for one in ids] for name in metrics}
-    weights = {name: [scores[one]["weights"].get(name, 1.0) for one in ids] for name in metrics}
+    values = {name: [_number(scores[clip_id]["scores"].get(name)) for clip_id in ids] for name in metrics}
+    weights = {name: [scores[clip_id]["weights"].get(name, 1.0) for clip_id in ids] for name in metrics}
     if "wer" in values:
         # A recogniser that repeats itself makes ten errors a word of one clip, which then decides the mean.
         values[CAPPED], weights[CAPPED] = list(np.minimum(values["wer"], 1.0)), weights["wer"]
@@ -106,8 +106,8 @@ def read_row(row: RowSpec, folder: Path) -> MeasuredRow:
     return MeasuredRow(
         row=row,
         clip_ids=ids,
-        seconds=np.array([by_model[fresh][one]["seconds"] for one in ids]),
-        tokens=np.array([by_model[fresh][one]["tokens"] for one in ids]),
+        seconds=np.array([by_model[fresh][clip_id]["seconds"] for clip_id in ids]),
+        tokens=np.array([by_model[fresh][clip_id]["tokens"] for clip_id in ids]),
         bits=bits(fresh),
         unigram_bits=bits("unigram"),
         bigram_bits=bits("bigram"),
@@ -127,20 +127,20 @@ def draws(n: int, resamples: int = RESAMPLES) -> np.ndarray:
     return np.concatenate((np.ones((1, n)), counts)).astype(np.float64)
 
 
-def rate(one: MeasuredRow, times: np.ndarray, bits: np.ndarray | None = None) -> np.ndarray:
+def rate(result: MeasuredRow, times: np.ndarray, bits: np.ndarray | None = None) -> np.ndarray:
     """Bits a second (R,) in each resample (R, N): all bits over all seconds."""
-    return (times @ (one.bits if bits is None else bits)) / (times @ one.seconds)
+    return (times @ (result.bits if bits is None else bits)) / (times @ result.seconds)
 
 
-def mean(one: MeasuredRow, metric: str, times: np.ndarray) -> np.ndarray:
+def mean(result: MeasuredRow, metric: str, times: np.ndarray) -> np.ndarray:
     """A metric's weighted mean (R,) over the clips that have it, in each resample (R, N)."""
-    values, weights = one.scores[metric], one.weights[metric]
-    known = ~np.isnan(values)
+    values, weights = result.scores[metric], result.weights[metric]
+    has_value = ~np.isnan(values)
     with np.errstate(invalid="ignore"):  # a resample may hold none of the clips that have it: NaN, which intervals drop
-        return (times[:, known] @ (weights * values)[known]) / (times[:, known] @ weights[known])
+        return (times[:, has_value] @ (weights * values)[has_value]) / (times[:, has_value] @ weights[has_value])
 
 
-def under_control(one: MeasuredRow, controls: Sequence[MeasuredRow], metric: str, times: np.ndarray) -> np.ndarray:
+def under_control(result: MeasuredRow, controls: Sequence[MeasuredRow], metric: str, times: np.ndarray) -> np.ndarray:
     """By how many percent (R,) the row's bits a second lie under the control curve at the row's own distortion.
 
     The curve runs straight from control to control, in order of their distortion. NaN where the row lies outside it,
@@ -152,12 +152,12 @@ def under_control(one: MeasuredRow, controls: Sequence[MeasuredRow], metric: str
     distortion = np.stack([mean(control, metric, times) for control in controls], axis=1)
     rates = np.stack([rate(control, times) for control in controls], axis=1)
     sign = -1.0 if metric in HIGHER_IS_BETTER else 1.0
-    own = sign * mean(one, metric, times)
-    found = np.empty(len(times))
+    own = sign * mean(result, metric, times)
+    control_bits = np.empty(len(times))
     for index, (points, values) in enumerate(zip(sign * distortion, rates, strict=True)):
         order = np.argsort(points)
-        found[index] = np.interp(own[index], points[order], values[order], left=np.nan, right=np.nan)
-    return 100 * (1 - rate(one, times) / found)
+        control_bits[index] = np.interp(own[index], points[order], values[order], left=np.nan, right=np.nan)
+    return 100 * (1 - rate(result, times) / control_bits)
 
 
 def outside(values: np.ndarray) -> str | None:
@@ -169,11 +169,11 @@ def outside(values: np.ndarray) -> str | None:
     return None
 
 
-def paired(one: MeasuredRow, base: MeasuredRow, name: str, times: np.ndarray) -> np.ndarray:
+def paired(result: MeasuredRow, base: MeasuredRow, name: str, times: np.ndarray) -> np.ndarray:
     """The difference of weighted means (R,) over the clips that both have, in each resample."""
-    both = ~(np.isnan(one.scores[name]) | np.isnan(base.scores[name]))
-    weights = one.weights[name][both]
-    differences = (one.scores[name] - base.scores[name])[both]
+    both = ~(np.isnan(result.scores[name]) | np.isnan(base.scores[name]))
+    weights = result.weights[name][both]
+    differences = (result.scores[name] - base.scores[name])[both]
     with np.errstate(invalid="ignore"):  # as in `mean`
         return (times[:, both] @ (weights * differences)) / (times[:, both] @ weights)
 
@@ -206,18 +206,22 @@ def _entropy_bits(path: Path) -> float:
 def _is_done(folder: Path) -> bool:
     """Whether a row is measured, and nothing of it is being made anew."""
     record = recorded(folder)
-    made = all((folder / name / "results.json").is_file() for name in ("predict", "reconstruct"))
-    return made and bool(record) and all(is_finished(entry) for entry in record.values())
+    has_results = all((folder / name / "results.json").is_file() for name in ("predict", "reconstruct"))
+    return has_results and bool(record) and all(is_finished(entry) for entry in record.values())
 
 
 def _check_settings(experiment: Experiment, row: RowSpec, folder: Path) -> None:
     """Raise ExperimentError where the folder's training, or its language model's, is not the experiment's."""
     # Where a row starts is a path, and the smaller codebook's config follows from it.
     aside = {"init"} if row.codebook is None else {"init", "codec"}
-    for name, wanted in (("train", experiment.training(row)), ("lm", experiment.lm)):
+    for name, settings in (("train", experiment.training(row)), ("lm", experiment.lm)):
         path = folder / f"{name}.yaml"
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        differing = [key for key in sorted({*found, *wanted} - aside) if found.get(key) != wanted.get(key)]
+        recorded_settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        differing = [
+            key
+            for key in sorted({*recorded_settings, *settings} - aside)
+            if recorded_settings.get(key) != settings.get(key)
+        ]
         if differing:
             raise ExperimentError(
                 f"{path} differs from the experiment's row in {', '.join(differing)}: it was made with other settings"

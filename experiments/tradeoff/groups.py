@@ -22,28 +22,28 @@ class Group:
     control: str
     seed: str
 
-    def base_of(self, one: MeasuredRow) -> MeasuredRow:
+    def base_of(self, result: MeasuredRow) -> MeasuredRow:
         """What a row is compared with: the baseline, or the row that it names, as one of its own seed."""
-        return next((other for other in self.rows if other.row.name == one.row.against), self.base)
+        return next((other for other in self.rows if other.row.name == result.row.against), self.base)
 
     def controls(self, metric: str, base: MeasuredRow | None = None) -> list[MeasuredRow]:
         """The rows of the control curve that were measured by a metric; `base` takes the baseline's place on it."""
-        curve = [one for one in self.rows if one.row.family == self.control and one is not self.base]
-        return [one for one in (base or self.base, *curve) if one.has(metric)]
+        curve = [result for result in self.rows if result.row.family == self.control and result is not self.base]
+        return [result for result in (base or self.base, *curve) if result.has(metric)]
 
     def seeds(self) -> list[MeasuredRow]:
         """The baseline trained anew with other seeds."""
-        return [one for one in self.rows if one.row.family == self.seed]
+        return [result for result in self.rows if result.row.family == self.seed]
 
-    def is_comparable(self, one: MeasuredRow, metric: str) -> bool:
+    def is_comparable(self, result: MeasuredRow, metric: str) -> bool:
         """Whether a row is to be held against the control curve: no control itself, measured, and there is a curve."""
-        return one.row.family != self.control and one.has(metric) and len(self.controls(metric)) > 1
+        return result.row.family != self.control and result.has(metric) and len(self.controls(metric)) > 1
 
     def under_control(
-        self, one: MeasuredRow, metric: str, times: np.ndarray, base: MeasuredRow | None = None
+        self, result: MeasuredRow, metric: str, times: np.ndarray, base: MeasuredRow | None = None
     ) -> np.ndarray:
         """`collect.under_control` of a row and its curve, on which `base` or its own baseline is the first point."""
-        return under_control(one, self.controls(metric, base or self.base_of(one)), metric, times)
+        return under_control(result, self.controls(metric, base or self.base_of(result)), metric, times)
 
 
 def gathered(experiment: Experiment, out: Path, further: Sequence[tuple[Experiment, Path]] = ()) -> list[Group]:
@@ -53,26 +53,28 @@ def gathered(experiment: Experiment, out: Path, further: Sequence[tuple[Experime
     for other, place in further:
         if (other.lm, other.every) != (experiment.lm, experiment.every):
             raise ExperimentError(f"the {other.label} experiment's fresh language models are others: `lm` or `every`")
-        rows = [_told_apart(one, other.label) for one in collected(other, place)]
+        rows = [_labelled(result, other.label) for result in collected(other, place)]
         groups.append(_group(other, rows, f", {other.label}"))
     if len({group.base.clip_ids for group in groups}) > 1:
         raise ExperimentError("the experiments were measured on different clips")
-    names = [one.row.name for group in groups for one in group.rows]
+    names = [result.row.name for group in groups for result in group.rows]
     if len(set(names)) < len(names):
         raise ExperimentError("two experiments have rows of one name: give each a `label` of its own")
     return groups
 
 
 def _group(experiment: Experiment, rows: Sequence[MeasuredRow], suffix: str = "") -> Group:
-    missing = sorted({str(one.row.against) for one in rows if one.row.against} - {one.row.name for one in rows})
+    missing = sorted(
+        {str(result.row.against) for result in rows if result.row.against} - {result.row.name for result in rows}
+    )
     if missing:
         raise ExperimentError(f"rows are compared with {', '.join(missing)}, which is not measured yet")
-    base = next(one for one in rows if one.row.name == f"{experiment.baseline}{suffix}")
+    base = next(result for result in rows if result.row.name == f"{experiment.baseline}{suffix}")
     return Group(tuple(rows), base, f"{experiment.control}{suffix}", f"{experiment.control} seed{suffix}")
 
 
-def _told_apart(one: MeasuredRow, label: str) -> MeasuredRow:
-    row = replace(one.row, name=f"{one.row.name}, {label}", family=f"{one.row.family}, {label}")
+def _labelled(result: MeasuredRow, label: str) -> MeasuredRow:
+    row = replace(result.row, name=f"{result.row.name}, {label}", family=f"{result.row.family}, {label}")
     if row.against is not None:
         row = replace(row, against=f"{row.against}, {label}")
-    return replace(one, row=row)
+    return replace(result, row=row)

@@ -7,13 +7,13 @@ import math
 from experiments.tradeoff.collect import Interval
 
 
-def signed(found: Interval, unit: str = "", digits: int = 1) -> str:
+def signed(estimate: Interval, unit: str = "", digits: int = 1) -> str:
     """A difference with its sign and interval; "–" where there is none."""
-    if math.isnan(found.value):
+    if math.isnan(estimate.value):
         return "–"
-    return f"{found.value:+.{digits}f}{unit} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
+    return f"{estimate.value:+.{digits}f}{unit} [{estimate.low:+.{digits}f}, {estimate.high:+.{digits}f}]"
 
 
-def plain(found: Interval, unit: str = "") -> str:
+def plain(estimate: Interval, unit: str = "") -> str:
     """A value with its interval."""
-    return f"{found.value:.1f}{unit} [{found.low:.1f}, {found.high:.1f}]"
+    return f"{estimate.value:.1f}{unit} [{estimate.low:.1f}, {estimate.high:.1f}]"

@@ -40,11 +40,11 @@ def draw(groups: Sequence[Group], metrics: Sequence[str], path: Path) -> Path:
     styles = _styles(groups)
     for column, metric in enumerate(metrics):
         points = [(family, _points(rows, base, metric)) for family, rows, base in _families(groups, metric)]
-        near = _window(groups[0], metric, [point for _, found in points for point in found])
+        near = _window(groups[0], metric, [point for _, points_of_family in points for point in points_of_family])
         for panel, closer in ((panels[0][column], False), (panels[1][column], True)):
-            for family, found in points:
-                _line(panel, found, family, styles[family])
-                for point in found:
+            for family, points_of_family in points:
+                _line(panel, points_of_family, family, styles[family])
+                for point in points_of_family:
                     if near.holds(point) == closer:
                         _label(panel, point, styles[family][0])
             better = "higher" if metric in HIGHER_IS_BETTER else "lower"
@@ -104,8 +104,8 @@ def _window(group: Group, metric: str, points: Sequence[_Point]) -> _Window:
 def _families(groups: Sequence[Group], metric: str) -> Iterator[tuple[str, list[MeasuredRow], MeasuredRow]]:
     """Each family with its rows that have the metric and their baseline."""
     for group in groups:
-        for family in dict.fromkeys(one.row.family for one in group.rows):
-            members = [one for one in group.rows if one.row.family == family and metric in one.scores]
+        for family in dict.fromkeys(result.row.family for result in group.rows):
+            members = [result for result in group.rows if result.row.family == family and metric in result.scores]
             if members and metric in group.base.scores:
                 yield family, members, group.base
 
@@ -113,7 +113,9 @@ def _families(groups: Sequence[Group], metric: str) -> Iterator[tuple[str, list[
 def _styles(groups: Sequence[Group]) -> dict[str, tuple[str, str, str]]:
     """Colour, marker and line by family: controls dashed, black and grey, the others each in its own way."""
     controls = [group.control for group in groups]
-    families = dict.fromkeys(one.row.family for group in groups for one in group.rows if one.row.family not in controls)
+    families = dict.fromkeys(
+        result.row.family for group in groups for result in group.rows if result.row.family not in controls
+    )
     dashed = {name: (CONTROL_COLOURS[i % len(CONTROL_COLOURS)], "o", "--") for i, name in enumerate(controls)}
     return dashed | {
         family: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], "-") for i, family in enumerate(families)
@@ -123,16 +125,16 @@ def _styles(groups: Sequence[Group]) -> dict[str, tuple[str, str, str]]:
 def _points(rows: Sequence[MeasuredRow], base: MeasuredRow, metric: str) -> list[_Point]:
     """The rows' places, by rising bits."""
     times = draws(len(base.clip_ids))
-    found = []
+    points = []
     for row in sorted(rows, key=lambda row: float(rate(row, times)[0])):
         rates, values = rate(row, times), mean(row, metric, times)
         bars = []
-        for one in (interval(rates - rate(base, times)), interval(paired(row, base, metric, times))):
-            bars.append((max(0.0, one.value - one.low), max(0.0, one.high - one.value)))
-        found.append(
+        for span in (interval(rates - rate(base, times)), interval(paired(row, base, metric, times))):
+            bars.append((max(0.0, span.value - span.low), max(0.0, span.high - span.value)))
+        points.append(
             _Point(float(rates[0]), float(values[0]), bars[0], bars[1], row.row.title or f"{row.row.strength:g}")
         )
-    return found
+    return points
 
 
 def _line(panel: Any, points: Sequence[_Point], family: str, style: tuple[str, str, str]) -> None:

@@ -44,10 +44,10 @@ class Stage:
     def digest(self, before: str) -> str:
         """What decides its result, and that of the stages before it."""
         values = None if self.settings is None else self.settings[1]
-        told = [before, self.name, self.command, str(self.made), values]
+        parts = [before, self.name, self.command, str(self.made), values]
         if self.source is not None:
-            told.append(self.source)
-        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+            parts.append(self.source)
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def recorded(folder: Path) -> dict[str, dict[str, Any]]:

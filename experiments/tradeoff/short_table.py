@@ -26,8 +26,8 @@ def summary(groups: Sequence[Group]) -> list[str]:
     heads = ["row", "codes used", "bits/s", "against base", *unders, *heads]
     lines = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
     for group in groups:
-        for one in group.rows:
-            lines.append("| " + " | ".join(_cells(one, group, shown, times)) + " |")
+        for result in group.rows:
+            lines.append("| " + " | ".join(_cells(result, group, shown, times)) + " |")
     return lines
 
 
@@ -41,23 +41,23 @@ def fill(path: Path, lines: Sequence[str]) -> None:
         partial.write_text(before + "\n".join((BEGIN, *lines, after)), encoding="utf-8")
 
 
-def _cells(one: MeasuredRow, group: Group, shown: Sequence[str], times: np.ndarray) -> list[str]:
-    bits = interval(rate(one, times))
-    against = interval(100 * (rate(one, times) / rate(group.base_of(one), times) - 1))
+def _cells(result: MeasuredRow, group: Group, shown: Sequence[str], times: np.ndarray) -> list[str]:
+    bits = interval(rate(result, times))
+    against = interval(100 * (rate(result, times) / rate(group.base_of(result), times) - 1))
     return [
-        one.row.shown,
-        f"{one.facts['codes_used']:,}",
+        result.row.shown,
+        f"{result.facts['codes_used']:,}",
         f"{bits.value:.0f} [{bits.low:.0f}, {bits.high:.0f}]",
-        "" if one is group.base else signed(against, "%"),
-        *(under(one, group, name, times) for name in shown),
-        *(f"{mean(one, name, times)[0]:.3f}" if name in one.scores else "" for name in shown),
+        "" if result is group.base else signed(against, "%"),
+        *(under(result, group, name, times) for name in shown),
+        *(f"{mean(result, name, times)[0]:.3f}" if name in result.scores else "" for name in shown),
     ]
 
 
-def under(one: MeasuredRow, group: Group, metric: str, times: np.ndarray, base: MeasuredRow | None = None) -> str:
+def under(result: MeasuredRow, group: Group, metric: str, times: np.ndarray, base: MeasuredRow | None = None) -> str:
     """How far a row lies under its control curve at equal distortion, or why that is not known; "" where it is not
     to be held against one. `base` is the curve's first point in place of the row's own baseline."""
-    if not group.is_comparable(one, metric):
+    if not group.is_comparable(result, metric):
         return ""
-    found = group.under_control(one, metric, times, base)
-    return outside(found) or plain(interval(found), "%")
+    share = group.under_control(result, metric, times, base)
+    return outside(share) or plain(interval(share), "%")

@@ -26,16 +26,16 @@ def latents_of(model: CodecModel, corpus: DecodedCorpus, count: int, seed: int =
     config = model.config
     length = int(SECONDS * config.sample_rate)
     drawn = np.random.default_rng(seed).permutation(len(corpus.ids))
-    found: list[np.ndarray] = []
+    blocks: list[np.ndarray] = []
     with coding.exact_inference(model):
         for batch in _batches(drawn, 16):
             clips = [corpus.clip(int(index))[:length] for index in batch]
             for clip in clips:
                 features = model.tokenizer.features(framed_samples(clip, config)[None])
-                found.append(model.tokenizer.vq.levels[0].project(features)[0].numpy())
-            if sum(len(latents) for latents in found) >= count:
+                blocks.append(model.tokenizer.vq.levels[0].project(features)[0].numpy())
+            if sum(len(latents) for latents in blocks) >= count:
                 break
-    return np.concatenate(found)[:count]
+    return np.concatenate(blocks)[:count]
 
 
 def clustered(latents: np.ndarray, codes: int, seed: int = 0) -> np.ndarray:
@@ -48,12 +48,12 @@ def clustered(latents: np.ndarray, codes: int, seed: int = 0) -> np.ndarray:
     if len(latents) < codes:
         raise ValueError(f"{codes} codes need at least as many latents, got {len(latents)}")
     directions = latents / np.linalg.norm(latents, axis=1, keepdims=True).clip(1e-9)
-    found = MiniBatchKMeans(codes, random_state=seed, n_init=1, batch_size=8192, max_iter=20, init="random").fit(
+    clusters = MiniBatchKMeans(codes, random_state=seed, n_init=1, batch_size=8192, max_iter=20, init="random").fit(
         directions
     )
-    vectors = found.cluster_centers_.astype(np.float32)
-    sums, counts = np.zeros_like(vectors), np.bincount(found.labels_, minlength=codes)
-    np.add.at(sums, found.labels_, latents)
+    vectors = clusters.cluster_centers_.astype(np.float32)
+    sums, counts = np.zeros_like(vectors), np.bincount(clusters.labels_, minlength=codes)
+    np.add.at(sums, clusters.labels_, latents)
     taken = counts > 0
     vectors[taken] = sums[taken] / counts[taken, None]
     return vectors

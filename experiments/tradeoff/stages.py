@@ -103,10 +103,10 @@ def write_token_speech(experiment: Experiment, place: StagePlace) -> None:
         )
     source = {file.name: sha256_of(file) for file in files}
     if target.is_file():
-        found = json.loads(noted.read_text(encoding="utf-8")) if noted.is_file() else None
-        if found != source:
-            known = "was taken from other speech than" if found else "does not say that it was taken from"
-            raise ExperimentError(f"{folder} {known} {place.speech}; remove it, or name another --out")
+        note = json.loads(noted.read_text(encoding="utf-8")) if noted.is_file() else None
+        if note != source:
+            relation = "was taken from other speech than" if note else "does not say that it was taken from"
+            raise ExperimentError(f"{folder} {relation} {place.speech}; remove it, or name another --out")
         return
     table = pa.concat_tables([pq.read_table(file) for file in files])
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -165,8 +165,8 @@ def _training(experiment: Experiment, row: RowSpec, place: StagePlace, begun: Pa
 
     def unfinished() -> str | None:
         described = json.loads((codec / "config.json").read_text(encoding="utf-8"))
-        done = described["info"]["trained"]["steps"]
-        return None if done == steps else f"{done} of {steps} steps"
+        steps_done = described["info"]["trained"]["steps"]
+        return None if steps_done == steps else f"{steps_done} of {steps} steps"
 
     made = codec / "config.json"
     return Stage("train", made, command, settings=(config, values), unfinished=unfinished)
@@ -175,12 +175,12 @@ def _training(experiment: Experiment, row: RowSpec, place: StagePlace, begun: Pa
 def _check_parts(row: RowSpec, config: TrainConfig, bundle: Path) -> None:
     """Raise ExperimentError where the midpoint lacks what the row should go on from."""
     needed = {"prior": config.uses("prior"), "language": config.uses(*LANGUAGE)}
-    found = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))["parts"]
-    missing = sorted(name for name, wanted in needed.items() if wanted and name not in found)
+    parts = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))["parts"]
+    missing = sorted(name for name, is_needed in needed.items() if is_needed and name not in parts)
     if missing:
         raise ExperimentError(
             f"{row.name} goes on from a midpoint's {' and '.join(missing)}, but {bundle} has only "
-            f"{', '.join(sorted(found))}: train the midpoint with them (midpoint.yaml), or set parts: false"
+            f"{', '.join(sorted(parts))}: train the midpoint with them (midpoint.yaml), or set parts: false"
         )
 
 
@@ -197,8 +197,8 @@ def _lm(experiment: Experiment, place: StagePlace, folder: Path) -> Stage:
     steps = int(experiment.lm["steps"])
 
     def unfinished() -> str | None:
-        done = json.loads((export / "training.json").read_text(encoding="utf-8"))["steps"]
-        return None if done == steps else f"{done} of {steps} steps"
+        steps_done = json.loads((export / "training.json").read_text(encoding="utf-8"))["steps"]
+        return None if steps_done == steps else f"{steps_done} of {steps} steps"
 
     return Stage("lm", export / "token_lm.json", command, settings=(config, dict(experiment.lm)), unfinished=unfinished)
 

@@ -47,7 +47,7 @@ def write_report(
     between its marks.
     """
     groups = gathered(experiment, out, further)
-    rows = [one for group in groups for one in group.rows]
+    rows = [result for group in groups for result in group.rows]
     if text is not None:
         fill(text, summary(groups))
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,136 +69,136 @@ def _predictability(groups: Sequence[Group], times: np.ndarray) -> list[str]:
     lines = [names, "| --- |" + " ---: |" * 8]
     for group in groups:
         chances = _p_values(group)
-        for one in group.rows:
-            tokens = float(one.tokens.sum())
-            bits = interval(rate(one, times))
-            against = interval(100 * (rate(one, times) / rate(group.base_of(one), times) - 1))
-            per_token = float(one.bits.sum()) / tokens
+        for result in group.rows:
+            tokens = float(result.tokens.sum())
+            bits = interval(rate(result, times))
+            against = interval(100 * (rate(result, times) / rate(group.base_of(result), times) - 1))
+            per_token = float(result.bits.sum()) / tokens
             cells = [
-                one.row.shown,
-                f"{one.facts['codes_used']:,} of {one.facts['codebook_size']:,}",
-                f"{one.facts['entropy_bits']:.2f}",
-                f"{one.unigram_bits.sum() / tokens:.2f}",
-                f"{one.bigram_bits.sum() / tokens:.2f}",
+                result.row.shown,
+                f"{result.facts['codes_used']:,} of {result.facts['codebook_size']:,}",
+                f"{result.facts['entropy_bits']:.2f}",
+                f"{result.unigram_bits.sum() / tokens:.2f}",
+                f"{result.bigram_bits.sum() / tokens:.2f}",
                 f"{per_token:.2f}",
                 f"{2**per_token:,.0f}",
                 f"{bits.value:.0f} [{bits.low:.0f}, {bits.high:.0f}]",
-                "" if one is group.base else signed(against, "%") + _star(chances.get(one.row.name)),
+                "" if result is group.base else signed(against, "%") + _star(chances.get(result.row.name)),
             ]
             lines.append("| " + " | ".join(cells) + " |")
-    told = (
+    note = (
         "[95% interval] over clips; against base: paired, with the baseline of the same experiment and, where there is "
         "one, of the same seed; *: differs from "
         "it, p < 0.05, sign-flip test on the clips' bits, Holm's adjustment. Clips alone are drawn anew: one run of "
         "the codec and of the language model a row."
     )
-    return [*lines, "", told]
+    return [*lines, "", note]
 
 
 def _distortion(groups: Sequence[Group], times: np.ndarray) -> list[str]:
-    metrics = [name for name in SHOWN if any(name in one.scores for group in groups for one in group.rows)]
+    metrics = [name for name in SHOWN if any(name in result.scores for group in groups for result in group.rows)]
     heads = [f"{name} {'↑' if name in HIGHER_IS_BETTER else '↓'}" for name in metrics]
     lines = ["| row | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(metrics)]
     for group in groups:
-        for one in group.rows:
-            cells = [one.row.shown, *(_score(one, group.base_of(one), name, times) for name in metrics)]
+        for result in group.rows:
+            cells = [result.row.shown, *(_score(result, group.base_of(result), name, times) for name in metrics)]
             lines.append("| " + " | ".join(cells) + " |")
     if CAPPED in metrics:
         lines += ["", f"wer: {UNCAPPED_NOTE}; {CAPPED}: the same clips and weights, as `wer_capped`."]
     return lines
 
 
-def _score(one: MeasuredRow, base: MeasuredRow, name: str, times: np.ndarray) -> str:
+def _score(result: MeasuredRow, base: MeasuredRow, name: str, times: np.ndarray) -> str:
     """A metric with its interval and, in brackets, the paired difference from the baseline; "" where it has none."""
-    if name not in one.scores:
+    if name not in result.scores:
         return ""
-    found = interval(mean(one, name, times))
-    text = f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
-    if one is not base and name in base.scores:
-        text += f" ({signed(interval(paired(one, base, name, times)), digits=3)})"
+    estimate = interval(mean(result, name, times))
+    text = f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+    if result is not base and name in base.scores:
+        text += f" ({signed(interval(paired(result, base, name, times)), digits=3)})"
     return text
 
 
 def _salmon(rows: Sequence[MeasuredRow]) -> list[str]:
-    told = [one for one in rows if one.salmon]
-    if not told:
+    scored = [result for result in rows if result.salmon]
+    if not scored:
         return []
-    parts = list(dict.fromkeys(part for one in told for part in one.salmon))
+    parts = list(dict.fromkeys(part for result in scored for part in result.salmon))
     heads = [part.replace("_consistency", "") for part in parts]
     lines = ["| row | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(parts)]
-    for one in told:
-        cells = [_accuracy(one.salmon.get(part, {})) for part in parts]
-        lines.append("| " + " | ".join((one.row.shown, *cells)) + " |")
+    for result in scored:
+        cells = [_accuracy(result.salmon.get(part, {})) for part in parts]
+        lines.append("| " + " | ".join((result.row.shown, *cells)) + " |")
     return lines
 
 
 def _cost(rows: Sequence[MeasuredRow]) -> list[str]:
-    stages = list(dict.fromkeys(stage for one in rows for stage in one.seconds_spent))
+    stages = list(dict.fromkeys(stage for result in rows for stage in result.seconds_spent))
     lines = ["| row | " + " | ".join(f"{stage} s" for stage in stages) + " |", "| --- |" + " ---: |" * len(stages)]
-    for one in rows:
-        cells = [f"{one.seconds_spent[stage]:.0f}" if stage in one.seconds_spent else "" for stage in stages]
-        lines.append("| " + " | ".join((one.row.shown, *cells)) + " |")
+    for result in rows:
+        cells = [f"{result.seconds_spent[stage]:.0f}" if stage in result.seconds_spent else "" for stage in stages]
+        lines.append("| " + " | ".join((result.row.shown, *cells)) + " |")
     return lines
 
 
 def _document(groups: Sequence[Group], times: np.ndarray) -> dict[str, object]:
     """The tables' numbers for programs."""
-    found: list[object] = []
+    numbers: list[object] = []
     for group in groups:
         chances = _p_values(group)
-        found += [_numbers(one, group, times) | {"p_value": chances.get(one.row.name)} for one in group.rows]
-    return {"baseline": groups[0].base.row.name, "control": groups[0].control, "rows": _without_nan(found)}
+        numbers += [_numbers(result, group, times) | {"p_value": chances.get(result.row.name)} for result in group.rows]
+    return {"baseline": groups[0].base.row.name, "control": groups[0].control, "rows": _without_nan(numbers)}
 
 
-def _numbers(one: MeasuredRow, group: Group, times: np.ndarray) -> dict[str, object]:
-    base = group.base_of(one)
-    against = interval(100 * (rate(one, times) / rate(base, times) - 1))
+def _numbers(result: MeasuredRow, group: Group, times: np.ndarray) -> dict[str, object]:
+    base = group.base_of(result)
+    against = interval(100 * (rate(result, times) / rate(base, times) - 1))
     return {
-        "row": one.row.name,
-        "title": one.row.title,
-        "family": one.row.family,
-        "strength": one.row.strength,
+        "row": result.row.name,
+        "title": result.row.title,
+        "family": result.row.family,
+        "strength": result.row.strength,
         "baseline": base.row.name,
-        "facts": dict(one.facts),
-        "n_clips": len(one.clip_ids),
-        "tokens": int(one.tokens.sum()),
-        "seconds_of_audio": float(one.seconds.sum()),
-        "bits_per_s": vars(interval(rate(one, times))),
-        "unigram_bits_per_s": vars(interval(rate(one, times, one.unigram_bits))),
-        "bigram_bits_per_s": vars(interval(rate(one, times, one.bigram_bits))),
+        "facts": dict(result.facts),
+        "n_clips": len(result.clip_ids),
+        "tokens": int(result.tokens.sum()),
+        "seconds_of_audio": float(result.seconds.sum()),
+        "bits_per_s": vars(interval(rate(result, times))),
+        "unigram_bits_per_s": vars(interval(rate(result, times, result.unigram_bits))),
+        "bigram_bits_per_s": vars(interval(rate(result, times, result.bigram_bits))),
         "against_base_percent": vars(against),
         "under_control_percent": {
-            name: _held(group.under_control(one, name, times)) for name in HELD if group.is_comparable(one, name)
+            name: _held(group.under_control(result, name, times)) for name in HELD if group.is_comparable(result, name)
         },
-        "scores": {name: vars(interval(mean(one, name, times))) for name in one.scores},
+        "scores": {name: vars(interval(mean(result, name, times))) for name in result.scores},
         "differences_from_base": {
-            name: vars(interval(paired(one, base, name, times)))
-            for name in one.scores
-            if one is not base and name in base.scores
+            name: vars(interval(paired(result, base, name, times)))
+            for name in result.scores
+            if result is not base and name in base.scores
         },
-        "salmon": {part: dict(values) for part, values in one.salmon.items()},
-        "seconds": dict(one.seconds_spent),
+        "salmon": {part: dict(values) for part, values in result.salmon.items()},
+        "seconds": dict(result.seconds_spent),
     }
 
 
-def _held(found: np.ndarray) -> dict[str, object]:
+def _held(shares: np.ndarray) -> dict[str, object]:
     """A value with its interval, and the reason where there is none."""
-    reason = outside(found)
-    return vars(interval(found)) | ({} if reason is None else {"reason": reason})
+    reason = outside(shares)
+    return vars(interval(shares)) | ({} if reason is None else {"reason": reason})
 
 
 def _p_values(group: Group) -> dict[str, float]:
     """Holm-adjusted p-values, by row, of a sign-flip test on the clips' differences in bits from what it is compared
     with."""
-    others = [one for one in group.rows if one is not group.base]
+    others = [result for result in group.rows if result is not group.base]
     if not others:
         return {}
-    found = sign_flip_p(np.stack([one.bits - group.base_of(one).bits for one in others], axis=1))
-    return holm(dict(zip((one.row.name for one in others), found.tolist(), strict=True)))
+    chances = sign_flip_p(np.stack([result.bits - group.base_of(result).bits for result in others], axis=1))
+    return holm(dict(zip((result.row.name for result in others), chances.tolist(), strict=True)))
 
 
-def _accuracy(found: Mapping[str, float | None]) -> str:
-    value, low, high = (found.get(name) for name in ("accuracy", "low", "high"))
+def _accuracy(accuracy: Mapping[str, float | None]) -> str:
+    value, low, high = (accuracy.get(name) for name in ("accuracy", "low", "high"))
     if value is None or low is None or high is None:
         return "–"
     return f"{100 * value:.1f} [{100 * low:.0f}, {100 * high:.0f}]"

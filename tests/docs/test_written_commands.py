@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from written_commands import ROOT, Written, blocks, everything
+from pages import ROOT
+from written_commands import Written, blocks, everything
 
 from soundcodec_llmcodec.__main__ import main
 from soundcodec_llmcodec.checkpoints import ASSETS
@@ -29,7 +30,11 @@ STAND_INS = {
     "compact": "tiny",  # the config of seconds for the config of hours
     "small": "tiny",
     "slprl/SALMon": "mini",
+    "eval/mini": str(ROOT / "eval" / "mini"),
 }
+# Pages whose commands are run in this order and in one folder, and how many of their blocks (None: all).
+RUN = {"README.md": None, "docs/quickstart.md": None, "docs/evaluate.md": 1, "docs/train.md": None}
+RUN |= {"docs/language_models.md": None}
 # What makes minutes seconds and changes nothing of what is tried.
 QUICKLY = {
     "eval/superb_tiny.py": ["--limit", "1", "--workers", "0", "--quiet"],
@@ -79,10 +84,14 @@ def run(words: Sequence[str]) -> int:
     if words[0] == "llmcodec":
         return main(words[1:])
     argv, path = sys.argv, list(sys.path)
-    sys.argv = [str(ROOT / words[1]), *words[2:]]
-    sys.path.insert(0, str(Path(sys.argv[0]).parent))
+    by_module = words[1] == "-m"
+    sys.argv = [str(ROOT / words[1]), *words[2:]] if not by_module else words[2:]
+    sys.path.insert(0, str(ROOT if by_module else Path(sys.argv[0]).parent))
     try:
-        runpy.run_path(sys.argv[0], run_name="__main__")
+        if by_module:
+            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(sys.argv[0], run_name="__main__")
     except SystemExit as ended:
         return int(ended.code or 0)
     finally:
@@ -101,7 +110,14 @@ ALL = everything()
 def test_no_page_lost_its_commands():
     """A pattern that finds nothing would pass every test below."""
     pages = {command.page for command in ALL if is_ours(command)}
-    assert {"README.md", "docs/RESULTS.md", "docs/recipe.md", "eval/README.md"} <= pages
+    assert {
+        "README.md",
+        "docs/results.md",
+        "docs/recipe.md",
+        "docs/evaluate.md",
+        "docs/train.md",
+        "benchmarks/README.md",
+    } <= pages
     assert len([command for command in ALL if is_ours(command)]) > 40
 
 
@@ -120,10 +136,10 @@ def test_its_program_takes_it(command, monkeypatch, capsys):
 
 @pytest.mark.parametrize("command", ALL, ids=str)
 def test_what_it_names_of_the_repository_is_there(command):
-    rooms = ("eval/", "experiments/", "benchmarks/", "docs/", "soundcodec_llmcodec/", "constraints.txt")
-    named = [word for word in command.words if word.startswith(rooms)]
+    rooms = ("eval/", "examples/", "experiments/", "benchmarks/", "docs/", "soundcodec_llmcodec/", "constraints.txt")
+    named = [word.partition(":")[0] for word in command.words if word.startswith(rooms)]
     assert [word for word in named if not (ROOT / word).exists()] == []
-    if command.words[:2] == ("pip", "install") and "-e" in command.words:
+    if command.words[:2] == ("pip", "install") and "-e" in command.words and command.words[-1] != ".":
         extras = command.words[command.words.index("-e") + 1].removeprefix(".[").removesuffix("]").split(",")
         project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
         assert [extra for extra in extras if f"\n{extra} = [" not in project] == []
@@ -153,13 +169,13 @@ def folder(tmp_path_factory):
     return where
 
 
-def test_readme_runs_from_top_to_bottom(folder, monkeypatch, capfd):
-    """In its order and in one folder, as what a later command needs an earlier one leaves."""
+def test_pages_run_from_top_to_bottom(folder, monkeypatch, capfd):
+    """In their order and in one folder, as what a later command needs an earlier one leaves."""
     monkeypatch.chdir(folder)
     opened = []
     monkeypatch.setattr(webbrowser, "open", opened.append)
     done = {}
-    for command in (command for block in blocks("README.md") for command in block):
+    for command in (command for page, most in RUN.items() for block in blocks(page)[:most] for command in block):
         text = " ".join(command.words)
         if text.startswith(NOT_RUN):
             continue

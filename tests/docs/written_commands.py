@@ -6,16 +6,9 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-PAGES = (
-    "README.md",
-    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
-    "eval/README.md",
-    "eval/LANGUAGE_MODELS.md",
-    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "soundcodec_llmcodec" / "assets").rglob("*.md")),
-)
+from pages import PAGES, ROOT
+
 _BLOCK = re.compile(r"^ *```bash\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`((?:python|llmcodec|torchrun) [^`]+)`")
 # Inline code that names a command without calling it: "`llmcodec encode`", "`llmcodec superb-run SCRIPT ARGS...`".

@@ -21,7 +21,7 @@ SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 def test_upstreams_values(name, pairs, record_property):
     folder = SHARED / name
     if not folder.is_dir():
-        pytest.skip("shared/data, with real recordings and expected values, is not beside the checkout")
+        pytest.skip(f"{SHARED}, with real recordings and expected values, is not there")
     expected = json.loads((folder / "expected_metrics.json").read_text(encoding="utf-8"))
     largest: dict[str, tuple[float, str]] = {}
     compared = 0
