@@ -6,17 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    from soundcodec_llmcodec.lm.training.lm_config import LMTrainConfig
 
-from soundcodec_llmcodec.checkpoints import usable_device
-from soundcodec_llmcodec.lm.lm_folder import NEURAL, check_target
-from soundcodec_llmcodec.lm.training.lm_config import load_config
-from soundcodec_llmcodec.lm.training.lm_export import WHICH, export_run
-from soundcodec_llmcodec.lm.training.lm_trainer import LMTrainer
-from soundcodec_llmcodec.runs.config_values import merged
-from soundcodec_llmcodec.train.train_config import parse_override
+WHICH = ("best", "last")  # weights of a run that can be exported
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
         "--tokens", nargs="+", action="extend", help="token corpora, DIR or DIR:SPLIT, all of one codec"
     )
     parser.add_argument("--validation", nargs="+", action="extend", help="held-out token corpora, written as --tokens")
-    parser.add_argument("--out", required=True, type=Path, help="the run's folder; an earlier run there is resumed")
+    parser.add_argument("--out", type=Path, help="the run's folder (needed); an earlier run there is resumed")
     parser.add_argument(
         "--set",
         nargs="+",
@@ -38,7 +33,10 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--steps", type=int, help="how many steps the whole run has")
     parser.add_argument("--codec", help="the codec whose code vectors scratch.rows.kind=codebook takes")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--print-config", action="store_true", help="print every key with its value, as --config reads it, and exit"
+    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: cuda where there is one)")
     parser.add_argument("--max-minutes", type=float, help="stop after about this long, with a checkpoint")
     parser.add_argument("--export", type=Path, help="where the language model goes at the end (default: OUT/export)")
     parser.add_argument("--export-which", choices=WHICH, default="best", help="weights to export (default: best)")
@@ -51,18 +49,28 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, validate and export. Raises TrainConfigError, TokenCorpusError, TrainingError and the like; and
     TokenLMError, before anything trains, where the export would overwrite what is no model of ours."""
-    arguments = parser().parse_args(sys.argv[1:] if argv is None else list(argv))
+    return _train(parser().parse_args(sys.argv[1:] if argv is None else list(argv)))
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    if arguments.print_config:
+        from soundcodec_llmcodec.runs.config_keys import commented_yaml
+
+        print(commented_yaml(_config(arguments)), end="")
+        return 0
+    if arguments.out is None:
+        parser().error("the following arguments are required: --out")
+    from soundcodec_llmcodec.lm.lm_folder import NEURAL, check_target
+    from soundcodec_llmcodec.lm.training.lm_export import export_run
+
     target = arguments.export or arguments.out / "export"
     check_target(target, NEURAL)
     if not arguments.export_only:
-        overrides: dict[str, Any] = {}
-        for text in arguments.set:
-            overrides = merged(overrides, parse_override(text))
-        for name in ("tokens", "validation", "steps", "codec"):
-            if getattr(arguments, name) is not None:
-                overrides[name] = getattr(arguments, name)
-        config = load_config(arguments.config, overrides)
-        device = str(usable_device(arguments.device))
+        from soundcodec_llmcodec.checkpoints import usable_device
+        from soundcodec_llmcodec.lm.training.lm_trainer import LMTrainer
+        from soundcodec_llmcodec.runs.distributed import best_device
+
+        config, device = _config(arguments), str(usable_device(arguments.device or best_device()))
         trainer = LMTrainer(config, arguments.out, device, not arguments.quiet)
         trainer.run(None if arguments.max_minutes is None else 60 * arguments.max_minutes)
         trainer.monitor.close()
@@ -71,6 +79,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     step = export_run(arguments.out, target, arguments.export_which, arguments.name, arguments.codec)
     print(f"{target} (weights of step {step})")
     return 0
+
+
+def _config(arguments: argparse.Namespace) -> LMTrainConfig:
+    """The config that the command line describes."""
+    from soundcodec_llmcodec.lm.training.lm_config import load_config
+    from soundcodec_llmcodec.runs.config_files import parse_overrides
+
+    overrides = parse_overrides(arguments.set)
+    for name in ("tokens", "validation", "steps", "codec"):
+        if getattr(arguments, name) is not None:
+            overrides[name] = getattr(arguments, name)
+    return load_config(arguments.config, overrides)
 
 
 if __name__ == "__main__":

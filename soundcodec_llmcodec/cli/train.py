@@ -6,17 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import torch
-
-from soundcodec_llmcodec.checkpoints import usable_device
-from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
-from soundcodec_llmcodec.runs.config_values import merged
-from soundcodec_llmcodec.train.card import push
-from soundcodec_llmcodec.train.codec_trainer import Trainer
-from soundcodec_llmcodec.train.outputs import KINDS, export_run, export_trained_codec
-from soundcodec_llmcodec.train.train_config import TrainConfigError, load_config, parse_override
+if TYPE_CHECKING:
+    from soundcodec_llmcodec.train.train_config import TrainConfig
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
         "--data", nargs="+", action="extend", help="FOLDER, FOLDER:SPLIT or HUB_ID:SPLIT; several are joined"
     )
     parser.add_argument("--validation", nargs="+", action="extend", help="held-out data, written as --data")
-    parser.add_argument("--out", required=True, type=Path, help="the run's folder; an earlier run there is resumed")
+    parser.add_argument("--out", type=Path, help="the run's folder (needed); an earlier run there is resumed")
     parser.add_argument(
         "--set",
         nargs="+",
@@ -44,7 +37,10 @@ def parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="override a key of the config, such as losses.mel=15",
     )
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--print-config", action="store_true", help="print every key with its value, as --config reads it, and exit"
+    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: cuda where there is one)")
     parser.add_argument("--cache", type=Path, help="where decoded audio is kept (default: OUT/cache)")
     parser.add_argument("--max-minutes", type=float, help="stop after about this long, with a checkpoint")
     parser.add_argument("--skip-nonfinite", type=int, default=0, metavar="N", help="steps with a NaN to pass over")
@@ -72,18 +68,36 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    overrides: dict[str, Any] = {}
-    for text in arguments.set:
-        overrides = merged(overrides, parse_override(text))
+    from soundcodec_llmcodec.runs.config_files import parse_overrides
+    from soundcodec_llmcodec.train.train_config import load_config
+
+    overrides = parse_overrides(arguments.set)
     for name in ("data", "validation"):
         if getattr(arguments, name):
             overrides[name] = getattr(arguments, name)
     config = load_config(arguments.config, overrides)
-    device = str(usable_device(arguments.device))
+    if arguments.print_config:
+        from soundcodec_llmcodec.runs.config_keys import commented_yaml
+
+        print(commented_yaml(config), end="")
+        return 0
+    if arguments.out is None:
+        parser().error("the following arguments are required: --out")
+    return _run(config, arguments)
+
+
+def _run(config: TrainConfig, arguments: argparse.Namespace) -> int:
+    from soundcodec_llmcodec.checkpoints import usable_device
+    from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
+    from soundcodec_llmcodec.runs.distributed import best_device
+    from soundcodec_llmcodec.runs.errors import TrainConfigError
+    from soundcodec_llmcodec.train.codec_trainer import Trainer
+    from soundcodec_llmcodec.train.outputs import export_trained_codec
+
     trainer = Trainer(
         config,
         arguments.out,
-        device,
+        str(usable_device(arguments.device or best_device())),
         arguments.cache,
         not arguments.quiet,
         skip_nonfinite=arguments.skip_nonfinite,
@@ -104,6 +118,10 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _export(argv: Sequence[str]) -> int:
+    import torch
+
+    from soundcodec_llmcodec.train.outputs import KINDS, export_run
+
     parser = argparse.ArgumentParser(prog="llmcodec train export", description="Export a run's newest checkpoint.")
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["codec"], help="what to write (default: codec)")
@@ -119,6 +137,8 @@ def _export(argv: Sequence[str]) -> int:
 
 
 def _push(argv: Sequence[str]) -> int:
+    from soundcodec_llmcodec.train.card import push
+
     parser = argparse.ArgumentParser(prog="llmcodec train push", description="Upload an exported folder to the hub.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("repo_id", help="owner/name; made, private, where it is new")

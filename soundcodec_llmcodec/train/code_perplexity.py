@@ -58,11 +58,11 @@ def predictability(clips: Sequence[ArrayLike], codebook_size: int) -> Predictabi
         return None
     bits = np.zeros(2)
     for fold in range(FOLDS):
-        known = Ngrams.count([array for i, array in enumerate(arrays) if i % FOLDS != fold], codebook_size)
-        unknown = arrays[fold::FOLDS]
-        codes = np.concatenate(unknown)
-        bits[0] -= np.log2(known.unigram(codes)).sum()
-        bits[1] -= np.log2(known.bigram(histories(unknown, codebook_size, 2), codes)).sum()
+        counts = Ngrams.count([array for i, array in enumerate(arrays) if i % FOLDS != fold], codebook_size)
+        held_out = arrays[fold::FOLDS]
+        codes = np.concatenate(held_out)
+        bits[0] -= np.log2(counts.unigram(codes)).sum()
+        bits[1] -= np.log2(counts.bigram(histories(held_out, codebook_size, 2), codes)).sum()
     tokens = sum(array.size for array in arrays)
     return Predictability(tokens, float(bits[0] / tokens), float(bits[1] / tokens))
 

@@ -65,9 +65,9 @@ def mel_distance(target: Tensor, estimate: Tensor, sample_rate: int) -> float:
     total = 0.0
     for bands, window in SCALES:
         basis = torch.from_numpy(librosa.filters.mel(sr=sample_rate, n_fft=window, n_mels=bands))
-        wanted, got = (basis @ magnitude(spectra(x[None], (window,))[window][0]) for x in (target, estimate))
-        logarithms = [2 * torch.log10(x.clamp_min(1e-5)) for x in (wanted, got)]
-        total += float((logarithms[0] - logarithms[1]).abs().mean() + (wanted - got).abs().mean())
+        original, decoded = (basis @ magnitude(spectra(x[None], (window,))[window][0]) for x in (target, estimate))
+        logarithms = [2 * torch.log10(x.clamp_min(1e-5)) for x in (original, decoded)]
+        total += float((logarithms[0] - logarithms[1]).abs().mean() + (original - decoded).abs().mean())
     return total
 
 

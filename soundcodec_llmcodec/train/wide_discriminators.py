@@ -20,7 +20,7 @@ START_DEVIATION = 0.01
 
 
 class WidePeriodDiscriminator(nn.Module):
-    """Judges a wave folded into rows of one period: strides of 1, 3, 3, 3 and 3 along the rows, then 1."""
+    """Scores of a wave folded into rows of one period: strides of 1, 3, 3, 3 and 3 along the rows, then 1."""
 
     def __init__(self, period: int, channels: int) -> None:
         super().__init__()
@@ -35,15 +35,15 @@ class WidePeriodDiscriminator(nn.Module):
         self.apply(_small_start)
 
     def forward(self, waves: Tensor) -> list[Tensor]:
-        """(B, S) waves to every layer's output, the judgement last."""
+        """(B, S) waves to every layer's output, the scores last."""
         rest = -waves.shape[1] % self.period
         folded = functional.pad(waves[:, None], (0, rest), mode="reflect").unflatten(2, (-1, self.period))
         return _through(folded, self.convs, self.last)
 
 
 class WideScaleDiscriminator(nn.Module):
-    """Judges a wave at 1 / 2^halvings of its rate (average pooling over 4 with a step of 2): strides of 1, 2, 2, 2 and
-    2, then 1."""
+    """Scores of a wave at 1 / 2^halvings of its rate (average pooling over 4 with a step of 2): strides of 1, 2, 2, 2
+    and 2, then 1."""
 
     def __init__(self, halvings: int, channels: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class WideScaleDiscriminator(nn.Module):
         self.apply(_small_start)
 
     def forward(self, waves: Tensor) -> list[Tensor]:
-        """(B, S) waves to every layer's output, the judgement last."""
+        """(B, S) waves to every layer's output, the scores last."""
         x = waves[:, None]
         for _ in range(self.halvings):
             x = functional.avg_pool1d(x, 4, 2, padding=1, count_include_pad=False)

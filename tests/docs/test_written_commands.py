@@ -63,8 +63,8 @@ def only_parsing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     with monkeypatch.context() as patch:
         patch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
-        patch.setattr("soundcodec_llmcodec.cli.train.Trainer", trainer)
-        patch.setattr("soundcodec_llmcodec.cli.lm_train.LMTrainer", trainer)
+        patch.setattr("soundcodec_llmcodec.train.codec_trainer.Trainer", trainer)
+        patch.setattr("soundcodec_llmcodec.lm.training.lm_trainer.LMTrainer", trainer)
         yield
 
 

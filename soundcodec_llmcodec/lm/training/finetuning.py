@@ -56,11 +56,11 @@ def _adapted(lm: Any, settings: LoraSettings) -> Any:
             "low-rank fine-tuning needs the package peft: pip install 'soundcodec-llmcodec[lm-lora]'"
         ) from error
     targets = settings.targets if isinstance(settings.targets, str) else list(settings.targets)
-    made = peft.LoraConfig(
+    lora = peft.LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=targets,
         task_type="CAUSAL_LM",
     )
-    return peft.get_peft_model(lm, made)
+    return peft.get_peft_model(lm, lora)

@@ -33,7 +33,7 @@ class LoudnessLoss(nn.Module):
         """Spectra of target and estimate to a scalar, at some of its windows (None: at all)."""
         losses = []
         for key in self.windows if windows is None else windows:
-            wanted, got = (self.mel.bands(key, x).clamp_min(MAGNITUDE_FLOOR).sqrt() for x in (target, estimate))
-            error, size = (wanted - got).abs().mean(dim=(1, 2)), wanted.mean(dim=(1, 2))
+            x, y = (self.mel.bands(key, waves).clamp_min(MAGNITUDE_FLOOR).sqrt() for waves in (target, estimate))
+            error, size = (x - y).abs().mean(dim=(1, 2)), x.mean(dim=(1, 2))
             losses.append(relative_error(error, size, LOUDNESS_FLOOR).mean())
         return torch.stack(losses).mean()

@@ -53,8 +53,8 @@ class PitchLoss(nn.Module):
         with torch.no_grad():
             octaves, voiced = self.track(target)
             distances = (octaves[:, :, None] - self.pitches) * (1200 / SPREAD_CENTS)
-            wanted = torch.softmax(-distances.square() / 2, dim=2)
-        entropy = -(wanted * functional.log_softmax(logits.float(), dim=2)).sum(dim=2)
+            soft_pitch = torch.softmax(-distances.square() / 2, dim=2)
+        entropy = -(soft_pitch * functional.log_softmax(logits.float(), dim=2)).sum(dim=2)
         return (entropy * voiced).mean()
 
     @torch.no_grad()

@@ -39,17 +39,17 @@ class ReconstructionLosses(nn.Module):
 
     def __init__(self, sample_rate: int, names: Iterable[str]) -> None:
         super().__init__()
-        made = {name: KINDS[name](sample_rate) for name in names if name in KINDS}
-        self.scales: Scales = {name: tuple(resolution(key) for key in part.windows) for name, part in made.items()}
+        parts = {name: KINDS[name](sample_rate) for name in names if name in KINDS}
+        self.scales: Scales = {name: tuple(resolution(key) for key in part.windows) for name, part in parts.items()}
         self.windows = tuple(dict.fromkeys(key for keys in self.scales.values() for key in keys))
-        self.parts = nn.ModuleDict(made)
+        self.parts = nn.ModuleDict(parts)
 
     def forward(self, target: Tensor, estimate: Tensor, scales: Scales | None = None) -> dict[str, Tensor]:
         """Waves (B, S) to unweighted losses by name, each at those of its windows that `scales` has (None: at all)."""
         scales = self.scales if scales is None else scales
         windows = tuple(dict.fromkeys(key for keys in scales.values() for key in keys))
-        wanted, got = spectra(target, windows), spectra(estimate, windows)
-        return {name: part(wanted, got, scales[name]) for name, part in self.parts.items()}
+        of_target, of_estimate = spectra(target, windows), spectra(estimate, windows)
+        return {name: part(of_target, of_estimate, scales[name]) for name, part in self.parts.items()}
 
     def drawn(self, share: float, generator: torch.Generator) -> Scales:
         """About `share` of each loss's windows, at least one, drawn at random; a share of 1 is all, and draws nothing.

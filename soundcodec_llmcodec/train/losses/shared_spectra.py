@@ -36,10 +36,10 @@ class Spectra:
     @classmethod
     def of(cls, by_resolution: Mapping[Resolution, Tensor], power: Tensor) -> Spectra:
         """Those of waves that are not there."""
-        made = cls(torch.empty(0), tuple(by_resolution), power)
-        made._complex.update(by_resolution)
-        made._magnitudes.update({key: magnitude(spectrum) for key, spectrum in by_resolution.items()})
-        return made
+        spectra = cls(torch.empty(0), tuple(by_resolution), power)
+        spectra._complex.update(by_resolution)
+        spectra._magnitudes.update({key: magnitude(spectrum) for key, spectrum in by_resolution.items()})
+        return spectra
 
     def __getitem__(self, key: int | Resolution) -> Tensor:
         """Raises KeyError where that resolution was not asked for."""
@@ -50,16 +50,16 @@ class Spectra:
         return self._once(self._magnitudes, key, stft_magnitude)
 
     def _once(
-        self, made: dict[Resolution, Tensor], key: int | Resolution, compute: Callable[[Tensor, int, int], Tensor]
+        self, cache: dict[Resolution, Tensor], key: int | Resolution, compute: Callable[[Tensor, int, int], Tensor]
     ) -> Tensor:
-        wanted = resolution(key)
-        if wanted not in self.resolutions:
-            raise KeyError(f"no spectrum with (window, hop) {wanted}; there are {sorted(self.resolutions)}")
-        if wanted in made:
-            return made[wanted]
-        values = compute(self.waves, *wanted)
+        size = resolution(key)
+        if size not in self.resolutions:
+            raise KeyError(f"no spectrum with (window, hop) {size}; there are {sorted(self.resolutions)}")
+        if size in cache:
+            return cache[size]
+        values = compute(self.waves, *size)
         if values.requires_grad == self.waves.requires_grad:  # not where a look under no_grad would cut gradients off
-            made[wanted] = values
+            cache[size] = values
         return values
 
 
@@ -73,15 +73,15 @@ def spectra(waves: Tensor, windows: Sequence[int | Resolution]) -> Spectra:
 
     Raises ValueError where the waves are no longer than half of a window, which the reflection needs.
     """
-    wanted = [resolution(key) for key in windows]
-    shortest = max((window // 2 + 1 for window, _ in wanted), default=0)
+    resolutions = [resolution(key) for key in windows]
+    shortest = max((window // 2 + 1 for window, _ in resolutions), default=0)
     if waves.dim() != 2 or waves.shape[1] < shortest:
         raise ValueError(
-            f"expected waves (clips, samples) of at least {shortest} samples for the windows {wanted}, "
+            f"expected waves (clips, samples) of at least {shortest} samples for the windows {resolutions}, "
             f"got a shape of {tuple(waves.shape)}; use longer segments or smaller windows"
         )
     waves = waves.float()
-    return Spectra(waves, tuple(wanted), waves.square().mean(dim=1))
+    return Spectra(waves, tuple(resolutions), waves.square().mean(dim=1))
 
 
 def stft_magnitude(waves: Tensor, window: int, hop: int) -> Tensor:

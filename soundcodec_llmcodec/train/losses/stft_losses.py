@@ -37,8 +37,8 @@ class MultiResolutionSTFTLoss(nn.Module):
         """Spectra of target and estimate to a scalar, at some of its windows (None: at all)."""
         losses = []
         for key in self.windows if windows is None else windows:
-            wanted, got = target.magnitude(key), estimate.magnitude(key)
-            losses.append(_convergence(wanted, got, key[0]) + _log_distance(wanted, got))
+            x, y = target.magnitude(key), estimate.magnitude(key)
+            losses.append(_convergence(x, y, key[0]) + _log_distance(x, y))
         return torch.stack(losses).mean()
 
 
@@ -59,23 +59,23 @@ class ComplexSTFTLoss(nn.Module):
         """Spectra of target and estimate to a scalar, at some of its windows (None: at all)."""
         losses = []
         for key in self.windows if windows is None else windows:
-            wanted, got = target.magnitude(key), estimate.magnitude(key)
-            turned = torch.view_as_real(_phasors(target[key], wanted) - _phasors(estimate[key], got)).abs().mean()
-            losses.append(_convergence(wanted, got, key[0]) + _log_distance(wanted, got) + self.phase_weight * turned)
+            x, y = target.magnitude(key), estimate.magnitude(key)
+            turned = torch.view_as_real(_phasors(target[key], x) - _phasors(estimate[key], y)).abs().mean()
+            losses.append(_convergence(x, y, key[0]) + _log_distance(x, y) + self.phase_weight * turned)
         return torch.stack(losses).mean()
 
 
-def _convergence(wanted: Tensor, got: Tensor, window: int) -> Tensor:
+def _convergence(target: Tensor, estimate: Tensor, window: int) -> Tensor:
     """Relative Frobenius distance of magnitudes (B, K, T), each clip's by itself, mean over clips."""
-    bins = math.sqrt(wanted.shape[1] * wanted.shape[2])
-    error = torch.linalg.vector_norm(wanted - got, dim=(1, 2)) / bins
-    size = torch.linalg.vector_norm(wanted, dim=(1, 2)) / bins
+    bins = math.sqrt(target.shape[1] * target.shape[2])
+    error = torch.linalg.vector_norm(target - estimate, dim=(1, 2)) / bins
+    size = torch.linalg.vector_norm(target, dim=(1, 2)) / bins
     # White noise of an RMS of r has an RMS of r * sqrt(3 / 8 * window) in a bin: 3 / 8 is the mean square of Hann's.
     return relative_error(error, size, RMS_FLOOR * math.sqrt(0.375 * window)).mean()
 
 
-def _log_distance(wanted: Tensor, got: Tensor) -> Tensor:
-    return (wanted.clamp_min(MAGNITUDE_FLOOR).log() - got.clamp_min(MAGNITUDE_FLOOR).log()).abs().mean()
+def _log_distance(target: Tensor, estimate: Tensor) -> Tensor:
+    return (target.clamp_min(MAGNITUDE_FLOOR).log() - estimate.clamp_min(MAGNITUDE_FLOOR).log()).abs().mean()
 
 
 def _phasors(spectrum: Tensor, size: Tensor) -> Tensor:
