@@ -64,12 +64,13 @@ ValidationT = TypeVar("ValidationT")
 class BaseTrainer(ABC, Generic[ConfigT, StateT, ResultT, ValidationT]):
     """A run in a folder: `config.yaml`, `log.jsonl`, `metrics.csv` and `checkpoints/step-N`.
 
-    A subclass's `__init__` calls this one's, makes `state` and `facts` (kept with every checkpoint), and then
-    `_go_on`.
+    A subclass's `__init__` calls this one's, makes `state`, `facts` (kept with every checkpoint) and `held_out` (what
+    is validated on, None where nothing is), and calls `_go_on` with what a resumed run must have in common with it.
     """
 
     places: ClassVar[Sequence[str]] = PLACES  # keys that say where things lie, which are no settings
     validates_at_end: ClassVar[bool] = False
+    held_out: Any
     state: StateT
     facts: dict[str, Any]
     monitor: Monitor
@@ -96,13 +97,8 @@ class BaseTrainer(ABC, Generic[ConfigT, StateT, ResultT, ValidationT]):
         """The numbers to log of the steps since the last row, which took so many seconds."""
 
     @abstractmethod
-    def _validate(self) -> ValidationT | None:
-        """Validate and log; called in every process, where there is something to validate on."""
-
-    @property
-    @abstractmethod
-    def _can_validate(self) -> bool:
-        """Whether there is something to validate on."""
+    def _validate(self, held_out: Any) -> ValidationT | None:
+        """Validate on `held_out` and log; called in every process."""
 
     @property
     def checkpoints(self) -> Path:
@@ -134,11 +130,11 @@ class BaseTrainer(ABC, Generic[ConfigT, StateT, ResultT, ValidationT]):
 
     def validate(self) -> ValidationT | None:
         """Validate and log, once a step; None without validation data."""
-        if not self._can_validate:
+        if self.held_out is None:
             return None
         if self._validated is None or self._validated[0] != self.state.step:
             # In every process, or one would wait for the others the next time.
-            self._validated = (self.state.step, self._validate())
+            self._validated = (self.state.step, self._validate(self.held_out))
         return self._validated[1]
 
     def save(self) -> Path:
@@ -157,8 +153,8 @@ class BaseTrainer(ABC, Generic[ConfigT, StateT, ResultT, ValidationT]):
         checkpoints.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        saved, before = checkpoints_in(self.checkpoints), dict[str, Any]()
-        if saved:
+        before: dict[str, Any] = {}
+        if saved := checkpoints_in(self.checkpoints):
             before = self.state.load(saved[-1], same)
             self._saved = self.state.step
         if not self.world.agrees(self.state.step):

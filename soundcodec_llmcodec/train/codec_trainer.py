@@ -107,17 +107,13 @@ class Trainer(BaseTrainer[TrainConfig, TrainState, StepResult, Validation]):
             facts["teacher_behind"] = self.tools.teacher.teacher_hash
         return facts
 
-    @property
-    def _can_validate(self) -> bool:
-        return self.held_out is not None
-
-    def _validate(self) -> Validation | None:
+    def _validate(self, held_out: DecodedCorpus) -> Validation | None:
         """Validate the averaged model and log it. The main process does it alone; None in the others."""
         result = None
-        if self.world.is_main and self.held_out is not None:
-            result = validate(self.state.average, self.held_out, self.config.validation_clips)
+        if self.world.is_main:
+            result = validate(self.state.average, held_out, self.config.validation_clips)
             self.monitor.event("validation", self.state.step, **result.to_dict())
-            self._show(self.held_out)
+            self._show(held_out)
         self.world.wait()
         return result
 

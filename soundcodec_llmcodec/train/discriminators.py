@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from soundcodec_llmcodec.setting import setting
-from soundcodec_llmcodec.train.wide_discriminators import WidePeriodDiscriminator, WideScaleDiscriminator
+from soundcodec_llmcodec.train.wide_discriminators import WidePeriodDiscriminator, WideScaleDiscriminator, layer_outputs
 
 Kind = Literal["period", "scale", "stft"]
 KINDS: tuple[Kind, ...] = ("period", "scale", "stft")
@@ -82,7 +82,7 @@ class PeriodDiscriminator(nn.Module):
         rest = -waves.shape[1] % self.period
         folded = functional.pad(waves, (0, rest), mode="reflect").unflatten(1, (-1, self.period))
         # Channels last in memory, for bf16 products on CPUs; so are the spectra below.
-        return _through(folded[..., None].permute(0, 3, 1, 2), self.convs, self.last)
+        return layer_outputs(folded[..., None].permute(0, 3, 1, 2), self.convs, self.last, SLOPE)
 
 
 class ScaleDiscriminator(nn.Module):
@@ -106,7 +106,7 @@ class ScaleDiscriminator(nn.Module):
         x = waves[:, None]
         for _ in range(self.halvings):
             x = functional.avg_pool1d(x, 4, 2, padding=1, count_include_pad=False)
-        return _through(x, self.convs, self.last)
+        return layer_outputs(x, self.convs, self.last, SLOPE)
 
 
 class STFTDiscriminator(nn.Module):
@@ -139,7 +139,7 @@ class STFTDiscriminator(nn.Module):
             planes = planes / self.window.norm()
             power = planes.square().sum(dim=1, keepdim=True) + FAINT**2
             planes = planes * power ** (0.5 * (COMPRESSION - 1))
-        return _through(planes, self.convs, self.last)
+        return layer_outputs(planes, self.convs, self.last, SLOPE)
 
 
 Discriminator = (
@@ -213,11 +213,3 @@ def _start(weight: Tensor, bias: Tensor | None) -> None:
     nn.init.kaiming_normal_(weight, SLOPE)
     if bias is not None:
         nn.init.zeros_(bias)
-
-
-def _through(x: Tensor, convs: nn.ModuleList, last: nn.Module) -> Features:
-    features = []
-    for conv in convs:
-        x = functional.leaky_relu(conv(x), SLOPE)
-        features.append(x)
-    return [*features, last(x)]

@@ -38,7 +38,7 @@ class WidePeriodDiscriminator(nn.Module):
         """(B, S) waves to every layer's output, the scores last."""
         rest = -waves.shape[1] % self.period
         folded = functional.pad(waves[:, None], (0, rest), mode="reflect").unflatten(2, (-1, self.period))
-        return _through(folded, self.convs, self.last)
+        return layer_outputs(folded, self.convs, self.last, SLOPE)
 
 
 class WideScaleDiscriminator(nn.Module):
@@ -62,7 +62,7 @@ class WideScaleDiscriminator(nn.Module):
         x = waves[:, None]
         for _ in range(self.halvings):
             x = functional.avg_pool1d(x, 4, 2, padding=1, count_include_pad=False)
-        return _through(x, self.convs, self.last)
+        return layer_outputs(x, self.convs, self.last, SLOPE)
 
 
 def _small_start(module: nn.Module) -> None:
@@ -72,9 +72,10 @@ def _small_start(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _through(x: Tensor, convs: nn.ModuleList, last: nn.Module) -> list[Tensor]:
+def layer_outputs(x: Tensor, convs: nn.ModuleList, last: nn.Module, slope: float) -> list[Tensor]:
+    """The output of each layer, leaky ReLUs of that slope between them, and the scores last."""
     features = []
     for conv in convs:
-        x = functional.leaky_relu(conv(x), SLOPE)
+        x = functional.leaky_relu(conv(x), slope)
         features.append(x)
     return [*features, last(x)]

@@ -61,7 +61,8 @@ class CountingTrainer(BaseTrainer[CountingConfig, CountingState, int, int]):
 
     def __init__(self, folder: Path, config: CountingConfig | None = None, device: str = "cpu") -> None:
         super().__init__(config or CountingConfig(), folder, device, progress=False)
-        self.state, self.facts, self.validations = CountingState(), {"about": "numbers"}, 0
+        self.state, self.facts, self.held_out = CountingState(), {"about": "numbers"}, "numbers"
+        self.validations = 0
         self.before = self._go_on(self.facts)
 
     def step(self) -> int:
@@ -74,11 +75,7 @@ class CountingTrainer(BaseTrainer[CountingConfig, CountingState, int, int]):
     def _log_row(self, results, seconds):
         return {"sum": float(sum(results)), "number": len(results)}
 
-    @property
-    def _can_validate(self) -> bool:
-        return True
-
-    def _validate(self) -> int:
+    def _validate(self, held_out) -> int:
         self.validations += 1
         return self.state.step
 

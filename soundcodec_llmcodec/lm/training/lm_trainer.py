@@ -97,15 +97,9 @@ class LMTrainer(BaseTrainer[LMTrainConfig, LMState, dict[str, float], LMValidati
             "trained_weights": sum(parameter.numel() for parameter in trained),
         }
 
-    @property
-    def _can_validate(self) -> bool:
-        return self.held_out is not None
-
-    def _validate(self) -> LMValidation | None:
+    def _validate(self, held_out: Clips) -> LMValidation | None:
         """Validate and log; the best weights are kept."""
-        if self.held_out is None:
-            return None
-        result = validate(self.state.network, self.held_out, self.world)
+        result = validate(self.state.network, held_out, self.world)
         self.monitor.event("validation", self.state.step, **result.to_dict())
         if self.state.best is None or result.bits < self.state.best[1]:
             self.state.best = (self.state.step, result.bits)
