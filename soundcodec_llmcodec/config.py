@@ -20,6 +20,7 @@ from soundcodec_llmcodec.config_parts import (
     check_semantic,
     part,
 )
+from soundcodec_llmcodec.setting import setting
 
 __all__ = ["CodecConfig", "ConfigError", "HarmonicConfig", "MagnitudeConfig", "SemanticConfig"]
 
@@ -30,32 +31,33 @@ _MAX_SAMPLE_RATE = 192_000
 
 @dataclass(frozen=True)
 class CodecConfig:
-    """A codec of LLM-Codec's family.
+    """A codec of LLM-Codec's family. Rates are in Hz, lengths in samples at `sample_rate`."""
 
-    Rates are in Hz, lengths in samples at `sample_rate`. `attention_window` is the number of frames that attention
-    sees on each side (None: the whole clip, as published); a number bounds the receptive field, which makes chunked
-    coding of long audio exact. `codebook_partitions` maps a domain's name to the half-open range of codes it may use.
-    `magnitudes` is what the encoder sees in place of log-magnitude and phase (None: those, as published), `semantic` a
-    speech encoder beside it (None: none), `harmonics` a pulse train at the pitch in the decoder (None: none).
-    """
-
-    sample_rate: int = 16_000
-    hop_length: int = 320
-    n_fft: int = 1_280
-    hidden_size: int = 512
-    encoder_layers: int = 8
-    decoder_layers: int = 12
-    head_dim: int = 64
-    ffn_mult: int = 4
-    conv_kernel_size: int = 31
-    attention_window: int | None = None
-    num_quantizers: int = 1
-    codebook_size: int = 20_480
-    codebook_dim: int = 8
-    codebook_partitions: tuple[tuple[str, int, int], ...] = ()
-    magnitudes: MagnitudeConfig | None = None
-    semantic: SemanticConfig | None = None
-    harmonics: HarmonicConfig | None = None
+    sample_rate: int = setting(16_000, "samples a second, Hz")
+    hop_length: int = setting(320, "samples of a frame")
+    n_fft: int = setting(1_280, "samples of the window around a frame")
+    hidden_size: int = setting(512, "features of a frame")
+    encoder_layers: int = setting(8, "conformer layers before the codebook")
+    decoder_layers: int = setting(12, "conformer layers after it")
+    head_dim: int = setting(64, "features of an attention head")
+    ffn_mult: int = setting(4, "features of the feed-forward over hidden_size")
+    conv_kernel_size: int = setting(31, "frames of a conformer's convolution")
+    attention_window: int | None = setting(
+        None,
+        "frames that attention sees on each side (null: the whole clip, as published); a number bounds the receptive "
+        "field, which makes chunked coding of long audio exact",
+    )
+    num_quantizers: int = setting(1, "codebook levels")
+    codebook_size: int = setting(20_480, "codes of a level")
+    codebook_dim: int = setting(8, "features of a code vector")
+    codebook_partitions: tuple[tuple[str, int, int], ...] = setting(
+        (), "a domain's name and the half-open range of codes that it may use, each"
+    )
+    magnitudes: MagnitudeConfig | None = setting(
+        None, "what the encoder sees in place of log-magnitude and phase (null: those, as published)"
+    )
+    semantic: SemanticConfig | None = setting(None, "a frozen speech encoder beside it (null: none)")
+    harmonics: HarmonicConfig | None = setting(None, "a pulse train at the pitch in the decoder (null: none)")
 
     def __post_init__(self) -> None:
         for name, kind in _PARTS.items():

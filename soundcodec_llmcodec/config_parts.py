@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from soundcodec_llmcodec.setting import setting
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -31,32 +33,27 @@ class ConfigError(ValueError):
 class MagnitudeConfig:
     """What the encoder sees in place of the published log-magnitude and phase: magnitudes alone.
 
-    `bands` mel bands of windows of `window` samples every `hop` samples (their centres spread over a frame's own hop),
-    beside the lowest `low_bins` bins of the codec's own window, which show pitch.
+    Mel bands of short windows stand beside the lowest bins of the codec's own window, which show pitch.
     """
 
-    window: int = 320
-    hop: int = 80
-    bands: int = 64
-    low_bins: int = 200
+    window: int = setting(320, "samples of a window")
+    hop: int = setting(80, "samples from one window to the next, whose centres spread over a frame's own hop")
+    bands: int = setting(64, "mel bands of a window")
+    low_bins: int = setting(200, "lowest bins of the codec's own window")
 
 
 @dataclass(frozen=True)
 class SemanticConfig:
-    """A frozen speech encoder beside the acoustic features (X-Codec's branch at the input).
+    """A frozen speech encoder beside the acoustic features (X-Codec's branch at the input)."""
 
-    `teacher` names whose weights it has. `layers` are those whose states are taken, 0 being the input of the first.
-    It runs over blocks of `block_frames` frames with `context_frames` more on either side.
-    """
-
-    teacher: str = "whisper-tiny.en"
-    width: int = 384
-    heads: int = 6
-    ffn_width: int = 1_536
-    mels: int = 80
-    layers: tuple[int, ...] = (2, 3, 4)
-    block_frames: int = 96
-    context_frames: int = 32
+    teacher: str = setting("whisper-tiny.en", "whose weights the speech encoder has")
+    width: int = setting(384, "features of a layer")
+    heads: int = setting(6, "attention heads of a layer")
+    ffn_width: int = setting(1_536, "features of the feed-forward")
+    mels: int = setting(80, "mel bands that it sees")
+    layers: tuple[int, ...] = setting((2, 3, 4), "layers whose states are taken, 0 being the input of the first")
+    block_frames: int = setting(96, "frames of a block that it runs over")
+    context_frames: int = setting(32, "frames more that it sees on either side of a block")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -70,15 +67,13 @@ class SemanticConfig:
 
 @dataclass(frozen=True)
 class HarmonicConfig:
-    """A harmonic source in the decoder: pulses at one of `pitches` pitches, `per_octave` of them in an octave from
-    `lowest_hz` on, with harmonics up to `highest_hz`; the lowest `filter_bins` bins of the codec's own window are what
-    a frame filters them with."""
+    """A harmonic source in the decoder: pulses at one of some pitches, with harmonics, filtered frame by frame."""
 
-    lowest_hz: float = 55.0
-    per_octave: int = 120
-    pitches: int = 400
-    highest_hz: float = 7_000.0
-    filter_bins: int = 480
+    lowest_hz: float = setting(55.0, "the lowest pitch, Hz")
+    per_octave: int = setting(120, "pitches in an octave")
+    pitches: int = setting(400, "number of pitches")
+    highest_hz: float = setting(7_000.0, "the highest harmonic, Hz")
+    filter_bins: int = setting(480, "lowest bins of the codec's own window that a frame filters pulses with")
 
     def hertz(self) -> Tensor:
         """The pitches (V,) float64 in Hz, rising."""

@@ -17,7 +17,8 @@ from typing import Any
 from experiments.tradeoff.running import Stage, is_finished, recorded
 from experiments.tradeoff.tradeoff_rows import Experiment, ExperimentError, RowSpec, as_config
 from soundcodec_llmcodec.files import sha256_of, written_whole
-from soundcodec_llmcodec.train.train_config import LANGUAGE, TrainConfig, load_config
+from soundcodec_llmcodec.train.loss_names import LANGUAGE
+from soundcodec_llmcodec.train.train_config import TrainConfig, load_config
 
 
 @dataclass(frozen=True)

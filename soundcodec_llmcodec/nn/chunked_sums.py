@@ -1,5 +1,8 @@
 """Sums of a loss over many rows, a few rows at a time, so that logits over all codes are never whole in memory.
 
+Any loss, whose gradient autograd takes. `vocabulary_loss` has cross-entropy alone, which is faster by its gradient in
+closed form, in place and in the type of the states; the sums of the two differ in their last bits.
+
 Letters: N rows, V codes.
 """
 
@@ -37,29 +40,29 @@ class _ChunkedSum(torch.autograd.Function):
     def forward(
         ctx: Any, loss: RowLoss, n_rowed: int, size: int, with_gradient: bool, *tensors: Tensor
     ) -> tuple[Tensor, Tensor]:
-        wanted = [with_gradient and needed for needed in ctx.needs_input_grad[4:]]
+        needs = [with_gradient and needed for needed in ctx.needs_input_grad[4:]]
         rows, shared = tensors[:n_rowed], tensors[n_rowed:]
-        leaves = [tensor.detach().requires_grad_(want) for tensor, want in zip(shared, wanted[n_rowed:], strict=True)]
+        leaves = [tensor.detach().requires_grad_(need) for tensor, need in zip(shared, needs[n_rowed:], strict=True)]
         row_gradients: list[list[Tensor]] = [[] for _ in rows]
         shared_gradients: list[Tensor | None] = [None] * len(shared)
         totals, statistics = [], []
         for start in range(0, max(1, len(rows[0])), size):
             parts = [
-                row[start : start + size].detach().requires_grad_(want)
-                for row, want in zip(rows, wanted[:n_rowed], strict=True)
+                row[start : start + size].detach().requires_grad_(need)
+                for row, need in zip(rows, needs[:n_rowed], strict=True)
             ]
             inputs = [tensor for tensor in (*parts, *leaves) if tensor.requires_grad]
             with torch.set_grad_enabled(bool(inputs)):
                 value, counts = loss(*parts, *leaves)
             totals.append(value.detach())
             statistics.append(counts.detach())
-            in_turn = iter(torch.autograd.grad(value, inputs) if inputs else ())
+            taken = iter(torch.autograd.grad(value, inputs) if inputs else ())
             for gradients, part in zip(row_gradients, parts, strict=True):
                 if part.requires_grad:
-                    gradients.append(next(in_turn))
+                    gradients.append(next(taken))
             for index, leaf in enumerate(leaves):
                 if leaf.requires_grad:
-                    gradient, before = next(in_turn), shared_gradients[index]
+                    gradient, before = next(taken), shared_gradients[index]
                     shared_gradients[index] = gradient if before is None else before.add_(gradient)
         whole = [torch.cat(gradients) if gradients else None for gradients in row_gradients]
         ctx.gradients = [*whole, *shared_gradients]
@@ -70,11 +73,18 @@ class _ChunkedSum(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
-        # Not kept for a second backward: these are as large as the weights they belong to.
-        gradients, ctx.gradients = ctx.gradients, None
-        if gradients is None:
-            raise RuntimeError("this loss was differentiated already; compute it again")
-        return (None, None, None, None, *(None if g is None else g.mul_(outer[0].to(g.dtype)) for g in gradients))
+        return (None, None, None, None, *scaled_gradients(ctx, outer[0]))
+
+
+def scaled_gradients(ctx: Any, outer: Tensor) -> list[Tensor | None]:
+    """The gradients that a forward pass left in `ctx.gradients`, times the gradient at the loss; used up by this.
+
+    Raises RuntimeError the second time: they are as large as the weights they belong to, and not kept.
+    """
+    gradients, ctx.gradients = ctx.gradients, None
+    if gradients is None:
+        raise RuntimeError("this loss was differentiated already; compute it again")
+    return [None if gradient is None else gradient.mul_(outer.to(gradient.dtype)) for gradient in gradients]
 
 
 def cross_entropy_rows(logits: Tensor, codes: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

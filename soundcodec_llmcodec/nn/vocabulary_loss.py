@@ -1,4 +1,6 @@
-"""The loss over a large vocabulary, some rows at a time, and what scores need of the logits.
+"""Cross-entropy over a large vocabulary, some rows at a time, and what scores need of the logits.
+
+Its gradient is in closed form; `chunked_sums` takes any loss, by autograd.
 
 Letters: N scored positions, R rows of the vocabulary, E LM width.
 """
@@ -10,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from soundcodec_llmcodec.nn.chunked_sums import scaled_gradients
 
 # Logits held at a time: on processors few enough to stay near them, elsewhere enough for full products.
 CHUNK_ELEMENTS = 4_194_304
@@ -32,33 +36,29 @@ class _SummedNLL(torch.autograd.Function):
     def forward(
         ctx: Any, states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, with_gradient: bool
     ) -> Tensor:
-        wanted = [with_gradient and needed for needed in ctx.needs_input_grad[:3]]
+        needs = [with_gradient and needed for needed in ctx.needs_input_grad[:3]]
         inner = weight.to(states.dtype)
         grads = (
-            torch.empty_like(states) if wanted[0] else None,
-            torch.zeros_like(weight, dtype=torch.float32) if wanted[1] else None,
-            torch.zeros_like(bias, dtype=torch.float32) if bias is not None and wanted[2] else None,
+            torch.empty_like(states) if needs[0] else None,
+            torch.zeros_like(weight, dtype=torch.float32) if needs[1] else None,
+            torch.zeros_like(bias, dtype=torch.float32) if bias is not None and needs[2] else None,
         )
         total = states.new_zeros((), dtype=torch.float32)
         size = _chunk(weight)
         for start in range(0, len(states), size):
-            chunk, wanted_ids = states[start : start + size], targets[start : start + size, None]
+            chunk, target_ids = states[start : start + size], targets[start : start + size, None]
             logits = functional.linear(chunk, inner, None if bias is None else bias.to(inner.dtype))
-            nll, probabilities = _softmax(logits, wanted_ids)
+            nll, probabilities = _softmax(logits, target_ids)
             total += nll.sum()
-            if any(wanted):
-                _add_gradients(chunk, inner, probabilities, wanted_ids, grads, start)
+            if any(needs):
+                _add_gradients(chunk, inner, probabilities, target_ids, grads, start)
         ctx.gradients = grads
         return total
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
-        # Not kept for a second backward: these are as large as the weights they belong to.
-        grads, ctx.gradients = ctx.gradients, None
-        if grads is None:
-            raise RuntimeError("this loss was differentiated already; compute it again")
-        return (*(None if g is None else g.mul_(outer.to(g.dtype)) for g in grads), None, None)
+        return (*scaled_gradients(ctx, outer), None, None)
 
 
 def _chunk(weight: Tensor) -> int:
@@ -67,23 +67,23 @@ def _chunk(weight: Tensor) -> int:
     return max(1, elements // len(weight))
 
 
-def _softmax(logits: Tensor, wanted_ids: Tensor) -> tuple[Tensor, Tensor]:
-    """-log softmax at `wanted_ids` (n, 1), float32, and the softmax (n, R) in the type of the logits (n, R)."""
+def _softmax(logits: Tensor, target_ids: Tensor) -> tuple[Tensor, Tensor]:
+    """-log softmax at `target_ids` (n, 1), float32, and the softmax (n, R) in the type of the logits (n, R)."""
     if logits.dtype == torch.float32:
         logs = functional.log_softmax(logits, dim=-1)
-        return -logs.gather(1, wanted_ids), logs.exp_()
+        return -logs.gather(1, target_ids), logs.exp_()
     # One pass, in float32 inside. A probability of zero counts as the smallest there is: at most 88 nats.
     probabilities = logits.softmax(dim=-1)
-    chosen = probabilities.gather(1, wanted_ids).float()
+    chosen = probabilities.gather(1, target_ids).float()
     return -chosen.clamp_min(torch.finfo(torch.float32).tiny).log(), probabilities
 
 
 def _add_gradients(
-    chunk: Tensor, inner: Tensor, errors: Tensor, wanted_ids: Tensor, grads: tuple[Tensor | None, ...], start: int
+    chunk: Tensor, inner: Tensor, errors: Tensor, target_ids: Tensor, grads: tuple[Tensor | None, ...], start: int
 ) -> None:
     """Add one chunk's gradients to those of states, weight and bias; `errors`, the softmax (n, R), is used up."""
     of_states, of_weight, of_bias = grads
-    errors.scatter_add_(1, wanted_ids, errors.new_full(wanted_ids.shape, -1.0))
+    errors.scatter_add_(1, target_ids, errors.new_full(target_ids.shape, -1.0))
     if of_bias is not None:
         of_bias += errors.sum(dim=0, dtype=torch.float32)
     if of_states is not None:
@@ -103,9 +103,9 @@ def both_nll(
         logits = functional.linear(states[start : start + size].float(), weight.float())
         if bias is not None:
             logits += bias
-        target_logits = logits.gather(1, targets[start : start + size, None])[:, 0]
+        own = logits.gather(1, targets[start : start + size, None])[:, 0]
         codes = logits[:, first:end].logsumexp(dim=1)
-        rest = torch.cat((logits[:, :first], logits[:, end:]), dim=1).logsumexp(dim=1)
-        parts.append(torch.stack((codes - target_logits, torch.logaddexp(codes, rest) - target_logits)))
+        others = torch.cat((logits[:, :first], logits[:, end:]), dim=1).logsumexp(dim=1)
+        parts.append(torch.stack((codes - own, torch.logaddexp(codes, others) - own)))
     audio, full = torch.cat(parts, dim=1) if parts else states.new_zeros(2, 0, dtype=torch.float32)
     return audio, full

@@ -26,15 +26,15 @@ def build(kind: type[T], values: Any, where: str = "") -> T:
     if not isinstance(values, Mapping):
         raise TrainConfigError(f"{where or 'the config'} takes key: value lines, got {values!r}")
     hints = typing.get_type_hints(kind)
-    known = [field.name for field in dataclasses.fields(kind) if field.init]  # type: ignore[arg-type]
+    names = [field.name for field in dataclasses.fields(kind) if field.init]  # type: ignore[arg-type]
     for key in values:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise TrainConfigError(f"unknown key {_joined(where, key)!r}{hint} The keys here are: {', '.join(known)}")
-    made = {key: convert(hints[key], value, _joined(where, key)) for key, value in values.items()}
+            raise TrainConfigError(f"unknown key {_joined(where, key)!r}{hint} The keys here are: {', '.join(names)}")
+    fields = {key: convert(hints[key], value, _joined(where, key)) for key, value in values.items()}
     try:
-        return kind(**made)
+        return kind(**fields)
     except TypeError as error:  # a field without a default
         raise TrainConfigError(f"{where or 'the config'}: {error}") from error
     except TrainConfigError as error:
@@ -80,11 +80,11 @@ def plain(value: Any) -> Any:
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`over` on top of `base`; mappings are merged key by key, everything else is replaced."""
-    both = {key: value for key, value in base.items() if key not in over}
+    result = {key: value for key, value in base.items() if key not in over}
     for key, value in over.items():
         below = base.get(key)
-        both[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return both
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
 
 
 def _joined(where: str, key: Any) -> str:

@@ -1,4 +1,4 @@
-"""Several processes that train one codec: each takes its rows of every batch, and gradients are averaged.
+"""Several processes that train one model: each takes its rows of every batch, and gradients are averaged.
 
 Launched by torchrun or `accelerate launch`; a process by itself needs nothing.
 """
@@ -58,6 +58,21 @@ class World:
         part = batch_size // self.size
         return slice(self.rank * part, (self.rank + 1) * part)
 
+    def check_share(self, name: str, size: int, accumulation: int) -> None:
+        """Raise TrainConfigError where a batch, `size` of the key `name`, cannot be cut into equal pieces."""
+        pieces = self.size * accumulation
+        if size % pieces:
+            raise TrainConfigError(
+                f"{name} {size} cannot be shared evenly by {self.size} processes in {accumulation} pieces each; take a "
+                f"multiple of {pieces}"
+            )
+
+    def decided(self, value: bool) -> bool:
+        """What the main process decides, for all."""
+        decision = torch.tensor(float(value), device=self.device)
+        self.share([decision])
+        return bool(decision)
+
     def wait(self) -> None:
         """Wait until all processes are here."""
         if self.size > 1:
@@ -115,10 +130,10 @@ class World:
         """
         if self.size == 1:
             return
-        wanted = [parameter for parameter in parameters if parameter.requires_grad]
-        has = torch.tensor([parameter.grad is not None for parameter in wanted], dtype=torch.int32, device=self.device)
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        has = torch.tensor([parameter.grad is not None for parameter in trained], dtype=torch.int32, device=self.device)
         torch.distributed.all_reduce(has)
-        for parameter, count in zip(wanted, has.tolist(), strict=True):
+        for parameter, count in zip(trained, has.tolist(), strict=True):
             if not count:
                 continue
             if parameter.grad is None:

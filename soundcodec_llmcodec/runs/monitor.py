@@ -33,7 +33,7 @@ from soundcodec_llmcodec.runs.run_log import (
     section_of,
 )
 
-MEDIA, TENSORBOARD = "media", "tensorboard"
+MEDIA, TENSORBOARD, WARNING = "media", "tensorboard", "warning"
 COLUMNS = 100
 # What is shown of a value's section, in this order; others follow under their own names.
 SECTIONS = (LOSS, WATCHED, GRADIENT, RATE, TOKENS, VALIDATION)
@@ -97,6 +97,12 @@ class Monitor:
             self._scalars(step, {f"{name}/{key}": value for key, value in numbers.items() if value is not None})
         self._show(event_text(name, step, facts))
 
+    def warning(self, step: int, text: str) -> None:
+        """Write what whoever started the run should know: an event "warning", and a line on stderr in any case."""
+        if self._records is not None:
+            self._records.add(WARNING, step, {"text": text})
+            tqdm.write(f"llmcodec: warning: {text}", file=sys.stderr)
+
     def audio(self, step: int, name: str, samples: ArrayLike | Tensor, rate: int) -> None:
         """Write samples (S,) in [-1, 1] as FLAC (16 bits, clipped), and to TensorBoard."""
         if self._records is None:
@@ -149,8 +155,8 @@ def step_text(
         if name == "skipped" and not values[name]:
             continue
         sections.setdefault(section, []).append(f"{rest} {value_text(values[name])}")
-    if validation is not None and (found := token_texts(validation)):
-        sections[VALIDATION] = [*found, f"(at step {validation[STEP]:,})"]
+    if validation is not None and (texts := token_texts(validation)):
+        sections[VALIDATION] = [*texts, f"(at step {validation[STEP]:,})"]
     order = [*(name for name in SECTIONS if name in sections), *sorted(set(sections) - set(SECTIONS))]
     width = max((len(name) for name in order), default=0)
     for section in order:

@@ -110,27 +110,27 @@ def curves_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, tuple[np
 def labels(folders: Sequence[Path]) -> list[str]:
     """The folders' names, with as many of the folders above as tell them apart."""
     paths = [folder.resolve() for folder in folders]
-    found = [path.name for path in paths]
+    names = [path.name for path in paths]
     for depth in range(2, max(len(path.parts) for path in paths) + 1):
-        if len(set(found)) == len(set(paths)):
+        if len(set(names)) == len(set(paths)):
             break
-        found = ["/".join(path.parts[-depth:]) for path in paths]
-    return found
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+    return names
 
 
 def panels_of(runs: Sequence[PlottedRun]) -> list[Panel]:
     """What is drawn: validation, then a panel for every loss, gradient norm, learning rate and other value."""
-    known = {section for run in runs for section in run.curves}
-    order = [*(name for name in HEADINGS if name in known), *sorted(known - set(HEADINGS))]
+    sections = {section for run in runs for section in run.curves}
+    order = [*(name for name in HEADINGS if name in sections), *sorted(sections - set(HEADINGS))]
     panels = []
     for section in order:
         names = {name for run in runs for name in run.curves.get(section, {})}
         groups: list[tuple[str, tuple[str, ...]]] = []
         if section == VALIDATION:
-            found = [(title, tuple(n for n in wanted if n in names)) for title, wanted in VALIDATED]
+            curves_of_title = [(title, tuple(n for n in curves if n in names)) for title, curves in VALIDATED]
             # What should have been several and is one goes by its own name.
-            groups = [(_words(n[0]) if "bits" in title and len(n) == 1 else title, n) for title, n in found]
-            names -= {name for _, wanted in VALIDATED for name in wanted} | set(COUNTS)
+            groups = [(_words(n[0]) if "bits" in title and len(n) == 1 else title, n) for title, n in curves_of_title]
+            names -= {name for _, curves in VALIDATED for name in curves} | set(COUNTS)
         groups += [(_words(name), (name,)) for name in sorted(names, key=lambda name: (name != "total", name))]
         for title, group in groups:
             values = [run.curves[section][n][1] for run in runs for n in group if n in run.curves.get(section, {})]

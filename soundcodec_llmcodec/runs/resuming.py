@@ -36,7 +36,7 @@ def changes(before: Config, now: Config, places: Collection[str] = PLACES) -> di
 
     `before` is made of what was saved, so that a key that came to be since then has its default.
     """
-    old, new = (dict(_leaves(_plain(one, places))) for one in (before, now))
+    old, new = (dict(_leaves(_plain(config, places))) for config in (before, now))
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     return {key: f"{old.get(key)!r} -> {new.get(key)!r}" for key in keys}
 
@@ -59,10 +59,10 @@ def _plain(config: Config, places: Collection[str]) -> dict[str, Any]:
 
 def _at(values: Mapping[str, Any], path: str) -> Any:
     """What a dotted key names in nested values; None where it is not there."""
-    found: Any = values
+    value: Any = values
     for key in path.split("."):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

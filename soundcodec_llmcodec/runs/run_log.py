@@ -54,9 +54,9 @@ def section_of(name: str) -> tuple[str, str]:
     section, separator, rest = name.partition("/")
     if separator:
         return section, rest
-    for known in (GRADIENT, RATE):
-        if name == known or name.startswith(f"{known}_"):
-            return known, name[len(known) + 1 :] or "all"
+    for family in (GRADIENT, RATE):
+        if name == family or name.startswith(f"{family}_"):
+            return family, name[len(family) + 1 :] or "all"
     if name.startswith(_TOKENS):
         return TOKENS, name
     return (WATCHED if name.endswith(_WATCHED) else LOSS), name

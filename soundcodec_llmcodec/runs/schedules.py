@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 
 from soundcodec_llmcodec.runs.errors import TrainConfigError
+from soundcodec_llmcodec.setting import setting
 
 
 @dataclass(frozen=True)
@@ -13,15 +14,15 @@ class LossSchedule:
     """A loss's weight over a run of `total` steps.
 
     Nothing before `start`, then rising linearly to `weight` over `ramp` steps; with `final`, from there by a cosine to
-    `final` over `decay` steps (None: over the rest of the run). `start`, `ramp` and `decay` are steps; values above 0
-    and below 1 are shares of the run's steps.
+    `final` over `decay` steps. `start`, `ramp` and `decay` are steps; values above 0 and below 1 are shares of the
+    run's steps.
     """
 
-    weight: float
-    start: float = 0
-    ramp: float = 0
-    final: float | None = None
-    decay: float | None = None
+    weight: float = setting(MISSING, "what the loss counts")
+    start: float = setting(0, "step before which it does not count")
+    ramp: float = setting(0, "steps over which its weight rises to the full")
+    final: float | None = setting(None, "weight that it falls to by a cosine after the ramp (null: it does not)")
+    decay: float | None = setting(None, "steps of that cosine (null: the rest of the run)")
 
     def __post_init__(self) -> None:
         for name in ("start", "ramp", "decay"):
@@ -73,6 +74,6 @@ def learning_rate_at(step: int, total: int, warmup: float, peak: float, final: f
     warmup_steps = in_steps(warmup, total)
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
-    held = warmup_steps + in_steps(hold, total)
-    done = max(0.0, (step - held) / max(1, total - held))
-    return final + 0.5 * (peak - final) * (1 + math.cos(math.pi * min(1.0, done)))
+    hold_end = warmup_steps + in_steps(hold, total)
+    progress = max(0.0, (step - hold_end) / max(1, total - hold_end))
+    return final + 0.5 * (peak - final) * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -9,19 +9,19 @@ from typing import Any
 
 
 class Stopping:
-    """While this context lasts, the first Ctrl-C or SIGTERM sets `asked`; a second Ctrl-C interrupts as usual.
+    """While this context lasts, the first Ctrl-C or SIGTERM sets `requested`; a second Ctrl-C interrupts as usual.
 
     In another thread than the main one, signals are left as they are.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Stopping:
         if threading.current_thread() is threading.main_thread():
             for which in (signal.SIGINT, signal.SIGTERM):
-                self._before[which] = signal.signal(which, self._ask)
+                self._before[which] = signal.signal(which, self._request)
         return self
 
     def __exit__(
@@ -30,7 +30,7 @@ class Stopping:
         for which, handler in self._before.items():
             signal.signal(which, handler)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True

@@ -8,7 +8,7 @@ magnitude at the wave, and change over a run. Here a group of losses has a share
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from soundcodec_llmcodec.runs.distributed import World
 from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.runs.schedules import LossSchedule
+from soundcodec_llmcodec.setting import setting
 from soundcodec_llmcodec.train.loss_names import ADVERSARIAL, ON_WAVE, RECONSTRUCTION
 
 # The groups of losses that have no share of their own.
@@ -30,24 +31,28 @@ SMALLEST = 1e-20
 class BalanceConfig:
     """With `enabled`, each group of losses on the decoded wave gives its share of the gradient there.
 
-    A key of `shares` is a loss, or "reconstruction" or "gan" (adversarial and feature matching): the losses of that
-    kind without a share of their own, in proportion to their weights. Shares count in proportion to each other, among
-    the groups that count in a step; a loss's schedule (start, ramp, final) raises and lowers its group's share as it
-    would its weight. A group's size is the norm of its gradient at a clip, the mean over clips, averaged over steps
-    with `decay`. The whole has the size `norm`; None: of what the reconstruction losses give together without
-    balancing, so that learning rates, clipping and the losses that are not on the wave keep their meaning.
+    Shares count in proportion to each other, among the groups that count in a step; a loss's schedule (start, ramp,
+    final) raises and lowers its group's share as it would its weight.
     """
 
-    enabled: bool = False
-    shares: Mapping[str, float] = field(default_factory=lambda: {"reconstruction": 1.0, "gan": 1.0})
-    decay: float = 0.99
-    norm: float | None = None
+    enabled: bool = setting(False, "whether gradients at the decoded wave are balanced")
+    shares: Mapping[str, float] = setting(
+        lambda: {"reconstruction": 1.0, "gan": 1.0},
+        'shares by loss, or of all losses of a kind without a share of their own ("reconstruction"; "gan": adversarial '
+        "and feature matching), those in proportion to their weights",
+    )
+    decay: float = setting(0.99, "of the moving average, over steps, of a group's size: its gradient's norm at a clip")
+    norm: float | None = setting(
+        None,
+        "size of the whole (null: what the reconstruction losses give together without balancing, so that learning "
+        "rates, clipping and losses that are not on the wave keep their meaning)",
+    )
 
     def __post_init__(self) -> None:
-        known = (*GROUPS, *ON_WAVE)
-        unknown = sorted(set(self.shares) - set(known))
+        names = (*GROUPS, *ON_WAVE)
+        unknown = sorted(set(self.shares) - set(names))
         if unknown:
-            raise TrainConfigError(f"shares are of losses on the wave ({', '.join(known)}), got {', '.join(unknown)}")
+            raise TrainConfigError(f"shares are of losses on the wave ({', '.join(names)}), got {', '.join(unknown)}")
         if not self.shares:
             raise TrainConfigError("shares is empty: give groups of losses their shares, such as reconstruction: 1")
         for name, share in self.shares.items():
@@ -145,8 +150,8 @@ class WaveBalance(nn.Module):
     def _sizes(self, norms: Mapping[str, Tensor], world: World) -> dict[str, Tensor]:
         """Each group's average norm over the steps before; where there is none, its norm in this piece."""
         averages = {group: (getattr(self, f"{group}_sum"), getattr(self, f"{group}_count")) for group in self.groups}
-        known = {group: total / count for group, (total, count) in averages.items() if count > 0}
-        return known | world.means({group: norm for group, norm in norms.items() if group not in known})
+        sizes = {group: total / count for group, (total, count) in averages.items() if count > 0}
+        return sizes | world.means({group: norm for group, norm in norms.items() if group not in sizes})
 
     @property
     def groups(self) -> tuple[str, ...]:

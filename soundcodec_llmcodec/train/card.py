@@ -56,8 +56,8 @@ def run_facts(folder: Path) -> dict[str, Any]:
         facts["training_time"] = duration_text(seconds)
     starts = [row for row in rows if row["event"] == "start"]
     if starts:
-        known = {key: starts[-1].get(key) for key in ("clips", "hours", "unreadable")}
-        facts |= {key: value for key, value in known.items() if value is not None}
+        data = {key: starts[-1].get(key) for key in ("clips", "hours", "unreadable")}
+        facts |= {key: value for key, value in data.items() if value is not None}
         if starts[-1].get("device"):
             facts["hardware"] = starts[-1]["device"]
     validations = [row for row in rows if row["event"] == VALIDATION]
@@ -69,16 +69,16 @@ def run_facts(folder: Path) -> dict[str, Any]:
 
 def changes(base: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """What `config` (nested, plain) has otherwise than `base`; a key that only `base` has is None."""
-    found: dict[str, Any] = {}
+    differences: dict[str, Any] = {}
     for key in dict.fromkeys([*base, *config]):
         before, now = base.get(key), config.get(key)
         if isinstance(before, Mapping) and isinstance(now, Mapping):
             now = changes(before, now)
             if now:
-                found[key] = now
+                differences[key] = now
         elif before != now:
-            found[key] = now
-    return found
+            differences[key] = now
+    return differences
 
 
 def model_card(facts: Mapping[str, Any]) -> str:
@@ -136,8 +136,8 @@ def push(folder: Path, repo_id: str, *, private: bool = True) -> str:
             f"the repository {repo_id} is public, and everyone would see this: ask for a public push, or another"
         )
     name = f"Upload {folder.resolve().name}"
-    found = api.upload_folder(repo_id=repo_id, folder_path=str(folder), commit_message=name)
-    return str(getattr(found, "commit_url", found))
+    commit = api.upload_folder(repo_id=repo_id, folder_path=str(folder), commit_message=name)
+    return str(getattr(commit, "commit_url", commit))
 
 
 def _front_matter(facts: Mapping[str, Any]) -> str:
@@ -145,10 +145,10 @@ def _front_matter(facts: Mapping[str, Any]) -> str:
 
     matter: dict[str, Any] = {}
     if "license" in facts:
-        known = str(facts["license"]).strip().lower().replace(" ", "-")
-        matter["license"] = known if known in LICENCES else "other"
-        if known not in LICENCES:
-            matter["license_name"] = known
+        licence = str(facts["license"]).strip().lower().replace(" ", "-")
+        matter["license"] = licence if licence in LICENCES else "other"
+        if licence not in LICENCES:
+            matter["license_name"] = licence
     for key in ("language", "base_model", "datasets"):
         if key in facts:
             matter[key] = _listed(facts[key])
@@ -210,21 +210,21 @@ def _data(facts: Mapping[str, Any]) -> str:
     titles = {"name": "source", "license": "licence"}
     rows = [tuple(_cell(source.get(key)) for key in keys) for source in sources]
     table = _table([titles.get(key, key) for key in keys], rows)
-    said = []
+    sentences = []
     if "clips" in facts and "hours" in facts:
-        said.append(f"{facts['hours']:.2f} h in {facts['clips']:,} clips.")
+        sentences.append(f"{facts['hours']:.2f} h in {facts['clips']:,} clips.")
     if facts.get("unreadable"):
-        said.append(f"Clips that could not be read: {facts['unreadable']:,}.")
-    return "\n\n".join(part for part in (" ".join(said), table) if part)
+        sentences.append(f"Clips that could not be read: {facts['unreadable']:,}.")
+    return "\n\n".join(part for part in (" ".join(sentences), table) if part)
 
 
 def _validation(facts: Mapping[str, Any]) -> str:
-    found = dict(facts.get("validation", {}))
-    if not found:
+    values = dict(facts.get("validation", {}))
+    if not values:
         return ""
-    n, step = found.pop("n", None), found.pop(STEP, None)
+    n, step = values.pop("n", None), values.pop(STEP, None)
     where = "Held-out clips" + (f", n = {n:,}" if n is not None else "") + (f", at step {step:,}" if step else "") + "."
-    rows = [(VALIDATION_NAMES.get(key, _words(key)), _cell(value)) for key, value in found.items()]
+    rows = [(VALIDATION_NAMES.get(key, _words(key)), _cell(value)) for key, value in values.items()]
     return f"{where}\n\n{_table(('', 'value'), rows)}"
 
 

@@ -1,4 +1,4 @@
-"""What is found out before the long parts of a run: before its data are decoded, and before it trains on them."""
+"""What is checked before the long parts of a run: before its data are decoded, and before it trains on them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from pathlib import Path
 
 from soundcodec_llmcodec.data.rows import FIELDS
 from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
+from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.runs.monitor import summary_writer
 from soundcodec_llmcodec.runs.resuming import changes, check_same
 from soundcodec_llmcodec.teachers import teacher_of
 from soundcodec_llmcodec.train.codec_state import FIXED, saved_config
 from soundcodec_llmcodec.train.crops import DecodedCorpus, check_sources, may_have_texts
-from soundcodec_llmcodec.train.train_config import TrainConfig, TrainConfigError
+from soundcodec_llmcodec.train.train_config import TrainConfig
 
 _ALIGNED = ("alignment", "contrast")  # the losses that need texts
 

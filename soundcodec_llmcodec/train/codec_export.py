@@ -93,9 +93,9 @@ def export_published(path: Path, model: CodecModel, dtype: torch.dtype = torch.f
     if config != CodecConfig.preset("published"):
         described = {"format": checkpoints.FORMAT, "format_version": checkpoints.FORMAT_VERSION}
         described |= {"codec": config.to_dict(), "info": {}}
-    found = _read_json(beside) if beside.is_file() else None
-    if found is not None:
-        same = found.get("format") == checkpoints.FORMAT and found.get("codec") == config.to_dict()
+    held = _read_json(beside) if beside.is_file() else None
+    if held is not None:
+        same = held.get("format") == checkpoints.FORMAT and held.get("codec") == config.to_dict()
         if not same:
             raise RunExportError(
                 f"{beside} describes something else, and would be read with {path.name}: choose a folder"
@@ -104,7 +104,7 @@ def export_published(path: Path, model: CodecModel, dtype: torch.dtype = torch.f
         name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous().clone()
         for name, tensor in model.state_dict().items()
     }
-    if described is not None and found is None:
+    if described is not None and held is None:
         with written_whole(beside) as partial:
             partial.write_text(_json(described), encoding="utf-8")
     with written_whole(path) as partial:
@@ -167,8 +167,8 @@ def load_bundle(folder: Path) -> Bundle:
         raise RunExportError(f"{folder} is no fine-tuning bundle: it has no {BUNDLE_FILE}")
     described = _read_json(path)
     if described.get("format") != BUNDLE_FORMAT or described.get("format_version") != FORMAT_VERSION:
-        found = f"{described.get('format')!r} version {described.get('format_version')!r}"
-        raise RunExportError(f"{path} is {found}, expected {BUNDLE_FORMAT!r} version {FORMAT_VERSION}")
+        actual = f"{described.get('format')!r} version {described.get('format_version')!r}"
+        raise RunExportError(f"{path} is {actual}, expected {BUNDLE_FORMAT!r} version {FORMAT_VERSION}")
     try:
         tensors = load_file(folder / BUNDLE_WEIGHTS)
         parts = {name: unflatten(part, tensors) for name, part in described["parts"].items()}
@@ -237,12 +237,12 @@ def _has_format(path: Path, name: str) -> bool:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RunExportError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise RunExportError(f"{path} should hold a JSON object, got {type(found).__name__}")
-    return found
+    if not isinstance(value, dict):
+        raise RunExportError(f"{path} should hold a JSON object, got {type(value).__name__}")
+    return value
 
 
 def _json(value: Any, indent: int | None = 2) -> str:

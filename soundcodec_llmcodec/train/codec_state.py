@@ -6,40 +6,32 @@ Batches and augmentation follow from (seed, step), so no sampler or random state
 from __future__ import annotations
 
 import copy
-import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from soundcodec_llmcodec.files import put_folder
 from soundcodec_llmcodec.nn.model import CodecModel
-from soundcodec_llmcodec.runs.checkpoint_folders import FACTS, TENSORS
+from soundcodec_llmcodec.runs.checkpoint_folders import read_facts, read_tensors, step_name, write_checkpoint
+from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.runs.flattening import flatten, unflatten
+from soundcodec_llmcodec.runs.optimizer_config import OptimizerConfig
 from soundcodec_llmcodec.runs.resuming import check_same
 from soundcodec_llmcodec.runs.schedules import in_steps
 from soundcodec_llmcodec.teachers import PREFIX as TEACHER
 from soundcodec_llmcodec.teachers import load_teacher
 from soundcodec_llmcodec.train.balance import WaveBalance
 from soundcodec_llmcodec.train.discriminators import Discriminators
+from soundcodec_llmcodec.train.loss_names import ADVERSARIAL, LANGUAGE
 from soundcodec_llmcodec.train.objectives.language import LanguageObjectives, Start
 from soundcodec_llmcodec.train.objectives.prior import CausalPrior
 from soundcodec_llmcodec.train.optimizers import TrainedPart, bridge_of_codec, optimizer_of
 from soundcodec_llmcodec.train.revival import CodeUsage
 from soundcodec_llmcodec.train.starting import bundled_parts, model_of, take_over
-from soundcodec_llmcodec.train.train_config import (
-    ADVERSARIAL,
-    LANGUAGE,
-    OptimizerConfig,
-    TrainConfig,
-    TrainConfigError,
-    make_config,
-)
+from soundcodec_llmcodec.train.train_config import TrainConfig, make_config
 
 STATE_VERSION = 2
 # What decides the batches and the networks: a resumed run must have the same.
@@ -99,8 +91,8 @@ class TrainState:
             model.tokenizer.requires_grad_(False)
         modules: dict[str, tuple[nn.Module, OptimizerConfig]] = {}
         if config.uses(*ADVERSARIAL):
-            judges = Discriminators(config.adversary.discriminators)
-            modules["discriminators"] = (judges, config.adversary.optimizer)
+            discriminators = Discriminators(config.adversary.discriminators)
+            modules["discriminators"] = (discriminators, config.adversary.optimizer)
         if config.uses(*LANGUAGE):
             if start is None:
                 raise TrainConfigError("language losses need a language model's rows to start from")
@@ -140,10 +132,10 @@ class TrainState:
 
     def set_rates(self) -> float:
         """Set every optimizer's learning rate for this step; returns the codec's."""
-        judges = self.others.get("discriminators")
+        adversary = self.others.get("discriminators")
         for optimizer, rates in self.optimizers():
             # Discriminators may join late, and learn from then on as from a run's beginning.
-            began = self.config.discriminators_begin if judges and optimizer is judges.optimizer else 0
+            began = self.config.discriminators_begin if adversary and optimizer is adversary.optimizer else 0
             rate = rates.rate_at(max(0, self.step - began), self.config.steps - began)
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -193,16 +185,8 @@ class TrainState:
         for ours, theirs in zip(self.average.tokenizer.vq.levels, self.model.tokenizer.vq.levels, strict=True):
             ours.codebook.copy_(theirs.codebook)
 
-    @property
-    def folder_name(self) -> str:
-        """The name of this step's checkpoint."""
-        return f"step-{self.step:08d}"
-
     def save(self, folder: Path, facts: Mapping[str, Any] | None = None) -> Path:
         """Write `folder/step-N`, complete when it has that name; `facts` are kept with it, for `load` to compare."""
-        target = folder / self.folder_name
-        scratch = folder / f".saving-{self.step:08d}-{os.getpid()}"
-        scratch.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Tensor] = {}
         plain: dict[str, Any] = {"version": STATE_VERSION, "step": self.step, "skipped": self.skipped}
         plain |= {"config": self.config.to_dict(), "facts": dict(facts or {})}
@@ -215,24 +199,20 @@ class TrainState:
             if isinstance(part, CodecModel):
                 state = {key: tensor for key, tensor in state.items() if not key.startswith(TEACHER)}
             plain[name] = flatten(state, name, tensors)
-        save_file(tensors, scratch / TENSORS)
-        (scratch / FACTS).write_text(json.dumps(plain), encoding="utf-8")
-        put_folder(scratch, target, (TENSORS, FACTS))
-        return target
+        return write_checkpoint(folder / step_name(self.step), tensors, plain)
 
-    def load(self, folder: Path, facts: Mapping[str, Any] | None = None) -> None:
-        """Take over a saved step; the config may differ only in what is to come (steps, rates, weights).
+    def load(self, folder: Path, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Take over a saved step; the config may differ only in what is to come (steps, rates, weights). Returns its
+        facts.
 
         Raises TrainConfigError for another state version, or where a key of FIXED or one of `facts` has another value.
         """
-        plain = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        if plain.get("version") != STATE_VERSION:
-            raise TrainConfigError(f"{folder} has state version {plain.get('version')!r}, expected {STATE_VERSION}")
+        plain = read_facts(folder, STATE_VERSION)
         facts = facts or {}
         # What was written before a key came to be has the key's default.
         before = {**make_config(plain["config"]).to_dict(), **plain["facts"]}
         check_same(folder, before, {**self.config.to_dict(), **facts}, (*FIXED, *facts))
-        tensors = load_file(folder / TENSORS)
+        tensors = read_tensors(folder)
         for name, part in self.parts():
             if name not in plain:
                 continue  # what joins after this checkpoint starts fresh
@@ -244,6 +224,7 @@ class TrainState:
                 saved = {key: tensor for key, tensor in part.state_dict().items() if key.startswith(TEACHER)} | saved
             part.load_state_dict(saved)
         self.step, self.skipped = plain["step"], plain["skipped"]
+        return dict(plain["facts"])
 
     def parts(self) -> Iterator[tuple[str, Any]]:
         """Everything that is saved, by name: modules and optimizers."""
@@ -260,4 +241,4 @@ class TrainState:
 
 def saved_config(folder: Path) -> TrainConfig:
     """The config that a checkpoint was saved under; keys that came to be since then have their defaults."""
-    return make_config(json.loads((folder / FACTS).read_text(encoding="utf-8"))["config"])
+    return make_config(read_facts(folder)["config"])

@@ -1,42 +1,36 @@
-"""The training loop: batches, steps, a log, validation, checkpoints, resume."""
+"""A codec's training run: its data, its losses, and what is done with a step that is not finite."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in, prune
-from soundcodec_llmcodec.runs.distributed import World
-from soundcodec_llmcodec.runs.errors import TrainingError
-from soundcodec_llmcodec.runs.monitor import Monitor
-from soundcodec_llmcodec.runs.resuming import write_config
-from soundcodec_llmcodec.runs.stopping import Stopping
+from soundcodec_llmcodec.runs.base_trainer import BaseTrainer
+from soundcodec_llmcodec.runs.errors import TrainConfigError, TrainingError
 from soundcodec_llmcodec.teachers import teacher_hash
+from soundcodec_llmcodec.train.audio_batch import AudioBatch
 from soundcodec_llmcodec.train.checks import check_before_decoding, check_texts
 from soundcodec_llmcodec.train.codec_state import TrainState
 from soundcodec_llmcodec.train.codec_validation import Validation, validate
 from soundcodec_llmcodec.train.crops import Cropping, DecodedCorpus, change_speed, crops, open_corpus, speed_of
+from soundcodec_llmcodec.train.loss_names import LANGUAGE
 from soundcodec_llmcodec.train.losses.pitch_loss import PitchLoss
 from soundcodec_llmcodec.train.losses.reconstruction import ReconstructionLosses
 from soundcodec_llmcodec.train.losses.teacher_loss import TeacherLoss
 from soundcodec_llmcodec.train.nonfinite import keep_batch, nonfinite
 from soundcodec_llmcodec.train.objectives.frozen_lm import loaded_lm
 from soundcodec_llmcodec.train.objectives.language import FrozenLM, Start
-from soundcodec_llmcodec.train.steps import AudioBatch, StepResult, Tools, train_step
-from soundcodec_llmcodec.train.train_config import LANGUAGE, TrainConfig, TrainConfigError
+from soundcodec_llmcodec.train.steps import StepResult, Tools, train_step
+from soundcodec_llmcodec.train.train_config import TrainConfig
 
 
-class Trainer:
-    """A run in a folder: `config.yaml`, `log.jsonl`, `metrics.csv`, `checkpoints/step-N`, `cache/`, and `nonfinite/`
-    where it broke.
+class Trainer(BaseTrainer[TrainConfig, TrainState, StepResult, Validation]):
+    """A run in a folder: besides what every run has, `cache/`, and `nonfinite/` where it broke.
 
     `skip_nonfinite` steps whose loss is not finite are passed over, and counted, before the run stops.
     """
@@ -55,16 +49,10 @@ class Trainer:
         by the config's name where the losses need one."""
         if not config.data:
             raise TrainConfigError("no training data: give data sources, such as --data FOLDER:train")
-        self.config, self.folder, self.skip_nonfinite = config, folder, skip_nonfinite
-        self.world = World.join(device)
-        self.device = self.world.device
-        if config.batch_size % (self.world.size * config.accumulation):
-            raise TrainConfigError(
-                f"batch_size {config.batch_size} cannot be shared evenly by {self.world.size} processes in "
-                f"{config.accumulation} pieces each; take a multiple of {self.world.size * config.accumulation}"
-            )
+        super().__init__(config, folder, device, progress)
+        self.world.check_share("batch_size", config.batch_size, config.accumulation)
+        self.skip_nonfinite = skip_nonfinite
         self.codec: CodecConfig = config.codec_config
-        self.progress = progress and self.world.is_main
         frames = max(1, round(config.segment_s * self.codec.frame_rate))
         self.segment = frames * self.codec.hop_length
         cache = cache or folder / "cache"
@@ -74,92 +62,17 @@ class Trainer:
         self.state = TrainState.create(config, self.device, None if lm is None else lm[1])
         self.corpus, self.held_out = self._corpora(cache)
         check_texts(config, self.corpus, self.segment)
-        self.facts: dict[str, Any] = {"data": self.corpus.fingerprint, "language_model": None if lm is None else lm[2]}
+        self.facts = {"data": self.corpus.fingerprint, "language_model": None if lm is None else lm[2]}
         branch = self.state.model.tokenizer.semantic
         if branch is not None:
             self.facts["teacher"] = teacher_hash(branch.encoder.state_dict())
-        losses = ReconstructionLosses(self.codec.sample_rate, config.losses).to(self.device)
-        teacher = TeacherLoss(config.teacher, self.codec).to(self.device) if config.uses("teacher") else None
-        harmonics = self.codec.harmonics if config.uses("pitch") else None
-        pitch = None if harmonics is None else PitchLoss(harmonics, self.codec).to(self.device)
-        self.tools = Tools(losses, self.world, None if lm is None else lm[0], teacher, pitch)
+        self.tools = self._tools(None if lm is None else lm[0])
         if config.compile:
             # Layer by layer: all layers share one program, which is made in a fraction of a whole conformer's time.
             for conformer in (self.state.model.tokenizer.conformer, self.state.model.token2wav.conformer):
                 for layer in conformer.layers:
                     layer.compile()
-        self._validated: tuple[int, Validation | None] | None = None
-        self._saved: int | None = None
-        folder.mkdir(parents=True, exist_ok=True)
-        saved = checkpoints_in(self.checkpoints)
-        if saved:
-            self.state.load(saved[-1], self.facts)
-            self._saved = self.state.step
-        if not self.world.agrees(self.state.step):
-            raise TrainConfigError(
-                f"the processes would go on from different steps, this one from {self.state.step}: all of them have to "
-                f"see the same {self.checkpoints}"
-            )
-        self.monitor = Monitor(
-            folder,
-            step=self.state.step,
-            tensorboard=config.tensorboard,
-            progress=self.progress,
-            enabled=self.world.is_main,
-        )
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of this run's checkpoints."""
-        return self.folder / "checkpoints"
-
-    def run(self, max_seconds: float | None = None) -> TrainState:
-        """Train to `config.steps`, or for about `max_seconds`, or until Ctrl-C or SIGTERM, which end the step under
-        way.
-
-        The last state is saved in each case.
-        """
-        facts = {"device": str(self.device), "processes": self.world.size, **self.data_facts()}
-        if self.tools.teacher is not None:
-            facts["teacher_behind"] = self.tools.teacher.teacher_hash
-        self.monitor.event("start", self.state.step, **facts)
-        if self._changes:
-            self.monitor.event("changed", self.state.step, **self._changes)
-        if self.world.is_main:
-            write_config(self.folder, self.config)
-        with Stopping() as stopping:
-            self._loop(stopping, math.inf if max_seconds is None else max_seconds)
-        if self._saved != self.state.step:
-            self.save()
-        if stopping.asked:
-            self.monitor.event("stopped", self.state.step)
-        return self.state
-
-    def _loop(self, stopping: Stopping, max_seconds: float) -> None:
-        began = time.monotonic()
-        marked, marked_step = began, self.state.step
-        sums: dict[str, list[Tensor]] = {}
-        bar = tqdm(total=self.config.steps, initial=self.state.step, disable=not self.progress, unit="step")
-        while self.state.step < self.config.steps:
-            result = self.step()
-            if result.applied:  # what was passed over would make the means NaN
-                for name, value in result.values.items():
-                    sums.setdefault(name, []).append(value)
-            bar.update()
-            step = self.state.step
-            if step % self.config.log_every == 0:
-                now = time.monotonic()
-                means = {name: float(torch.stack([v.float() for v in values]).mean()) for name, values in sums.items()}
-                pace = (now - marked) / (step - marked_step)
-                self.monitor.step(step, self._watched(means), seconds_per_step=pace, total_steps=self.config.steps)
-                sums, marked, marked_step = {}, now, step
-            if step % self.config.validate_every == 0:
-                self.validate()
-            if step % self.config.checkpoint_every == 0:
-                self.save()
-            if self._agreed(stopping.asked or time.monotonic() - began > max_seconds):
-                break
-        bar.close()
+        self._go_on(self.facts, tensorboard=config.tensorboard)
 
     def step(self) -> StepResult:
         """One step on the batch that belongs to the state's step. Raises TrainingError for one that is not finite."""
@@ -177,45 +90,41 @@ class Trainer:
         share = config.language.text_share if config.uses("alignment", "contrast") else 0.0
         drawing = (config.draw, config.padding, config.random_polarity)
         how = Cropping(length, config.gain_db, config.phase_jitter, config.language.text_coverage, share, *drawing)
-        made = crops(self.corpus, config.seed, step, config.batch_size, how)
-        target = change_speed(made.waves.to(self.device, non_blocking=True), self.segment)
+        cropped = crops(self.corpus, config.seed, step, config.batch_size, how)
+        target = change_speed(cropped.waves.to(self.device, non_blocking=True), self.segment)
         padded = torch.nn.functional.pad(target, (self.codec.stft_padding,) * 2, mode="reflect")
-        return AudioBatch(padded, target, made.ids, made.texts)
+        return AudioBatch(padded, target, cropped.ids, cropped.texts)
 
-    def validate(self) -> Validation | None:
-        """Validate the averaged model and log it; None without validation data. The main process does it alone."""
-        if self.held_out is None:
-            return None
-        if self._validated is not None and self._validated[0] == self.state.step:
-            return self._validated[1]
-        result = None
-        if self.world.is_main:
-            result = validate(self.state.average, self.held_out, self.config.validation_clips)
-            self.monitor.event("validation", self.state.step, **result.to_dict())
-            self._show(self.held_out)
-        # In every process, or one would wait for the others the next time.
-        self._validated = (self.state.step, result)
-        self.world.wait()
-        return result
-
-    def save(self) -> Path:
-        """Save the state, keeping the newest few. The main process writes."""
-        path = self.checkpoints / self.state.folder_name
-        if self.world.is_main:
-            self.state.save(self.checkpoints, self.facts)
-            prune(self.checkpoints, self.config.keep_checkpoints)
-        self._saved = self.state.step
-        self.world.wait()
-        return path
-
-    def data_facts(self) -> dict[str, Any]:
-        """What was trained on: clips, hours, clips that could not be read, and how many have texts."""
-        return {
+    def run_facts(self) -> dict[str, Any]:
+        """What is trained on: clips, hours, clips that could not be read, how many have texts, and the teacher."""
+        facts: dict[str, Any] = {
             "clips": len(self.corpus.ids),
             "hours": round(self.corpus.hours, 3),
             "unreadable": len(self.corpus.bad),
             "texts": sum(text is not None for text in self.corpus.texts),
         }
+        if self.tools.teacher is not None:
+            facts["teacher_behind"] = self.tools.teacher.teacher_hash
+        return facts
+
+    def _validate(self, held_out: DecodedCorpus) -> Validation | None:
+        """Validate the averaged model and log it. The main process does it alone; None in the others."""
+        result = None
+        if self.world.is_main:
+            result = validate(self.state.average, held_out, self.config.validation_clips)
+            self.monitor.event("validation", self.state.step, **result.to_dict())
+            self._show(held_out)
+        self.world.wait()
+        return result
+
+    def _tools(self, lm: FrozenLM | None) -> Tools:
+        """What steps use of the config's losses."""
+        config = self.config
+        losses = ReconstructionLosses(self.codec.sample_rate, config.losses).to(self.device)
+        teacher = TeacherLoss(config.teacher, self.codec).to(self.device) if config.uses("teacher") else None
+        harmonics = self.codec.harmonics if config.uses("pitch") else None
+        pitch = None if harmonics is None else PitchLoss(harmonics, self.codec).to(self.device)
+        return Tools(losses, self.world, lm, teacher, pitch)
 
     def _corpora(self, cache: Path) -> tuple[DecodedCorpus, DecodedCorpus | None]:
         """The training and the held-out clips; the main process decodes them for all."""
@@ -229,11 +138,16 @@ class Trainer:
             self.world.wait()
         return corpus, held_out
 
-    def _watched(self, means: Mapping[str, float]) -> dict[str, float]:
-        """A logged row: losses, norms, the learning rate, and how the codebook is used."""
+    def _log_row(self, results: Sequence[StepResult], seconds: float) -> Mapping[str, float]:
+        """Mean losses and norms, the learning rate, and how the codebook is used."""
+        values: dict[str, list[Tensor]] = {}
+        for result in results:
+            if result.applied:  # what was passed over would make the means NaN
+                for name, value in result.values.items():
+                    values.setdefault(name, []).append(value.float())
         usage = self.state.usage
         return {
-            **means,
+            **{name: float(torch.stack(steps).mean()) for name, steps in values.items()},
             "learning_rate/codec": float(self.state.optimizer.param_groups[0]["lr"]),
             "codes_in_use": float(usage.in_use(self.config.revival.threshold)),
             "code_entropy_bits": usage.entropy_bits(),
@@ -252,12 +166,6 @@ class Trainer:
         for name, samples in (("original", clip), ("reconstruction", back[: clip.shape[0]])):
             self.monitor.audio(self.state.step, name, samples.cpu().numpy(), self.codec.sample_rate)
             self.monitor.spectrogram(self.state.step, name, samples.cpu().numpy(), self.codec.sample_rate)
-
-    def _agreed(self, over: bool) -> bool:
-        """Whether to stop: the main process decides for all."""
-        decided = torch.tensor(float(over), device=self.device)
-        self.world.share([decided])
-        return bool(decided)
 
     def _passed_over(self, batch: AudioBatch, result: StepResult) -> None:
         """Keep what a step that was not finite saw, count it, and stop the run where too many were."""

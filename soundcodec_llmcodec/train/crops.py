@@ -49,8 +49,8 @@ class DecodedCorpus:
     def short_texts(self, length: int, coverage: float) -> np.ndarray:
         """Indices (N,) of the clips with a text of which a crop of `length` samples holds at least `coverage`."""
         lengths = np.diff(self.offsets)
-        told = np.array([text is not None for text in self.texts], dtype=bool)
-        return np.flatnonzero(told & (lengths * coverage <= length))
+        with_text = np.array([text is not None for text in self.texts], dtype=bool)
+        return np.flatnonzero(with_text & (lengths * coverage <= length))
 
     @property
     def hours(self) -> float:
@@ -147,8 +147,8 @@ def crops(corpus: DecodedCorpus, seed: int, step: int, batch_size: int, how: Cro
         clips = _even_draw(len(corpus.ids), seed, step, batch_size)
     if how.text_share > 0:
         short = corpus.short_texts(how.length, how.text_coverage)
-        told = draw.random(batch_size) < how.text_share
-        clips = np.where(told, draw.choice(short, batch_size), clips) if len(short) else clips
+        from_texts = draw.random(batch_size) < how.text_share
+        clips = np.where(from_texts, draw.choice(short, batch_size), clips) if len(short) else clips
     batch = np.zeros((batch_size, how.length), dtype=np.float32)
     texts: list[str | None] = []
     for row, index in enumerate(clips):
@@ -210,8 +210,8 @@ def _with_reflections(wave: np.ndarray, length: int, shift: int) -> np.ndarray:
 
 def _cache_files(sources: Sequence[str], sample_rate: int, cache: Path) -> tuple[Path, Path]:
     """The samples and the index of the sources in the cache."""
-    told = [CACHE_VERSION, sample_rate, *(_fingerprint(text) for text in sources)]
-    key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    facts = [CACHE_VERSION, sample_rate, *(_fingerprint(text) for text in sources)]
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     return cache / f"{key}.int16", cache / f"{key}.json"
 
 

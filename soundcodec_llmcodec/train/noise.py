@@ -15,19 +15,18 @@ from torch import Tensor
 
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.runs.errors import TrainConfigError
+from soundcodec_llmcodec.setting import setting
 
 MODES = ("replace", "add")
 
 
 @dataclass(frozen=True)
 class NoiseConfig:
-    """Each frame is touched with probability `share`; noise has `level` times the clip's root mean square as its
-    standard deviation, so that quiet clips stay quiet; it replaces the frame's samples (`replace`) or is added (`add`).
-    """
+    """Masked noise on the encoder's input; quiet clips stay quiet."""
 
-    share: float = 0.0
-    level: float = 1.0
-    mode: str = "replace"
+    share: float = setting(0.0, "probability of each frame to be touched")
+    level: float = setting(1.0, "the noise's standard deviation over the clip's root mean square")
+    mode: str = setting("replace", "replace: noise takes the place of the frame's samples; add: it is added to them")
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:

@@ -11,7 +11,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from soundcodec_llmcodec.train.steps import AudioBatch
+from soundcodec_llmcodec.train.audio_batch import AudioBatch
 
 
 def nonfinite(values: Mapping[str, Tensor]) -> list[str]:

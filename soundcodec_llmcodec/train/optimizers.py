@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.runs.optimizer_config import OptimizerConfig
 from soundcodec_llmcodec.train.objectives.bridge import Bridge
 from soundcodec_llmcodec.train.objectives.language import LanguageObjectives
-from soundcodec_llmcodec.train.train_config import OptimizerConfig, TrainConfig
+from soundcodec_llmcodec.train.train_config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,7 @@ def optimizer_of(
         matrix = parameter.ndim >= 2 and "_codebook" not in name and not name.endswith("original0")
         (decayed if matrix else free).append(parameter)
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-    if config.kind == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=device.type in ("cpu", "cuda"))
+    return config.build(groups, fused=device.type in ("cpu", "cuda"))
 
 
 def bridge_of_codec(config: TrainConfig, language: nn.Module | None) -> Bridge | None:
@@ -77,8 +76,8 @@ def clip_groups(config: TrainConfig, model: CodecModel, others: Mapping[str, Tra
     parts = (model.tokenizer, model.token2wav) if config.clip_apart else (model,)
     first, *rest = (tuple(part.parameters()) for part in parts)
     groups = [ClipGroup((*first, *with_encoder), largest), *(ClipGroup(parameters, largest) for parameters in rest)]
-    taken = {id(parameter) for parameter in with_encoder}
+    with_codec = {id(parameter) for parameter in with_encoder}
     for part in others.values():
-        own = tuple(parameter for parameter in part.module.parameters() if id(parameter) not in taken)
+        own = tuple(parameter for parameter in part.module.parameters() if id(parameter) not in with_codec)
         groups.append(ClipGroup(own, part.rates.largest_norm))
     return groups

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Any
 import torch
 
 from soundcodec_llmcodec.files import written_whole
-from soundcodec_llmcodec.runs.checkpoint_folders import FACTS, checkpoints_in
+from soundcodec_llmcodec.runs.checkpoint_folders import CHECKPOINTS, checkpoints_in, read_facts
+from soundcodec_llmcodec.runs.errors import TrainConfigError
+from soundcodec_llmcodec.runs.resuming import PLACES
 from soundcodec_llmcodec.runs.schedules import LossSchedule
 from soundcodec_llmcodec.train.card import changes, model_card, run_facts, without_folders
 from soundcodec_llmcodec.train.codec_export import export_bundle, export_codec, export_lm, export_published
@@ -19,13 +20,12 @@ from soundcodec_llmcodec.train.codec_state import TrainState
 from soundcodec_llmcodec.train.export_kinds import KINDS
 from soundcodec_llmcodec.train.loss_names import LANGUAGE
 from soundcodec_llmcodec.train.objectives.language import Start
-from soundcodec_llmcodec.train.train_config import TrainConfig, TrainConfigError, make_config
+from soundcodec_llmcodec.train.train_config import TrainConfig, make_config
 
 PUBLISHED_FILE = "llm-codec.pt"
 # Where files lie on this machine is nobody else's business.
 _DEFAULTS = TrainConfig(losses={"mel": LossSchedule(1.0)})
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_PLACES = ("data", "validation", "init")
 
 
 def export_run(run: Path, kinds: tuple[str, ...], out: Path, dtype: torch.dtype = torch.float16) -> list[Path]:
@@ -39,34 +39,34 @@ def export_run(run: Path, kinds: tuple[str, ...], out: Path, dtype: torch.dtype 
         raise TrainConfigError(
             f"this run trained no language part, so there is no language model to export; it has --kinds {has}"
         )
-    made = []
+    written = []
     for kind in kinds:
         if kind == "codec":
-            made.append(export_trained_codec(run, state, out / kind, {}, dtype))
+            written.append(export_trained_codec(run, state, out / kind, {}, dtype))
         elif kind == "published":
             (out / kind).mkdir(parents=True, exist_ok=True)
-            made.append(export_published(out / kind / PUBLISHED_FILE, state.average))
+            written.append(export_published(out / kind / PUBLISHED_FILE, state.average))
             with written_whole(out / kind / "README.md") as path:
                 path.write_text(_card(run, state, run.resolve().name), encoding="utf-8")
         elif kind == "lm":
-            made.append(_export_lm(state, out / kind, _card(run, state, f"{run.resolve().name} language model")))
+            written.append(_export_lm(state, out / kind, _card(run, state, f"{run.resolve().name} language model")))
         elif kind == "bundle":
             facts = {"step": state.step, "config": _recipe(state.config)}
             card = _card(run, state, f"{run.resolve().name} to go on from")
-            made.append(export_bundle(out / kind, dict(state.parts()), facts, card))
+            written.append(export_bundle(out / kind, dict(state.parts()), facts, card))
         else:
             raise TrainConfigError(f"unknown export {kind!r}; there are {', '.join(KINDS)}")
-    return made
+    return written
 
 
 def load_state(run: Path) -> TrainState:
     """The state of a run's newest checkpoint, on the CPU, without its data. Raises TrainConfigError without one."""
-    saved = checkpoints_in(run / "checkpoints")
+    saved = checkpoints_in(run / CHECKPOINTS)
     if not saved:
-        raise TrainConfigError(f"nothing to export: no checkpoint is in {run / 'checkpoints'}")
-    kept = json.loads((saved[-1] / FACTS).read_text(encoding="utf-8"))
-    config = make_config({**kept["config"], "init": None, "compile": False})
-    state = TrainState.create(config, torch.device("cpu"), _shapes_of(config, kept))
+        raise TrainConfigError(f"nothing to export: no checkpoint is in {run / CHECKPOINTS}")
+    facts = read_facts(saved[-1])
+    config = make_config({**facts["config"], "init": None, "compile": False})
+    state = TrainState.create(config, torch.device("cpu"), _shapes_of(config, facts))
     state.load(saved[-1])
     return state
 
@@ -76,8 +76,8 @@ def export_trained_codec(
 ) -> Path:
     """Write the averaged model as a codec checkpoint, with its card and what it was trained on and for how long."""
     facts = run_facts(run)
-    known: dict[str, Any] = {key: facts[key] for key in ("clips", "hours", "unreadable") if key in facts}
-    trained: dict[str, Any] = {"steps": state.step, "recipe": _recipe(state.config), **known}
+    data: dict[str, Any] = {key: facts[key] for key in ("clips", "hours", "unreadable") if key in facts}
+    trained: dict[str, Any] = {"steps": state.step, "recipe": _recipe(state.config), **data}
     name = run.resolve().name
     codec = state.config.codec_config
     return export_codec(folder, codec, state.average, {**info, "trained": trained}, dtype, _card(run, state, name))
@@ -107,14 +107,14 @@ def _card(run: Path, state: TrainState, name: str) -> str:
 
 
 def _recipe(config: TrainConfig) -> dict[str, Any]:
-    return without_folders({key: value for key, value in config.to_dict().items() if key not in _PLACES})
+    return without_folders({key: value for key, value in config.to_dict().items() if key not in PLACES})
 
 
-def _shapes_of(config: TrainConfig, kept: Mapping[str, Any]) -> Start | None:
+def _shapes_of(config: TrainConfig, saved: Mapping[str, Any]) -> Start | None:
     """Rows of the right shapes for the language part, which loading fills."""
     if not config.uses(*LANGUAGE):
         return None
-    shapes = kept["language_shapes"]
+    shapes = saved["language_shapes"]
     rows = torch.zeros(shapes["codes"], shapes["width"])
     return Start(rows, rows.clone(), shapes["depth"])
 

@@ -15,18 +15,17 @@ from soundcodec_llmcodec.measures.code_use import entropy_bits
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.nn.quantizer import Quantized
 from soundcodec_llmcodec.runs.distributed import World
+from soundcodec_llmcodec.setting import setting
 
 
 @dataclass(frozen=True)
 class RevivalConfig:
-    """Codes that are hardly used take the place of latents: every `every` steps (0: never), codes whose share of the
-    recent tokens (a moving average over `window` steps) is below `threshold` of an even share, at most `most` of
-    them."""
+    """Codes that are hardly used take the place of latents."""
 
-    every: int = 0
-    window: int = 200
-    threshold: float = 0.02
-    most: int = 256
+    every: int = setting(0, "steps from one revival to the next (0: never)")
+    window: int = setting(200, "steps of the moving average of codes' shares")
+    threshold: float = setting(0.02, "share of recent tokens, of an even share, below which a code is revived")
+    most: int = setting(256, "codes revived at a time")
 
 
 class CodeUsage(nn.Module):

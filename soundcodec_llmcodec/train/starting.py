@@ -15,10 +15,10 @@ from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.runs.errors import TrainConfigError
 
 
-def model_of(init: str, codec: CodecConfig, wanted: str) -> CodecModel:
+def model_of(init: str, codec: CodecConfig, expected: str) -> CodecModel:
     """The codec that a checkpoint holds; a harmonic source that it does not have begins silent.
 
-    Raises checkpoints.CheckpointError, and TrainConfigError for another codec than is `wanted`.
+    Raises checkpoints.CheckpointError, and TrainConfigError for another codec than is `expected`.
     """
     loaded = checkpoints.load(init)
     if loaded.config == codec:
@@ -29,7 +29,7 @@ def model_of(init: str, codec: CodecConfig, wanted: str) -> CodecModel:
         return model
     same = [name for name in PRESETS if CodecConfig.preset(name) == loaded.config]
     hint = f": it is {same[0]!r}, so set codec={same[0]}" if same else ""
-    raise TrainConfigError(f"{init} is another codec than {wanted}{hint}")
+    raise TrainConfigError(f"{init} is another codec than {expected}{hint}")
 
 
 def bundled_parts(init: str | None) -> Mapping[str, Any] | None:

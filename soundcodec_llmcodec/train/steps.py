@@ -6,7 +6,7 @@ Letters: B batch, S samples, F frames.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,65 +15,37 @@ from torch import Tensor, nn
 
 from soundcodec_llmcodec.nn.quantizer import Quantized
 from soundcodec_llmcodec.runs.distributed import World
-from soundcodec_llmcodec.train.codec_state import TrainState
-from soundcodec_llmcodec.train.discriminators import (
-    Discriminators,
+from soundcodec_llmcodec.train.adversarial_losses import (
     adversarial_loss,
     discriminator_loss,
     feature_matching_loss,
     lazy_weight,
     r1_penalty,
 )
+from soundcodec_llmcodec.train.audio_batch import AudioBatch, Shares, pieces_of, text_share, texts_read
+from soundcodec_llmcodec.train.codec_state import TrainState
+from soundcodec_llmcodec.train.discriminators import Discriminators
 from soundcodec_llmcodec.train.loss_names import ADVERSARIAL, LANGUAGE, ON_WAVE
 from soundcodec_llmcodec.train.losses.pitch_loss import PitchLoss
 from soundcodec_llmcodec.train.losses.reconstruction import ReconstructionLosses
 from soundcodec_llmcodec.train.losses.teacher_loss import TeacherLoss
 from soundcodec_llmcodec.train.noise import masked_noise
-from soundcodec_llmcodec.train.objectives.language import Asked, FrozenLM
+from soundcodec_llmcodec.train.objectives.language import FrozenLM, LanguageInputs
 from soundcodec_llmcodec.train.optimizers import clip_groups
 from soundcodec_llmcodec.train.revival import revive
 from soundcodec_llmcodec.train.train_config import TrainConfig
 
 
 @dataclass(frozen=True)
-class AudioBatch:
-    """padded (B, (F - 1) * hop + n_fft): what the encoder sees; target (B, F * hop): what the decoder should give; the
-    clips' ids, and their texts where the crop holds the words. `first_row` is its place in the step's whole batch."""
-
-    padded: Tensor
-    target: Tensor
-    ids: tuple[str, ...]
-    texts: tuple[str | None, ...]
-    first_row: int = 0
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def part(self, rows: slice) -> AudioBatch:
-        """Some rows."""
-        first = self.first_row + rows.start
-        return AudioBatch(self.padded[rows], self.target[rows], self.ids[rows], self.texts[rows], first)
-
-
-@dataclass(frozen=True)
 class Tools:
-    """What a step uses and does not change: the reconstruction losses, the frozen LLM and the frozen teacher, the pitch
-    of what is to be heard, the other processes."""
+    """What a step uses and does not change: the reconstruction losses, the other processes, the frozen LLM and the
+    frozen teacher, the loss of the pitch."""
 
     losses: ReconstructionLosses
     world: World
     lm: FrozenLM | None = None
     teacher: TeacherLoss | None = None
     pitch: PitchLoss | None = None
-
-
-@dataclass(frozen=True)
-class Shares:
-    """What a piece's losses count in the step: as means over its rows, and as means over its texts."""
-
-    piece: float
-    texts: float
-    n_texts: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,13 +72,13 @@ def train_step(state: TrainState, tools: Tools, batch: AudioBatch) -> StepResult
         optimizer.zero_grad(set_to_none=True)
     # Drawn for the whole batch, so that a clip's noise does not depend on who takes it.
     noisy = masked_noise(batch.padded, state.model.config, config.noise, generator_of(config.seed, state.step, 3))
-    batch = replace(batch, padded=noisy, texts=_heard_texts(batch, world, config))
+    batch = replace(batch, padded=noisy, texts=texts_read(batch, world, config))
     sums: dict[str, Tensor] = {}
-    parts = list(_pieces(batch, world, config.accumulation))
+    parts = list(pieces_of(batch, world, config.accumulation))
     texts = sum(text is not None for text in batch.texts)
     codes: list[Tensor] = []
     for part in parts:
-        shares = Shares(1 / len(parts), _text_share(part, parts, world, texts), texts)
+        shares = Shares(1 / len(parts), text_share(part, parts, world, texts), texts)
         values, quantized = _backward(state, tools, part, weights, shares)
         codes.append(quantized.codes)
         for name, value in values.items():
@@ -157,27 +129,6 @@ def autocast(config: TrainConfig, device: torch.device, adversary: bool = False)
     return torch.autocast(device.type, torch.bfloat16, enabled=not exact)
 
 
-def _pieces(batch: AudioBatch, world: World, accumulation: int) -> Iterator[AudioBatch]:
-    """This process's rows of the batch, in as many pieces as gradients are accumulated over."""
-    mine = batch.part(world.rows(len(batch)))
-    size = len(mine) // accumulation
-    for start in range(0, len(mine), size):
-        yield mine.part(slice(start, start + size))
-
-
-def _heard_texts(batch: AudioBatch, world: World, config: TrainConfig) -> tuple[str | None, ...]:
-    """The texts of those clips that the LLM reads, the first of each piece; None for the others."""
-    size = len(batch) // (world.size * config.accumulation)
-    heard = config.language.heard(size)
-    return tuple(text if row % size < heard else None for row, text in enumerate(batch.texts))
-
-
-def _text_share(part: AudioBatch, parts: list[AudioBatch], world: World, texts: int) -> float:
-    """What a mean over this piece's texts has to count so that the mean over all pieces is that over all texts."""
-    here = sum(text is not None for text in part.texts)
-    return here * len(parts) * world.size / texts if texts else 0.0
-
-
 def _backward(
     state: TrainState, tools: Tools, part: AudioBatch, weights: Mapping[str, float], shares: Shares
 ) -> tuple[dict[str, Tensor], Quantized]:
@@ -195,25 +146,24 @@ def _backward(
     if tools.pitch is not None and decoded.pitch_logits is not None and weights.get("pitch", 0.0) > 0:
         values["pitch"] = tools.pitch(part.target, decoded.pitch_logits)
     values["commitment"], values["codebook"] = quantized.commitment_loss, quantized.codebook_loss
-    judges = state.others.get("discriminators")
-    if judges is not None and state.step >= config.discriminators_begin:
-        values |= _judged(state, part.target, estimate, weights, shares.piece)
+    if "discriminators" in state.others and state.step >= config.discriminators_begin:
+        values |= _adversarial_values(state, part.target, estimate, weights, shares.piece)
     level = state.model.tokenizer.vq.levels[0]
     language = state.others.get("language")
     if language is not None and tools.lm is not None and any(weights.get(name, 0.0) > 0 for name in LANGUAGE):
-        asked = Asked(quantized, part.texts, state.step)
+        inputs = LanguageInputs(quantized, part.texts, state.step)
         # On the device itself: noise for every code of every frame is too much to move there.
         drawn = generator_of(config.seed, state.step, 4, part.first_row, device)
         with autocast(config, device):
-            found = language.module(tools.lm, level, asked, weights, drawn)
+            language_values = language.module(tools.lm, level, inputs, weights, drawn)
         for name in ("alignment", "contrast"):
-            if name in found:
-                found[name] = found[name] * shares.texts
-        values |= found | {"texts_watched": torch.tensor(float(shares.n_texts), device=device)}
+            if name in language_values:
+                language_values[name] = language_values[name] * shares.texts
+        values |= language_values | {"texts_watched": torch.tensor(float(shares.n_texts), device=device)}
     prior = state.others.get("prior")
     if prior is not None and weights.get("prior", 0.0) > 0:
-        expected = prior.module(quantized, level)
-        values |= {"prior": expected.loss, "prior_bits": expected.nll_bits}
+        prior_loss = prior.module(quantized, level)
+        values |= {"prior": prior_loss.loss, "prior_bits": prior_loss.nll_bits}
     values |= _propagate(state, tools.world, estimate, values, weights, shares.piece)
     return values, quantized
 
@@ -252,32 +202,34 @@ def _total(values: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor
     return torch.stack(counted).sum() if counted else torch.zeros((), device=values["codebook"].device)
 
 
-def _judged(
+def _adversarial_values(
     state: TrainState, target: Tensor, estimate: Tensor, weights: Mapping[str, float], share: float
 ) -> dict[str, Tensor]:
     """The discriminators' turn, and the codec's adversarial losses once they count.
 
     The discriminators' own gradients are added here; from the codec's losses they take none.
     """
-    config, judges = state.config, state.others["discriminators"].module
-    assert isinstance(judges, Discriminators)
+    config, discriminators = state.config, state.others["discriminators"].module
+    assert isinstance(discriminators, Discriminators)
     start, length = _adversarial_crop(state, target)
     real, fake = target[:, start : start + length], estimate[:, start : start + length]
     counts = any(weights.get(name, 0.0) > 0 for name in ADVERSARIAL)
     adversary = config.adversary
     with autocast(config, real.device, adversary=True):
-        wanted, got = judges(real), judges(fake if counts else fake.detach())
-    own = discriminator_loss(wanted, got, adversary.loss, adversary.reduction)
+        on_real, on_fake = discriminators(real), discriminators(fake if counts else fake.detach())
+    own = discriminator_loss(on_real, on_fake, adversary.loss, adversary.reduction)
     values = {"discriminator": own}
     lazy = lazy_weight(state.step, adversary.r1_every, adversary.r1_lazy)
     if lazy:
-        values["r1"] = r1_penalty(judges, real, adversary.r1_gamma, adversary.reduction)
+        values["r1"] = r1_penalty(discriminators, real, adversary.r1_gamma, adversary.reduction)
         own = own + lazy * values["r1"]
-    # Both turns judge with the same weights, which change at the end of the step: once is enough.
-    (own * share).backward(inputs=list(judges.parameters()), retain_graph=counts)
+    # Both sides take the outputs of the same weights, which change at the end of the step: once is enough.
+    (own * share).backward(inputs=list(discriminators.parameters()), retain_graph=counts)
     if counts:
-        values["adversarial"] = adversarial_loss(got, adversary.loss, adversary.reduction)
-        values["feature_matching"] = feature_matching_loss(wanted, got, adversary.reduction, adversary.feature_error)
+        values["adversarial"] = adversarial_loss(on_fake, adversary.loss, adversary.reduction)
+        values["feature_matching"] = feature_matching_loss(
+            on_real, on_fake, adversary.reduction, adversary.feature_error
+        )
     return values
 
 

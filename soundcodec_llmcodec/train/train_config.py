@@ -1,223 +1,91 @@
-"""One frozen description of a training run, from YAML and the command line."""
+"""One frozen description of a codec's training run, from YAML and the command line."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
-from soundcodec_llmcodec.runs.config_files import CONFIGS, expanded, parse_override, values_of
-from soundcodec_llmcodec.runs.config_values import build, merged, plain
+from soundcodec_llmcodec.runs.config_files import BundledConfigs
+from soundcodec_llmcodec.runs.config_values import build, plain
 from soundcodec_llmcodec.runs.errors import TrainConfigError
-from soundcodec_llmcodec.runs.schedules import LossSchedule, check_steps, in_steps, learning_rate_at
+from soundcodec_llmcodec.runs.optimizer_config import OptimizerConfig
+from soundcodec_llmcodec.runs.schedules import LossSchedule, check_steps, in_steps
+from soundcodec_llmcodec.setting import setting
+from soundcodec_llmcodec.train.adversary_config import SHORTEST_SEGMENT_S, AdversaryConfig
 from soundcodec_llmcodec.train.balance import BalanceConfig
-from soundcodec_llmcodec.train.discriminators import DiscriminatorConfig
-from soundcodec_llmcodec.train.loss_names import ADVERSARIAL, LANGUAGE, LOSSES
+from soundcodec_llmcodec.train.language_config import LanguageConfig
+from soundcodec_llmcodec.train.loss_names import ABOUT_LOSSES, ADVERSARIAL, LANGUAGE, LOSSES
 from soundcodec_llmcodec.train.noise import NoiseConfig
-from soundcodec_llmcodec.train.objectives.alignment import AlignmentConfig
-from soundcodec_llmcodec.train.objectives.bridge import BridgeConfig
 from soundcodec_llmcodec.train.objectives.prior import PriorConfig
-from soundcodec_llmcodec.train.objectives.soft_targets import TEMPERATURE
 from soundcodec_llmcodec.train.revival import RevivalConfig
-
-__all__ = ["CONFIGS", "LOSSES", "TrainConfig", "TrainConfigError", "load_config", "make_config", "parse_override"]
-
-# The widest analysis window is 2048 samples, and half of it is reflected at each end.
-SHORTEST_SEGMENT_S = 0.1
-
-
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """An optimizer and its learning rates: a linear warm-up, `hold` steps at the full rate, then a cosine down to the
-    final rate. A run whose rate is held can be made longer; what it gives is best after the cosine.
-
-    The cosine ends at step `horizon` (None: at the run's end), so that runs of other lengths may have the same rates.
-    Gradients of a norm above `gradient_clip` (None: of any norm) are scaled down to it.
-    """
-
-    kind: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float = 6e-4
-    final_learning_rate: float = 3e-5
-    warmup: float = 0
-    hold: float = 0
-    betas: tuple[float, float] = (0.8, 0.99)
-    momentum: float = 0.9
-    horizon: float | None = None
-    weight_decay: float = 0.01
-    gradient_clip: float | None = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.learning_rate > 0:
-            raise TrainConfigError(f"learning_rate must be above zero, got {self.learning_rate!r}")
-        if self.gradient_clip is not None and not self.gradient_clip > 0:
-            raise TrainConfigError(
-                f"gradient_clip must be above zero, or null for no clipping, got {self.gradient_clip!r}"
-            )
-        if self.horizon is not None:
-            check_steps("horizon", self.horizon)
-            if self.horizon == 0 or (min(self.warmup, self.horizon) >= 1 and self.warmup >= self.horizon):
-                raise TrainConfigError(
-                    f"horizon must lie after the {self.warmup:g} steps of warm-up, got {self.horizon!r}"
-                )
-        if not 0 <= self.final_learning_rate <= self.learning_rate:
-            raise TrainConfigError(
-                f"final_learning_rate lies in [0, {self.learning_rate}], got {self.final_learning_rate!r}"
-            )
-
-    @property
-    def largest_norm(self) -> float:
-        """`gradient_clip`; infinity where gradients are not clipped."""
-        return math.inf if self.gradient_clip is None else self.gradient_clip
-
-    def rate_at(self, step: int, steps: int) -> float:
-        """The learning rate at a step (counted from 0) of a run of `steps`; shares are shares of those."""
-        total = steps if self.horizon is None else in_steps(self.horizon, steps)
-        warmup, hold = in_steps(self.warmup, steps), in_steps(self.hold, steps)
-        return learning_rate_at(step, total, warmup, self.learning_rate, self.final_learning_rate, hold)
-
-
-@dataclass(frozen=True)
-class AdversaryConfig:
-    """Discriminators: what they are, how they learn, and R1 (gamma / 2 * |gradient|^2) every `r1_every` steps (0:
-    never).
-
-    They train `lead` steps before the codec's adversarial losses begin. They see crops of `segment_s` seconds, in the
-    run's `precision` or in float32. `reduction`: losses are means over discriminators and layers, or sums; a sum's R1
-    is of the sum of all judgements. `feature_error`: L1 of features relative to the real ones' size, or absolute. With
-    `r1_lazy` R1 counts `r1_every` times where it counts (StyleGAN2), else once. The optimizer's warm-up and cosine
-    count from the discriminators' first step, over the rest of the run.
-    """
-
-    discriminators: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
-    loss: Literal["hinge", "least_squares"] = "hinge"
-    optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(learning_rate=2e-4, final_learning_rate=1e-5)
-    )
-    segment_s: float = 1.0
-    lead: float = 0
-    r1_gamma: float = 2.0
-    r1_every: int = 0
-    r1_lazy: bool = True
-    reduction: Literal["mean", "sum"] = "mean"
-    feature_error: Literal["relative", "absolute"] = "relative"
-    precision: Literal["run", "float32"] = "run"
-
-    def __post_init__(self) -> None:
-        if self.segment_s < SHORTEST_SEGMENT_S:
-            raise TrainConfigError(f"segment_s must be at least {SHORTEST_SEGMENT_S} s, got {self.segment_s!r}")
-        if self.r1_every < 0 or self.r1_gamma < 0:
-            raise TrainConfigError("r1_gamma and r1_every cannot be negative")
-
-
-@dataclass(frozen=True)
-class LanguageConfig:
-    """The frozen LLM and what trains beside it: audio embeddings, bridge, heads.
-
-    `model` is "smollm2", a folder, a GGUF file or a hub id. A crop's text takes part in alignment where the crop holds
-    at least `text_coverage` of its clip (0: any crop); of a text the first `longest_text` words are read (0: all). With
-    alignment, `text_share` of the clips are drawn among those that fit. `head_spread` of 1 lets the heads' rows differ
-    as much as the LLM's words do at the start, 0 makes them equal. `rows` says what the codes' rows at the LLM's input
-    and at the heads are: "free" rows, each learnt by itself, or "codebook", a network of the code vectors with
-    `row_hidden` units, which says something of every code after few steps. Of a piece's clips (a step's, over processes
-    and accumulation) the LLM reads the share `share`, at least one. `targets` of future-token prediction are "codes",
-    as published: the encoder learns only to be a good past; or "encoder", its softmax over codes at
-    `target_temperature`, so that it also learns to choose what is foretold.
-    """
-
-    model: str = "smollm2"
-    precision: Literal["float32", "bfloat16"] = "float32"
-    gradient_checkpointing: bool = False
-    optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(learning_rate=1e-4, final_learning_rate=1e-4, betas=(0.9, 0.99))
-    )
-    bridge: BridgeConfig = field(default_factory=BridgeConfig)
-    alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
-    future_heads: int = 5
-    head_spread: float = 0.1
-    rows: Literal["free", "codebook"] = "free"
-    row_hidden: int = 256
-    share: float = 1.0
-    targets: Literal["codes", "encoder"] = "codes"
-    target_temperature: float = TEMPERATURE
-    text_coverage: float = 0.9
-    text_share: float = 0.5
-    longest_text: int = 64
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise TrainConfigError(f"language.share lies above 0 and up to 1, got {self.share!r}")
-        if not self.target_temperature > 0:
-            raise TrainConfigError(f"language.target_temperature must be above zero, got {self.target_temperature!r}")
-        if self.longest_text < 0:
-            raise TrainConfigError(f"language.longest_text cannot be negative, got {self.longest_text!r}")
-        if self.row_hidden < 1:
-            raise TrainConfigError(f"language.row_hidden must be at least 1, got {self.row_hidden!r}")
-
-    def heard(self, clips: int) -> int:
-        """How many of a piece's clips the LLM reads."""
-        return max(1, round(self.share * clips))
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A run: the codec, its data, the schedule of each loss, and the parts that the losses need.
+    """A run: the codec, its data, the schedule of each loss, and the parts that the losses need."""
 
-    `data` and `validation` are sources: "FOLDER", "FOLDER:SPLIT" or "HUB_ID:SPLIT". Lengths are in seconds.
-    `batch_size` is the number of clips of a step, over all devices; `accumulation` is the number of pieces that each
-    device takes its part in. `speeds` are the factors by which a batch is resampled (pitch and tempo together),
-    `gain_db` the range of random gains, `phase_jitter` the largest random shift of what the encoder sees, in samples.
-    `draw` is how clips are drawn: "length" (in proportion to their lengths) or "clip" (evenly: all of them once before
-    any a second time). `padding` fills up clips shorter than a segment: "silence" behind them, or "reflection" at both
-    sides. `random_polarity` turns half of the clips upside down. The codec takes no optimizer step before `codec_start`
-    (steps, or a share of them below 1): only what trains beside it learns. `clip_apart` clips the gradients of encoder
-    and decoder each by itself. `batch_norm` is "train", or "frozen" (running statistics as they are). `losses` is what
-    counts, and when (LOSSES names them). `scales_share` is the share of each reconstruction loss's windows that count
-    in a step, drawn anew each step: each counts as much as before on average, and steps are cheaper. `teacher` is the
-    frozen speech encoder that the loss "teacher" asks. `trains` is "all", or "decoder": the encoder and the codebook,
-    and with them every token, stay as they are. `compile` fuses the conformers. `validation_clips` of 0 means all.
-    """
-
-    codec: str | Mapping[str, Any] = "compact"
-    data: tuple[str, ...] = ()
-    validation: tuple[str, ...] = ()
-    init: str | None = None
-    seed: int = 0
-    steps: int = 20_000
-    batch_size: int = 16
-    accumulation: int = 1
-    segment_s: float = 2.0
-    speeds: tuple[float, ...] = (1.0,)
-    gain_db: tuple[float, float] = (-6.0, 3.0)
-    phase_jitter: int = 0
-    draw: Literal["length", "clip"] = "length"
-    padding: Literal["silence", "reflection"] = "silence"
-    random_polarity: bool = True
-    codec_start: float = 0
-    clip_apart: bool = False
-    batch_norm: Literal["train", "frozen"] = "train"
-    trains: Literal["all", "decoder"] = "all"
-    precision: Literal["float32", "bfloat16"] = "float32"
-    compile: bool = False
-    ema_decay: float = 0.999
-    losses: Mapping[str, LossSchedule] = field(default_factory=dict)
-    scales_share: float = 1.0
-    balance: BalanceConfig = field(default_factory=BalanceConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
-    language: LanguageConfig = field(default_factory=LanguageConfig)
-    teacher: SemanticConfig = field(default_factory=lambda: SemanticConfig(layers=(1, 2, 3, 4)))
-    prior: PriorConfig = field(default_factory=PriorConfig)
-    prior_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    noise: NoiseConfig = field(default_factory=NoiseConfig)
-    revival: RevivalConfig = field(default_factory=RevivalConfig)
-    tensorboard: bool = False
-    validation_clips: int = 48
-    log_every: int = 50
-    validate_every: int = 1_000
-    checkpoint_every: int = 1_000
-    keep_checkpoints: int = 2
+    codec: str | Mapping[str, Any] = setting(
+        "compact", "what trains: a preset's name, or the codec's own keys, with `preset` as a difference to one"
+    )
+    data: tuple[str, ...] = setting((), 'training data, "FOLDER", "FOLDER:SPLIT" or "HUB_ID:SPLIT"')
+    validation: tuple[str, ...] = setting((), "held-out data, written as `data`")
+    init: str | None = setting(
+        None, "the codec or fine-tuning bundle to begin with: a name, folder, file or hub id (null: random weights)"
+    )
+    seed: int = setting(0, "of weights, batches and noise")
+    steps: int = setting(20_000, "steps of the whole run")
+    batch_size: int = setting(16, "clips of a step, over all processes")
+    accumulation: int = setting(1, "pieces that each process takes its part of a batch in")
+    segment_s: float = setting(2.0, "seconds of a crop")
+    speeds: tuple[float, ...] = setting((1.0,), "factors by which a batch is resampled, pitch and tempo together")
+    gain_db: tuple[float, float] = setting((-6.0, 3.0), "range of random gains, dB")
+    phase_jitter: int = setting(0, "largest random shift of what the encoder sees, samples")
+    draw: Literal["length", "clip"] = setting(
+        "length", "clips are drawn in proportion to their lengths, or evenly: each once before any a second time"
+    )
+    padding: Literal["silence", "reflection"] = setting(
+        "silence", "what fills clips shorter than a crop: silence behind them, or reflections at both sides"
+    )
+    random_polarity: bool = setting(True, "whether half of the clips are turned upside down")
+    codec_start: float = setting(
+        0, "step before which only what trains beside the codec learns (below 1: a share of the run's steps)"
+    )
+    clip_apart: bool = setting(False, "whether gradients of encoder and decoder are clipped each by itself")
+    batch_norm: Literal["train", "frozen"] = setting("train", "frozen leaves running statistics as they are")
+    trains: Literal["all", "decoder"] = setting(
+        "all", "decoder leaves encoder and codebook, and with them every token, as they are"
+    )
+    precision: Literal["float32", "bfloat16"] = setting("float32", "of the codec's products")
+    compile: bool = setting(False, "whether the conformers are fused by torch.compile")
+    ema_decay: float = setting(0.999, "decay of the averaged weights, which are validated and exported")
+    losses: Mapping[str, LossSchedule] = setting(
+        dict, "what counts, and when; each loss is its weight alone, or its schedule", ABOUT_LOSSES
+    )
+    scales_share: float = setting(
+        1.0,
+        "share of each reconstruction loss's windows that count in a step, drawn anew each step: the same on average, "
+        "and cheaper",
+    )
+    balance: BalanceConfig = setting(BalanceConfig, "gradients at the decoded wave in given shares (EnCodec)")
+    optimizer: OptimizerConfig = setting(OptimizerConfig, "the codec's optimizer")
+    adversary: AdversaryConfig = setting(AdversaryConfig, "the discriminators")
+    language: LanguageConfig = setting(LanguageConfig, "the frozen LLM and what trains beside it")
+    teacher: SemanticConfig = setting(
+        lambda: SemanticConfig(layers=(1, 2, 3, 4)), "the frozen speech encoder of the loss teacher"
+    )
+    prior: PriorConfig = setting(PriorConfig, "the causal prior over codes, which trains with the codec")
+    prior_optimizer: OptimizerConfig = setting(OptimizerConfig, "the prior's optimizer")
+    noise: NoiseConfig = setting(NoiseConfig, "masked noise on the encoder's input, while the target stays clean")
+    revival: RevivalConfig = setting(RevivalConfig, "hardly used codes put where latents are")
+    tensorboard: bool = setting(False, "whether TensorBoard files are written, too")
+    validation_clips: int = setting(48, "held-out clips that are validated on, evenly spread (0: all)")
+    log_every: int = setting(50, "steps from one row of the log to the next")
+    validate_every: int = setting(1_000, "steps from one validation to the next")
+    checkpoint_every: int = setting(1_000, "steps from one checkpoint to the next")
+    keep_checkpoints: int = setting(2, "checkpoints that are kept, the newest")
 
     def __post_init__(self) -> None:
         _check(self)
@@ -252,16 +120,27 @@ class TrainConfig:
 
 
 def load_config(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
-    """A bundled config by name or a YAML file, with `overrides` (the command line) on top. Unknown keys are errors.
-
-    A file's key `base` names a config (bundled, or a file beside it) that it is a difference to.
-    """
-    return make_config(merged(values_of(name_or_path), expanded(overrides or {})))
+    """A bundled config by name or a YAML file, with `overrides` (the command line) on top. Unknown keys are errors."""
+    return make_config(BUNDLED.values(name_or_path, overrides))
 
 
 def make_config(values: Mapping[str, Any]) -> TrainConfig:
     """A config from plain values; unknown keys are errors that suggest the nearest. A loss may be its weight alone."""
-    return build(TrainConfig, expanded(values))
+    return build(TrainConfig, with_schedules(values))
+
+
+def with_schedules(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with each loss that is its weight alone as a schedule."""
+    losses = values.get("losses")
+    if not isinstance(losses, Mapping):
+        return dict(values)
+    schedules = {
+        name: loss if isinstance(loss, (Mapping, LossSchedule)) else {"weight": loss} for name, loss in losses.items()
+    }
+    return {**values, "losses": schedules}
+
+
+BUNDLED = BundledConfigs(Path(__file__).parent / "configs", "training config", with_schedules)
 
 
 def _check(config: TrainConfig) -> None:

@@ -20,7 +20,7 @@ START_DEVIATION = 0.01
 
 
 class WidePeriodDiscriminator(nn.Module):
-    """Judges a wave folded into rows of one period: strides of 1, 3, 3, 3 and 3 along the rows, then 1."""
+    """Scores of a wave folded into rows of one period: strides of 1, 3, 3, 3 and 3 along the rows, then 1."""
 
     def __init__(self, period: int, channels: int) -> None:
         super().__init__()
@@ -35,15 +35,15 @@ class WidePeriodDiscriminator(nn.Module):
         self.apply(_small_start)
 
     def forward(self, waves: Tensor) -> list[Tensor]:
-        """(B, S) waves to every layer's output, the judgement last."""
+        """(B, S) waves to every layer's output, the scores last."""
         rest = -waves.shape[1] % self.period
         folded = functional.pad(waves[:, None], (0, rest), mode="reflect").unflatten(2, (-1, self.period))
-        return _through(folded, self.convs, self.last)
+        return layer_outputs(folded, self.convs, self.last, SLOPE)
 
 
 class WideScaleDiscriminator(nn.Module):
-    """Judges a wave at 1 / 2^halvings of its rate (average pooling over 4 with a step of 2): strides of 1, 2, 2, 2 and
-    2, then 1."""
+    """Scores of a wave at 1 / 2^halvings of its rate (average pooling over 4 with a step of 2): strides of 1, 2, 2, 2
+    and 2, then 1."""
 
     def __init__(self, halvings: int, channels: int) -> None:
         super().__init__()
@@ -58,11 +58,11 @@ class WideScaleDiscriminator(nn.Module):
         self.apply(_small_start)
 
     def forward(self, waves: Tensor) -> list[Tensor]:
-        """(B, S) waves to every layer's output, the judgement last."""
+        """(B, S) waves to every layer's output, the scores last."""
         x = waves[:, None]
         for _ in range(self.halvings):
             x = functional.avg_pool1d(x, 4, 2, padding=1, count_include_pad=False)
-        return _through(x, self.convs, self.last)
+        return layer_outputs(x, self.convs, self.last, SLOPE)
 
 
 def _small_start(module: nn.Module) -> None:
@@ -72,9 +72,10 @@ def _small_start(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _through(x: Tensor, convs: nn.ModuleList, last: nn.Module) -> list[Tensor]:
+def layer_outputs(x: Tensor, convs: nn.ModuleList, last: nn.Module, slope: float) -> list[Tensor]:
+    """The output of each layer, leaky ReLUs of that slope between them, and the scores last."""
     features = []
     for conv in convs:
-        x = functional.leaky_relu(conv(x), SLOPE)
+        x = functional.leaky_relu(conv(x), slope)
         features.append(x)
     return [*features, last(x)]

@@ -107,7 +107,7 @@ def test_numbers_that_are_not_finite_are_valid_json_and_kept(tmp_path):
     assert math.isnan(float(table(tmp_path)[0]["mel"]))
 
 
-def test_names_that_every_row_has_are_refused(tmp_path):
+def test_names_that_every_row_has_are_rejected(tmp_path):
     run = monitor(tmp_path)
     with pytest.raises(ValueError, match="'event'"):
         run.step(1, {"event": 1.0}, seconds_per_step=1.0, total_steps=2)
@@ -167,7 +167,7 @@ def test_audio_can_be_listened_to_and_looked_at(tmp_path):
     ("samples", "message"),
     [(np.zeros((2, 5)), r"\(2, 5\)"), ([], r"\(0,\)"), ([0.0, math.nan], "1 of 2 samples are not finite")],
 )
-def test_what_is_no_audio_is_refused_by_name(tmp_path, samples, message):
+def test_what_is_no_audio_is_rejected_by_name(tmp_path, samples, message):
     with pytest.raises(ValueError, match=f"clip 7: .*{message}"):
         monitor(tmp_path).audio(1, "clip 7", samples, 16_000)
 

@@ -31,7 +31,7 @@ def test_shares_of_the_run_are_steps():
 
 
 @pytest.mark.parametrize("values", [{"start": -1}, {"ramp": 2.5}, {"decay": -3}, {"weight": -1.0}, {"final": -1.0}])
-def test_what_is_no_schedule_is_refused(values):
+def test_what_is_no_schedule_is_rejected(values):
     with pytest.raises(TrainConfigError):
         LossSchedule(**{"weight": 1.0, **values})
 

@@ -61,7 +61,7 @@ def test_the_card_says_what_the_records_say():
         assert line in card, line
 
 
-def test_no_folder_of_the_machine_is_told():
+def test_no_folder_of_the_machine_is_named():
     card = model_card(FACTS)
     assert "/home" not in card
     assert "private" not in card
@@ -173,7 +173,7 @@ def test_a_private_push_never_goes_to_a_public_repository(export, monkeypatch):
 
 
 @pytest.mark.parametrize("repo_id", ["codec", "", "me/codec/sub", "../codec", "me/"])
-def test_another_kind_of_id_is_refused_before_the_hub_is_asked(export, monkeypatch, repo_id):
+def test_another_kind_of_id_is_an_error_before_the_hub_is_called(export, monkeypatch, repo_id):
     hub = stand_in(monkeypatch, private=True)
     with pytest.raises(PushError, match="owner/name"):
         push(export, repo_id)
@@ -181,7 +181,7 @@ def test_another_kind_of_id_is_refused_before_the_hub_is_asked(export, monkeypat
 
 
 @pytest.mark.parametrize("change", ["no card", "half written", "a run"])
-def test_what_is_no_finished_export_is_refused(export, monkeypatch, change):
+def test_what_is_no_finished_export_is_rejected(export, monkeypatch, change):
     hub = stand_in(monkeypatch, private=True)
     if change == "no card":
         (export / "README.md").write_text("# notes\n")

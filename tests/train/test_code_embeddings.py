@@ -11,8 +11,9 @@ from toy_lm import ToyLM
 from train_runs import tensors_of, trainer
 
 from soundcodec_llmcodec.nn.code_embeddings import CodeRows
-from soundcodec_llmcodec.train.objectives.language import Asked, LanguageObjectives
-from soundcodec_llmcodec.train.train_config import LanguageConfig, TrainConfigError
+from soundcodec_llmcodec.runs.errors import TrainConfigError
+from soundcodec_llmcodec.train.language_config import LanguageConfig
+from soundcodec_llmcodec.train.objectives.language import LanguageInputs, LanguageObjectives
 
 V = CODEC.codebook_size
 WEIGHTS = {"future_tokens": 1.0}
@@ -64,12 +65,12 @@ def test_only_the_first_clips_of_a_piece_are_read(rows):
     quantized = quantized_noise(model, batch=4)
     quantized.latents.retain_grad()
     quantized.features.retain_grad()
-    asked = Asked(quantized, (None,) * 4, 0)
-    found = objectives(lm, quantizer_of(model), asked, WEIGHTS, generator())
+    inputs = LanguageInputs(quantized, (None,) * 4, 0)
+    found = objectives(lm, quantizer_of(model), inputs, WEIGHTS, generator())
     found["future_tokens"].backward()
     touched = quantized.features.grad.abs().sum(dim=(1, 2)) > 0
     assert touched.tolist() == [True, True, False, False]
-    alone = Asked(quantized.rows(2), (None,) * 2, 0)
+    alone = LanguageInputs(quantized.rows(2), (None,) * 2, 0)
     whole = LanguageObjectives(dataclasses.replace(config, share=1.0), CODEC, lm.start())
     whole.load_state_dict(objectives.state_dict())
     again = whole(lm, quantizer_of(model), alone, WEIGHTS, generator())
@@ -81,7 +82,7 @@ def test_a_network_of_rows_learns_and_takes_no_gradient_to_the_codebook():
     config = LanguageConfig(rows="codebook", row_hidden=16, future_heads=2)
     objectives = LanguageObjectives(config, CODEC, lm.start())
     quantized = quantized_noise(model)
-    found = objectives(lm, quantizer_of(model), Asked(quantized, (None, None), 0), WEIGHTS, generator())
+    found = objectives(lm, quantizer_of(model), LanguageInputs(quantized, (None, None), 0), WEIGHTS, generator())
     found["future_tokens"].backward()
     network = objectives.network
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
@@ -90,7 +91,7 @@ def test_a_network_of_rows_learns_and_takes_no_gradient_to_the_codebook():
 
 
 @pytest.mark.parametrize("values", [{"share": 0.0}, {"share": 1.5}, {"row_hidden": 0}])
-def test_shares_and_sizes_that_mean_nothing_are_refused(values):
+def test_shares_and_sizes_that_mean_nothing_are_rejected(values):
     with pytest.raises(TrainConfigError, match=next(iter(values))):
         LanguageConfig(**values)
 
@@ -100,11 +101,11 @@ def test_texts_of_clips_that_are_not_read_do_not_count(everything, tmp_path):
     language = dataclasses.replace(everything.language, share=0.25)
     run = trainer(everything, tmp_path, language=language, batch_size=8, accumulation=1)
     batch = run.batch(3)
-    told = [text is not None for text in batch.texts]
+    with_text = [text is not None for text in batch.texts]
     run.state.step = 3
     watched = float(run.step().values["texts_watched"])
-    assert watched == sum(told[:2])
-    assert sum(told[:2]) < sum(told)
+    assert watched == sum(with_text[:2])
+    assert sum(with_text[:2]) < sum(with_text)
 
 
 def test_training_the_decoder_alone_leaves_every_token_as_it_is(tiny_config, tmp_path):
@@ -120,7 +121,7 @@ def test_training_the_decoder_alone_leaves_every_token_as_it_is(tiny_config, tmp
     assert result.values["gradient/quantizer"] == 0
 
 
-def test_losses_on_tokens_are_refused_where_tokens_stay(everything):
+def test_losses_on_tokens_are_rejected_where_tokens_stay(everything):
     with pytest.raises(TrainConfigError, match="nothing to change"):
         dataclasses.replace(everything, trains="decoder")
     losses = {name: loss for name, loss in everything.losses.items() if name in ("log_mel", "commitment")}

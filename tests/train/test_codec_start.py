@@ -8,7 +8,8 @@ import pytest
 import torch
 from train_runs import assert_equal, tensors_of, trainer
 
-from soundcodec_llmcodec.train.train_config import TrainConfigError, make_config
+from soundcodec_llmcodec.runs.errors import TrainConfigError
+from soundcodec_llmcodec.train.train_config import make_config
 
 START = 4
 

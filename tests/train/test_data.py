@@ -180,11 +180,11 @@ def test_a_share_of_the_clips_is_drawn_among_those_with_texts_that_fit(text_fold
     made = [crops(corpus, 0, step, 8, Cropping(8_000, text_share=0.5)) for step in range(40)]
     share = sum(text is not None for batch in made for text in batch.texts) / 320
     assert 0.45 < share < 0.65
-    all_told = crops(corpus, 0, 0, 8, Cropping(8_000, text_share=1.0))
-    assert set(all_told.texts) == {"three"}
+    all_with_texts = crops(corpus, 0, 0, 8, Cropping(8_000, text_share=1.0))
+    assert set(all_with_texts.texts) == {"three"}
 
 
-def test_the_fingerprint_is_of_what_is_heard_and_said_wherever_it_lies(audio_folder, text_folder, tmp_path):
+def test_the_fingerprint_is_of_samples_and_texts_wherever_they_lie(audio_folder, text_folder, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(audio_folder, moved)
     here, there = (open_corpus([str(path)], 16_000, tmp_path / "cache") for path in (audio_folder, moved))

@@ -1,4 +1,4 @@
-"""What each kind gives and needs, the losses of known judgements, R1 of known slopes, and who gets gradients."""
+"""What each kind gives and needs, the losses of given scores, R1 of known slopes, and who gets gradients."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from soundcodec_llmcodec.train.discriminators import (
-    KINDS,
-    DiscriminatorConfig,
-    Discriminators,
+from soundcodec_llmcodec.train.adversarial_losses import (
     adversarial_loss,
     discriminator_loss,
     feature_matching_loss,
     lazy_weight,
-    levelled,
     r1_penalty,
 )
+from soundcodec_llmcodec.train.discriminators import KINDS, DiscriminatorConfig, Discriminators, levelled
 
 SMALL = {"channels": 4, "stft_channels": 4}
 SHORTEST = {"period": 11, "scale": 4, "stft": 513}
@@ -37,12 +34,12 @@ def discriminators():
     return made(*KINDS)
 
 
-def judged(value: float) -> list[list[torch.Tensor]]:
+def scores(value: float) -> list[list[torch.Tensor]]:
     return [[torch.ones(2, 3), torch.full((2, 5), value)]]
 
 
 class Linear(nn.Module):
-    """One judgement a clip, its product with known weights."""
+    """One score a clip, its product with known weights."""
 
     def __init__(self, weights: torch.Tensor) -> None:
         super().__init__()
@@ -78,7 +75,7 @@ def test_kinds_and_sizes_follow_the_config():
     ],
     ids=str,
 )
-def test_configs_that_make_no_sense_are_refused(fields):
+def test_configs_that_make_no_sense_are_rejected(fields):
     with pytest.raises(ValueError, match=next(iter(fields))):
         DiscriminatorConfig(**fields)
 
@@ -112,7 +109,7 @@ def test_layers_have_the_widths_and_lengths_of_their_papers(noise):
 
 @every_kind
 @pytest.mark.parametrize("extra", [0, 1, 2, 1_500])
-def test_waves_from_the_shortest_on_are_judged(kind, extra, noise):
+def test_waves_from_the_shortest_on_are_scored(kind, extra, noise):
     discriminators = made(kind)
     assert discriminators.shortest == SHORTEST[kind]
     waves = torch.stack([noise(SHORTEST[kind] + extra, i) for i in range(3)])
@@ -122,14 +119,14 @@ def test_waves_from_the_shortest_on_are_judged(kind, extra, noise):
 
 
 @every_kind
-def test_shorter_waves_are_refused_with_the_length_that_is_needed(kind, noise):
+def test_shorter_waves_are_rejected_with_the_length_that_is_needed(kind, noise):
     with pytest.raises(ValueError, match=f"at least {SHORTEST[kind]} samples.*{kind}"):
         made(kind)(noise(SHORTEST[kind] - 1)[None])
     with pytest.raises(ValueError, match="clips, samples"):
         made(kind)(noise(4_000))
 
 
-def test_a_clip_is_judged_the_same_in_any_batch(discriminators, noise):
+def test_a_clip_is_scored_the_same_in_any_batch(discriminators, noise):
     waves = torch.stack((noise(1_600), 0.01 * noise(1_600, 1)))
     with torch.no_grad():
         both, alone = discriminators(waves), discriminators(waves[1:])
@@ -138,28 +135,28 @@ def test_a_clip_is_judged_the_same_in_any_batch(discriminators, noise):
             torch.testing.assert_close(a[1:], b, rtol=1e-4, atol=1e-5)
 
 
-def test_hinge_of_known_judgements():
-    assert float(discriminator_loss(judged(1.0), judged(-1.0))) == 0
-    assert float(discriminator_loss(judged(0.0), judged(0.0))) == 2
-    assert float(discriminator_loss(judged(3.0), judged(0.5))) == 1.5
-    assert float(adversarial_loss(judged(0.25))) == -0.25
+def test_hinge_of_given_scores():
+    assert float(discriminator_loss(scores(1.0), scores(-1.0))) == 0
+    assert float(discriminator_loss(scores(0.0), scores(0.0))) == 2
+    assert float(discriminator_loss(scores(3.0), scores(0.5))) == 1.5
+    assert float(adversarial_loss(scores(0.25))) == -0.25
 
 
-def test_least_squares_of_known_judgements():
-    assert float(discriminator_loss(judged(1.0), judged(0.0), "least_squares")) == 0
-    assert float(discriminator_loss(judged(3.0), judged(0.5), "least_squares")) == 4.25
-    assert float(adversarial_loss(judged(0.25), "least_squares")) == 0.5625
-    assert float(adversarial_loss(judged(0.0) + judged(3.0), "least_squares")) == 2.5
+def test_least_squares_of_given_scores():
+    assert float(discriminator_loss(scores(1.0), scores(0.0), "least_squares")) == 0
+    assert float(discriminator_loss(scores(3.0), scores(0.5), "least_squares")) == 4.25
+    assert float(adversarial_loss(scores(0.25), "least_squares")) == 0.5625
+    assert float(adversarial_loss(scores(0.0) + scores(3.0), "least_squares")) == 2.5
 
 
-def test_an_unknown_loss_is_refused():
-    for call in (lambda: adversarial_loss(judged(0.0), "lsgan"), lambda: discriminator_loss([], [], "lsgan")):
+def test_an_unknown_loss_is_rejected():
+    for call in (lambda: adversarial_loss(scores(0.0), "lsgan"), lambda: discriminator_loss([], [], "lsgan")):
         with pytest.raises(ValueError, match=r"hinge, least_squares.*'lsgan'"):
             call()
 
 
 def test_feature_matching_of_known_features():
-    """Clips with features of 2 and 4, off by 1: (1 / 2 + 1 / 4) / 2; judgements take no part."""
+    """Clips with features of 2 and 4, off by 1: (1 / 2 + 1 / 4) / 2; scores take no part."""
     real, fake = ([[torch.tensor([[2.0], [4.0]]) + x, torch.tensor([[9.0 * x]])]] for x in (0, 1))
     assert float(feature_matching_loss(real, fake)) == pytest.approx(0.375)
 
@@ -247,7 +244,7 @@ def test_r1_of_linear_discriminators_is_the_mean_of_half_gamma_times_their_squar
         torch.testing.assert_close(part.weights.grad, 1.5 * w)
 
 
-def test_r1_is_a_mean_over_judgements_whatever_the_length(noise):
+def test_r1_is_a_mean_over_scores_whatever_the_length(noise):
     """A convolution without overlap: each judgement's slope is the kernel, however many there are."""
 
     class Strided(nn.Module):

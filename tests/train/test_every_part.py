@@ -9,10 +9,10 @@ import torch
 from toy_lm import ToyLM
 from train_runs import tensors_of, trainer
 
+from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.train.codec_state import optimizer_of
 from soundcodec_llmcodec.train.codec_trainer import Trainer
 from soundcodec_llmcodec.train.outputs import export_run
-from soundcodec_llmcodec.train.train_config import TrainConfigError
 
 
 def test_every_part_does_what_it_says(everything, tmp_path):
@@ -32,7 +32,7 @@ def test_every_part_does_what_it_says(everything, tmp_path):
         for name, tensor in before.items()
         if torch.equal(tensor, after[name]) and tensor.is_floating_point() and "num_batches" not in name
     ]
-    # What never changes is a table, not a weight, and a judgement's bias while the hinge pushes it up as often as down.
+    # What never changes is a table, not a weight, and a score's bias while the hinge pushes it up as often as down.
     assert [name for name in still if not name.endswith((".window", ".basis", ".last.bias"))] == []
     assert all(torch.equal(*pair) for pair in zip(lm.model.parameters(), frozen, strict=True))
     assert all(parameter.grad is None for parameter in lm.model.parameters())
@@ -121,7 +121,7 @@ def test_a_step_that_is_not_finite_leaves_nothing_behind(everything, tmp_path, m
     assert all(bool(tensor.isfinite().all()) for tensor in tensors_of(run.state).values())
 
 
-def test_alignment_without_texts_that_fit_is_refused(everything, tmp_path):
+def test_alignment_without_texts_that_fit_is_rejected(everything, tmp_path):
     """Rather than trained on nothing."""
     with pytest.raises(TrainConfigError, match=r"alignment needs texts: of 4 clips none has one and is short enough"):
         trainer(

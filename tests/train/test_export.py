@@ -127,18 +127,18 @@ def trained_parts(seed: int) -> dict[str, nn.Module | torch.optim.Optimizer]:
     """Two networks and their optimizers, of two kinds, after a few steps."""
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
-    judges = nn.Linear(1, 1)
+    adversary = nn.Linear(1, 1)
     groups = [{"params": [p], "lr": 0.01 * (i + 1)} for i, p in enumerate(model.parameters())]
-    first, second = torch.optim.AdamW(groups, betas=(0.8, 0.99)), torch.optim.SGD(judges.parameters(), 0.1, 0.9)
+    first, second = torch.optim.AdamW(groups, betas=(0.8, 0.99)), torch.optim.SGD(adversary.parameters(), 0.1, 0.9)
     for _ in range(3):
-        step(model, judges, first, second)
-    return {"model": model, "optimizer": first, "discriminators": judges, "discriminators_optimizer": second}
+        step(model, adversary, first, second)
+    return {"model": model, "optimizer": first, "discriminators": adversary, "discriminators_optimizer": second}
 
 
-def step(model, judges, first, second) -> None:
+def step(model, adversary, first, second) -> None:
     for optimizer in (first, second):
         optimizer.zero_grad()
-    judges(model(torch.arange(12.0).reshape(4, 3) / 12)).square().mean().backward()
+    adversary(model(torch.arange(12.0).reshape(4, 3) / 12)).square().mean().backward()
     for optimizer in (first, second):
         optimizer.step()
 
@@ -162,7 +162,7 @@ def test_fine_tuning_goes_on_from_a_bundle_as_from_the_run(tmp_path):
     ]
 
 
-def test_a_bundle_that_does_not_fit_is_refused(tmp_path):
+def test_a_bundle_that_does_not_fit_is_rejected(tmp_path):
     parts = trained_parts(0)
     with pytest.raises(RunExportError, match=r"dot, got a\.b"):
         export_bundle(tmp_path / "bundle", {"a.b": parts["model"]}, {})
@@ -183,7 +183,7 @@ def test_a_bundle_that_does_not_fit_is_refused(tmp_path):
         load_bundle(folder)
 
 
-def test_facts_that_json_has_no_word_for_are_refused(tmp_path):
+def test_facts_that_json_has_no_word_for_are_rejected(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         export_bundle(tmp_path / "bundle", {"model": nn.Linear(1, 1)}, {"loss": math.nan})
     assert list(tmp_path.iterdir()) == []

@@ -74,6 +74,6 @@ def test_the_encoder_learns_from_noisy_input():
 
 
 @pytest.mark.parametrize("values", [{"share": 1.5}, {"share": -0.1}, {"level": -1.0}, {"mode": "drop"}])
-def test_impossible_noise_is_refused(values):
+def test_impossible_noise_is_rejected(values):
     with pytest.raises(TrainConfigError, match=next(iter(values))):
         NoiseConfig(**values)

@@ -11,7 +11,10 @@ import torch
 from train_runs import tensors_of, trainer
 
 from soundcodec_llmcodec.runs.checkpoint_folders import FACTS
-from soundcodec_llmcodec.train.train_config import OptimizerConfig, TrainConfigError, make_config, parse_override
+from soundcodec_llmcodec.runs.config_files import parse_override
+from soundcodec_llmcodec.runs.errors import TrainConfigError
+from soundcodec_llmcodec.runs.optimizer_config import OptimizerConfig
+from soundcodec_llmcodec.train.train_config import make_config
 
 # Keys that checkpoints had not before there was a published recipe: (section, key).
 NEW_KEYS = [((), name) for name in ("draw", "padding", "random_polarity", "codec_start", "clip_apart")]
@@ -93,9 +96,9 @@ def test_encoder_and_decoder_are_clipped_apart_the_bridge_with_the_encoder_and_d
     assert norm(encoder) == pytest.approx(limit, rel=1e-3)
     assert norm(model.token2wav.parameters()) == pytest.approx(limit, rel=1e-3)
     assert norm(others) == pytest.approx(2 * limit, rel=1e-3)
-    judges = norm(run.state.others["discriminators"].module.parameters())
-    assert judges == pytest.approx(float(values["gradient/discriminators"]), rel=1e-5)
-    assert judges > 1.0  # the default limit
+    discriminators = norm(run.state.others["discriminators"].module.parameters())
+    assert discriminators == pytest.approx(float(values["gradient/discriminators"]), rel=1e-5)
+    assert discriminators > 1.0  # the default limit
 
 
 @pytest.mark.parametrize("optimizer", ["language", "codec"])
@@ -150,7 +153,7 @@ def test_a_run_sets_the_rates_of_its_horizon(tiny_config, tmp_path):
         ("padding=zeros", "padding is one of silence, reflection, got 'zeros'"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_name(text, message):
+def test_what_makes_no_sense_is_rejected_by_name(text, message):
     with pytest.raises(TrainConfigError, match=message):
         make_config({"losses": {"mel": 1.0}, **parse_override(text)})
 

@@ -101,7 +101,7 @@ def test_fewer_than_two_clips_give_nothing():
         ([0.5], "float"),
     ],
 )
-def test_what_are_no_codes_is_refused(clip, message):
+def test_what_are_no_codes_is_rejected(clip, message):
     with pytest.raises(ValueError, match=message):
         predictability([[0], clip], 4)
 

@@ -11,11 +11,12 @@ from train_runs import trainer
 from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.data import DataError
 from soundcodec_llmcodec.lm.backbone import BackboneError
+from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.runs.resuming import CONFIG, changes
 from soundcodec_llmcodec.runs.run_log import read_log
 from soundcodec_llmcodec.runs.schedules import LossSchedule
 from soundcodec_llmcodec.train.codec_trainer import Trainer
-from soundcodec_llmcodec.train.train_config import TrainConfigError, load_config
+from soundcodec_llmcodec.train.train_config import load_config
 
 
 def test_a_folder_holds_its_config_and_a_resume_logs_what_it_changes(tiny_config, tmp_path):

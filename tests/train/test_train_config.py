@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.runs.config_files import parse_override
 from soundcodec_llmcodec.runs.config_values import merged
-from soundcodec_llmcodec.train.train_config import CONFIGS, TrainConfigError, load_config, make_config, parse_override
+from soundcodec_llmcodec.runs.errors import TrainConfigError
+from soundcodec_llmcodec.train.train_config import BUNDLED, load_config, make_config
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+@pytest.mark.parametrize("name", BUNDLED.names)
 def test_every_bundled_config_is_one_and_survives_being_written(name):
     config = load_config(name)
     assert make_config(config.to_dict()) == config
@@ -28,7 +30,7 @@ def test_command_line_over_yaml_over_base_over_default(tmp_path):
         load_config("no-such-config")
 
 
-def test_a_base_that_goes_round_is_refused(tmp_path):
+def test_a_base_that_goes_round_is_rejected(tmp_path):
     (tmp_path / "a.yaml").write_text("base: b\n")
     (tmp_path / "b.yaml").write_text("base: a\n")
     with pytest.raises(TrainConfigError, match="its own base"):
@@ -67,7 +69,7 @@ def test_a_base_that_goes_round_is_refused(tmp_path):
         ("scales_share=1.5", "scales_share lies above 0 and up to 1"),
     ],
 )
-def test_what_cannot_be_run_is_refused_by_name(text, message):
+def test_what_cannot_be_run_is_rejected_by_name(text, message):
     with pytest.raises(TrainConfigError, match=message):
         make_config(parse_override(text))
 

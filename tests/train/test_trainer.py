@@ -15,10 +15,10 @@ from soundcodec_llmcodec.cli.command_tree import run_command
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
 from soundcodec_llmcodec.runs.distributed import World
-from soundcodec_llmcodec.runs.errors import TrainingError
+from soundcodec_llmcodec.runs.errors import TrainConfigError, TrainingError
+from soundcodec_llmcodec.runs.optimizer_config import OptimizerConfig
 from soundcodec_llmcodec.runs.schedules import LossSchedule, learning_rate_at
 from soundcodec_llmcodec.train.codec_trainer import Trainer
-from soundcodec_llmcodec.train.train_config import OptimizerConfig, TrainConfigError
 
 
 @pytest.mark.parametrize("stop", [1, 2, 4, 6])
@@ -62,14 +62,14 @@ def test_gradients_reach_the_encoder_through_the_codebook(tiny_config, tmp_path)
 
 def test_discriminators_train_only_once_they_joined(tiny_config, tmp_path):
     run = trainer(tiny_config, tmp_path)
-    judges = run.state.others["discriminators"].module
-    start = {name: p.detach().clone() for name, p in judges.named_parameters()}
+    discriminators = run.state.others["discriminators"].module
+    start = {name: p.detach().clone() for name, p in discriminators.named_parameters()}
     for _ in range(4):
         assert "discriminator" not in run.step().values
-    assert all(torch.equal(p, start[name]) for name, p in judges.named_parameters())
+    assert all(torch.equal(p, start[name]) for name, p in discriminators.named_parameters())
     assert "adversarial" in run.step().values
-    assert not all(torch.equal(p, start[name]) for name, p in judges.named_parameters())
-    assert all(p.requires_grad for p in judges.parameters())
+    assert not all(torch.equal(p, start[name]) for name, p in discriminators.named_parameters())
+    assert all(p.requires_grad for p in discriminators.parameters())
 
 
 def test_discriminators_that_join_late_learn_at_rates_of_their_own_clock(tiny_config, tmp_path):
@@ -156,9 +156,11 @@ def test_a_run_is_resumed_with_its_own_data_and_codec_only(tiny_config, tmp_path
         trainer(tiny_config, tmp_path, codec="compact")
     with pytest.raises(TrainConfigError, match=r"optimizer\.kind was 'adamw', now 'sgd'"):
         trainer(tiny_config, tmp_path, optimizer=dataclasses.replace(tiny_config.optimizer, kind="sgd"))
-    judges = dataclasses.replace(tiny_config.adversary.discriminators, channels=8)
+    discriminators = dataclasses.replace(tiny_config.adversary.discriminators, channels=8)
     with pytest.raises(TrainConfigError, match=r"adversary\.discriminators was"):
-        trainer(tiny_config, tmp_path, adversary=dataclasses.replace(tiny_config.adversary, discriminators=judges))
+        trainer(
+            tiny_config, tmp_path, adversary=dataclasses.replace(tiny_config.adversary, discriminators=discriminators)
+        )
     with pytest.raises(TrainConfigError, match="data was"):
         trainer(tiny_config, tmp_path, data=(str(text_folder),))
     rates = dataclasses.replace(tiny_config.optimizer, weight_decay=0.5)
@@ -176,7 +178,7 @@ def test_data_that_moved_are_the_same_data(tiny_config, tmp_path, audio_folder):
     assert trainer(tiny_config, tmp_path / "run", data=(str(moved),)).state.step == 1
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(tiny_config, tmp_path, monkeypatch):
+def test_a_batch_that_cannot_be_shared_is_rejected(tiny_config, tmp_path, monkeypatch):
     monkeypatch.setattr(World, "join", classmethod(lambda cls, device: cls(0, 2)))
     with pytest.raises(TrainConfigError, match="batch_size 6 cannot be shared evenly by 2 processes in 2 pieces"):
         trainer(tiny_config, tmp_path, batch_size=6, accumulation=2)

@@ -9,15 +9,14 @@ import torch
 from torch import nn
 from train_runs import trainer
 
-from soundcodec_llmcodec.train.discriminators import (
-    DiscriminatorConfig,
-    Discriminators,
+from soundcodec_llmcodec.train.adversarial_losses import (
     adversarial_loss,
     discriminator_loss,
     feature_matching_loss,
     lazy_weight,
     r1_penalty,
 )
+from soundcodec_llmcodec.train.discriminators import DiscriminatorConfig, Discriminators
 
 KINDS = ("period", "scale")
 
@@ -74,7 +73,7 @@ def test_weights_begin_small_and_biases_at_zero():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_waves_are_judged_at_their_own_level(kind, noise):
+def test_waves_are_scored_at_their_own_level(kind, noise):
     """Unlike the light design, which brings all to one."""
     wave = noise(2_000)[None]
     wide, light = made(kind), Discriminators(DiscriminatorConfig(kinds=(kind,), channels=2))
@@ -86,7 +85,7 @@ def test_waves_are_judged_at_their_own_level(kind, noise):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("extra", [0, 1, 700])
-def test_waves_from_the_shortest_on_are_judged_and_gradients_reach_all(kind, extra, noise):
+def test_waves_from_the_shortest_on_are_scored_and_gradients_reach_all(kind, extra, noise):
     discriminators = made(kind)
     waves = noise(2 * (discriminators.shortest + extra)).view(2, -1).requires_grad_(True)
     fake = discriminators(waves)
@@ -129,7 +128,7 @@ def test_eight_discriminators_alike_cost_eight_times_one():
     assert float(summed) == 16 * float(feature_matching_loss(other, one, "mean", "absolute"))
 
 
-def test_r1_of_a_sum_is_of_the_sum_of_all_judgements(noise):
+def test_r1_of_a_sum_is_of_the_sum_of_all_scores(noise):
     """Linear discriminators with two judgements and one: the slope is the sum of all three weights. The wave's level
     does not matter to it, and neither does how many clips there are."""
     discriminators = made("period")
@@ -187,7 +186,7 @@ def test_a_step_of_r1_counts_as_often_as_it_is_said(tiny_config, tmp_path):
 
 
 @pytest.mark.parametrize(("precision", "expected"), [("run", torch.bfloat16), ("float32", torch.float32)])
-def test_a_step_judges_in_the_precision_it_is_told(tiny_config, tmp_path, precision, expected):
+def test_discriminators_run_in_the_precision_of_their_config(tiny_config, tmp_path, precision, expected):
     config = dataclasses.replace(tiny_config, precision="bfloat16")
     _, dtypes = first_step(config, tmp_path, precision=precision)
     assert dtypes == {expected}

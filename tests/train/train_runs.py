@@ -8,7 +8,7 @@ import torch
 from toy_lm import ToyLM
 
 from soundcodec_llmcodec.train.codec_trainer import Trainer
-from soundcodec_llmcodec.train.train_config import LANGUAGE
+from soundcodec_llmcodec.train.loss_names import LANGUAGE
 
 
 def trainer(config, folder, *, skip_nonfinite=0, lm=None, **changes) -> Trainer:

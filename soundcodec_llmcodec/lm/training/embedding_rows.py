@@ -7,8 +7,6 @@ Letters: V codes, K codebook dimensions, E LM width.
 
 from __future__ import annotations
 
-import itertools
-import math
 from typing import Any
 
 import torch
@@ -17,6 +15,7 @@ from torch.nn import functional
 
 from soundcodec_llmcodec.data.token_corpus import TokenSource
 from soundcodec_llmcodec.lm.training.lm_config import RowsConfig
+from soundcodec_llmcodec.nn.code_embeddings import at_unit_variance, hidden_layers
 from soundcodec_llmcodec.runs.errors import TrainConfigError
 
 # What transformers draws the embeddings of Llama and Qwen3 with.
@@ -39,6 +38,10 @@ class CodebookRows(nn.Module):
     """Rows (V, E) as a network of code vectors (V, K), so that similar codes share what is learned, and a residual.
 
     With Q levels the vectors of all levels stand one after another, each with a one-hot of its level.
+
+    `nn.code_embeddings.CodeRows` is the same idea for a codebook that moves: there the vectors come with each call, and
+    rows begin around those that an LLM gives. Here a frozen codec's vectors are read once, with sines of them as
+    further features; rows begin as transformers would draw them, and each code has a residual.
     """
 
     inputs: Tensor
@@ -47,8 +50,7 @@ class CodebookRows(nn.Module):
         super().__init__()
         self.register_buffer("inputs", _features(codebook, config), persistent=False)
         sizes = [self.inputs.shape[1], *[config.hidden] * config.layers]
-        hidden = [(nn.Linear(n_in, n_out), nn.GELU()) for n_in, n_out in itertools.pairwise(sizes)]
-        self.network = nn.Sequential(*[layer for pair in hidden for layer in pair])
+        self.network = hidden_layers(sizes)
         self.last = nn.Linear(sizes[-1], width)
         with torch.no_grad():
             # Rows begin as spread as those that transformers would draw.
@@ -65,7 +67,7 @@ class CodebookRows(nn.Module):
 
 def _features(codebook: Tensor, config: RowsConfig) -> Tensor:
     """What the network sees of each code: its unit vector scaled to unit variance, and random sines of it."""
-    vectors = codebook.float() * math.sqrt(codebook.shape[1])
+    vectors = at_unit_variance(codebook.float())
     if not config.frequencies:
         return vectors
     generator = torch.Generator().manual_seed(0)
@@ -82,11 +84,11 @@ def codebook_of(codec: str, source: TokenSource) -> Tensor:
     from soundcodec_llmcodec import checkpoints
 
     loaded = checkpoints.load(codec)
-    found = checkpoints.weights_hash(loaded.config, loaded.model)
-    if found != source.codec_hash:
+    codec_hash = checkpoints.weights_hash(loaded.config, loaded.model)
+    if codec_hash != source.codec_hash:
         raise TrainConfigError(
             f"rows of the codebook need the codec that made the tokens, {source.codec_hash[:12]} "
-            f"({source.codec_name}), but {codec!r} is {found[:12]}; name the right one: --codec FOLDER"
+            f"({source.codec_name}), but {codec!r} is {codec_hash[:12]}; name the right one: --codec FOLDER"
         )
     return stacked([level.codebook.detach() for level in loaded.model.tokenizer.vq.levels])
 

@@ -55,11 +55,11 @@ def _adapted(lm: Any, settings: LoraSettings) -> Any:
     except ImportError as error:
         raise ImportError(missing("low-rank fine-tuning", "peft", "lm")) from error
     targets = settings.targets if isinstance(settings.targets, str) else list(settings.targets)
-    made = peft.LoraConfig(
+    lora = peft.LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=targets,
         task_type="CAUSAL_LM",
     )
-    return peft.get_peft_model(lm, made)
+    return peft.get_peft_model(lm, lora)

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from soundcodec_llmcodec.runs.config_values import build, merged, plain
+from soundcodec_llmcodec.runs.config_files import BundledConfigs
+from soundcodec_llmcodec.runs.config_values import build, plain
 from soundcodec_llmcodec.runs.errors import TrainConfigError
-from soundcodec_llmcodec.train.train_config import OptimizerConfig
+from soundcodec_llmcodec.runs.optimizer_config import OptimizerConfig
+from soundcodec_llmcodec.setting import setting
 
-__all__ = ["LMTrainConfig", "TrainConfigError", "load_config", "make_config"]
-
-CONFIGS = Path(__file__).parent / "configs"
-BASE = "base"
+BUNDLED = BundledConfigs(Path(__file__).parent / "configs", "language-model config")
 
 
 @dataclass(frozen=True)
 class RowsConfig:
-    """Where the codes' rows of a model from scratch come from while it trains (see `rows`).
+    """Where the codes' embedding rows of a model from scratch come from while it trains (see `embedding_rows`)."""
 
-    "free": an ordinary embedding. "codebook": a network with `layers` hidden layers of `hidden` units from the codec's
-    code vectors, to which `frequencies` random sines and cosines of them (of `bandwidth`) are added where above 0, plus
-    with `residual` a free row for each code that begins at zero, learns at `residual_rate` times the learning rate and
-    decays by `residual_decay`.
-    """
-
-    kind: Literal["free", "codebook"] = "free"
-    hidden: int = 512
-    layers: int = 1
-    frequencies: int = 0
-    bandwidth: float = 2.0
-    residual: bool = True
-    residual_rate: float = 1.0
-    residual_decay: float = 0.1
+    kind: Literal["free", "codebook"] = setting(
+        "free", "free: an ordinary embedding; codebook: a network of the codec's code vectors"
+    )
+    hidden: int = setting(512, "hidden units of a layer of that network")
+    layers: int = setting(1, "hidden layers of that network")
+    frequencies: int = setting(0, "random sines and cosines of the code vectors that the network sees, too")
+    bandwidth: float = setting(2.0, "standard deviation of their frequencies")
+    residual: bool = setting(True, "whether each code has a free row, zero at the start, beside what the network gives")
+    residual_rate: float = setting(1.0, "learning rate of those free rows over the ordinary one")
+    residual_decay: float = setting(0.1, "weight decay of those free rows")
 
     def __post_init__(self) -> None:
         _positive(self, "hidden", "bandwidth", "residual_rate")
@@ -43,24 +38,19 @@ class RowsConfig:
 
 @dataclass(frozen=True)
 class ScratchConfig:
-    """A model of its own: codes, a token that begins a clip and one that ends it, nothing else.
+    """A model of its own: codes, a token that begins a clip and one that ends it, nothing else."""
 
-    `kv_heads` of None are as many as `heads`; `ffn` of None is 8/3 of the width, up to a multiple of 32. `dropout` is
-    of what each layer adds, of the embeddings and of the last states; `token_dropout` hides that share of the tokens
-    that the model reads (their embeddings become zero).
-    """
-
-    architecture: Literal["llama", "qwen3"] = "llama"
-    layers: int = 4
-    width: int = 192
-    heads: int = 4
-    kv_heads: int | None = None
-    ffn: int | None = None
-    tied: bool = True
-    max_positions: int = 8192
-    dropout: float = 0.0
-    token_dropout: float = 0.0
-    rows: RowsConfig = field(default_factory=RowsConfig)
+    architecture: Literal["llama", "qwen3"] = setting("llama", "of transformers")
+    layers: int = setting(4, "transformer layers")
+    width: int = setting(192, "features of a layer")
+    heads: int = setting(4, "attention heads of a layer")
+    kv_heads: int | None = setting(None, "heads of keys and values (null: as many as heads)")
+    ffn: int | None = setting(None, "features of the feed-forward (null: 8/3 of the width, up to a multiple of 32)")
+    tied: bool = setting(True, "whether input and output have the same embedding rows")
+    max_positions: int = setting(8192, "positions that the model is made for")
+    dropout: float = setting(0.0, "of what each layer adds, of the embeddings and of the last states")
+    token_dropout: float = setting(0.0, "share of the read tokens that are masked: their embeddings become zero")
+    rows: RowsConfig = setting(RowsConfig, "where the codes' embedding rows come from while the model trains")
 
     def __post_init__(self) -> None:
         _positive(self, "layers", "width", "heads", "max_positions")
@@ -75,12 +65,12 @@ class ScratchConfig:
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """Low-rank changes of linear layers: "all-linear", or the names of layers. Their scale is alpha / rank."""
+    """Low-rank changes of linear layers."""
 
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
-    targets: str | tuple[str, ...] = "all-linear"
+    rank: int = setting(16, "rank of the changes")
+    alpha: int = setting(32, "scale of the changes, times their rank")
+    dropout: float = setting(0.0, "of the changes' inputs")
+    targets: str | tuple[str, ...] = setting("all-linear", "the layers: all-linear, or a list of their names")
 
     def __post_init__(self) -> None:
         _positive(self, "rank", "alpha")
@@ -88,17 +78,16 @@ class LoraSettings:
 
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """A causal LM to go on from, extended by a token for each code.
+    """A causal LM to go on from, extended by a token for each code."""
 
-    `model` is "smollm2", a folder, a GGUF file or a hub id. `tune` says what trains: "all"; "lora", low-rank changes
-    and the codes' rows; "audio_embeddings", the codes' rows alone. `dtype` is of weights that stay as they are.
-    """
-
-    model: str = "smollm2"
-    tune: Literal["all", "lora", "audio_embeddings"] = "lora"
-    lora: LoraSettings = field(default_factory=LoraSettings)
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    gradient_checkpointing: bool = False
+    model: str = setting("smollm2", 'the LM: "smollm2", a folder, a GGUF file or a hub id')
+    tune: Literal["all", "lora", "audio_embeddings"] = setting(
+        "lora",
+        "what trains: all; lora, low-rank changes and the codes' embedding rows; audio_embeddings, those rows alone",
+    )
+    lora: LoraSettings = setting(LoraSettings, "low-rank changes")
+    dtype: Literal["float32", "bfloat16"] = setting("float32", "of weights that stay as they are")
+    gradient_checkpointing: bool = setting(False, "whether layers are computed twice to save memory")
 
     def __post_init__(self) -> None:
         if self.tune == "all" and self.dtype != "float32":
@@ -107,37 +96,32 @@ class FinetuneConfig:
 
 @dataclass(frozen=True)
 class LMTrainConfig:
-    """A run: the model, its tokens, and how it learns.
+    """A run: the model, its tokens, and how it learns."""
 
-    `tokens` and `validation` are token corpora, "FOLDER" or "FOLDER:SPLIT", all of one codec. `batch_rows` is the
-    number of packed rows of a step, over all processes; `accumulation` the number of pieces that each process takes
-    its part in. A row holds `row_tokens` positions. `codec` names the codec whose code vectors `scratch.rows` may
-    need. `validation_clips` of 0 means all.
-    """
-
-    start: Literal["scratch", "finetune"] = "scratch"
-    scratch: ScratchConfig = field(default_factory=ScratchConfig)
-    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
-    tokens: tuple[str, ...] = ()
-    validation: tuple[str, ...] = ()
-    codec: str = "llmcodec"
-    seed: int = 0
-    steps: int = 2_000
-    row_tokens: int = 512
-    batch_rows: int = 16
-    accumulation: int = 1
-    precision: Literal["float32", "bfloat16"] = "float32"
-    optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(
+    start: Literal["scratch", "finetune"] = setting("scratch", "a model of its own, or a causal LM to go on from")
+    scratch: ScratchConfig = setting(ScratchConfig, "the model of its own")
+    finetune: FinetuneConfig = setting(FinetuneConfig, "the causal LM to go on from")
+    tokens: tuple[str, ...] = setting((), 'token corpora, "FOLDER" or "FOLDER:SPLIT", all of one codec')
+    validation: tuple[str, ...] = setting((), "held-out token corpora of the same codec")
+    codec: str = setting("llmcodec", "the codec whose code vectors scratch.rows may need: a name, folder or hub id")
+    seed: int = setting(0, "of weights, batches and dropout")
+    steps: int = setting(2_000, "steps of the whole run")
+    row_tokens: int = setting(512, "positions of a packed row")
+    batch_rows: int = setting(16, "packed rows of a step, over all processes")
+    accumulation: int = setting(1, "pieces that each process takes its part of a batch in")
+    precision: Literal["float32", "bfloat16"] = setting("float32", "of the model's products")
+    optimizer: OptimizerConfig = setting(
+        lambda: OptimizerConfig(
             learning_rate=1e-3, final_learning_rate=1e-5, warmup=0.05, betas=(0.9, 0.98), weight_decay=0.1
-        )
+        ),
+        "the optimizer",
     )
-    validation_clips: int = 0
-    log_every: int = 20
-    validate_every: int = 200
-    checkpoint_every: int = 200
-    keep_checkpoints: int = 1
-    export_dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    validation_clips: int = setting(0, "held-out clips that are validated on, the first (0: all)")
+    log_every: int = setting(20, "steps from one row of the log to the next")
+    validate_every: int = setting(200, "steps from one validation to the next")
+    checkpoint_every: int = setting(200, "steps from one checkpoint to the next")
+    keep_checkpoints: int = setting(1, "checkpoints that are kept, the newest")
+    export_dtype: Literal["float32", "float16", "bfloat16"] = setting("float32", "of the exported weights")
 
     def __post_init__(self) -> None:
         _positive(self, "steps", "batch_rows", "accumulation", "log_every", "validate_every", "checkpoint_every")
@@ -159,33 +143,8 @@ def make_config(values: Mapping[str, Any]) -> LMTrainConfig:
 
 
 def load_config(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> LMTrainConfig:
-    """A bundled config by name or a YAML file, with `overrides` (the command line) on top. Unknown keys are errors.
-
-    A file's key `base` names a config (bundled, or a file beside it) that it is a difference to.
-    """
-    return make_config(merged(_values(name_or_path, ()), overrides or {}))
-
-
-def _values(name_or_path: str, seen: tuple[str, ...], beside: Path | None = None) -> dict[str, Any]:
-    """The values of a config with those of its base below them."""
-    import yaml
-
-    near = [] if beside is None else [beside / name_or_path, beside / f"{name_or_path}.yaml"]
-    places = [*near, Path(name_or_path), CONFIGS / f"{name_or_path}.yaml"]
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
-        known = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-        raise TrainConfigError(f"no language-model config {name_or_path!r}: give a YAML file or one of {known}")
-    if str(path.resolve()) in seen:
-        raise TrainConfigError(f"{path} is its own base, by way of {', '.join(seen)}")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise TrainConfigError(f"{path} is not YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise TrainConfigError(f"{path} should hold key: value lines, got {type(values).__name__}")
-    base = values.pop(BASE, None)
-    return values if base is None else merged(_values(str(base), (*seen, str(path.resolve())), path.parent), values)
+    """A bundled config by name or a YAML file, with `overrides` (the command line) on top. Unknown keys are errors."""
+    return make_config(BUNDLED.values(name_or_path, overrides))
 
 
 def _positive(config: Any, *names: str) -> None:

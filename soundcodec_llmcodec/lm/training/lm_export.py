@@ -18,10 +18,9 @@ from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
 from soundcodec_llmcodec.lm.training.lm_config import LMTrainConfig, make_config
 from soundcodec_llmcodec.lm.training.lm_state import BEST, BEST_FACTS, BEST_TENSORS, load_trained
 from soundcodec_llmcodec.lm.training.network_building import Finished, build, finished
-from soundcodec_llmcodec.runs.checkpoint_folders import FACTS, TENSORS, checkpoints_in
+from soundcodec_llmcodec.runs.checkpoint_folders import CHECKPOINTS, checkpoints_in, read_facts, read_tensors
 from soundcodec_llmcodec.runs.errors import TrainConfigError
 
-CHECKPOINTS = "checkpoints"
 TRAINING_FILE = "training.json"
 
 
@@ -43,15 +42,15 @@ def export_run(run: Path, target: Path, which: str = "best", name: str | None = 
     A run without validation has no best weights and gives its last. Raises TrainConfigError where there are none.
     """
     trained = read_run(run, which)
-    made = rebuilt(trained, codec)
+    finished_lm = rebuilt(trained, codec)
     lm = NeuralTokenLM(
-        made.model,
-        made.spec,
+        finished_lm.model,
+        finished_lm.spec,
         trained.source,
-        bos_id=made.bos_id,
-        eos_id=made.eos_id,
+        bos_id=finished_lm.bos_id,
+        eos_id=finished_lm.eos_id,
         name=target.name if name is None else name,
-        tokenizer=made.tokenizer,
+        tokenizer=finished_lm.tokenizer,
     )
     lm.save(target, dtype=getattr(torch, trained.config.export_dtype))
     with written_whole(target / TRAINING_FILE) as path:
@@ -74,9 +73,9 @@ def read_run(run: Path, which: str = "best") -> Trained:
         facts = json.loads((run / BEST / BEST_FACTS).read_text(encoding="utf-8"))
         tensors = load_file(run / BEST / BEST_TENSORS)
     elif saved:
-        facts = json.loads((saved[-1] / FACTS).read_text(encoding="utf-8"))
-        kept = load_file(saved[-1] / TENSORS)
-        tensors = {key.removeprefix("model."): t for key, t in kept.items() if key.startswith("model.")}
+        facts = read_facts(saved[-1])
+        saved_tensors = read_tensors(saved[-1])
+        tensors = {key.removeprefix("model."): t for key, t in saved_tensors.items() if key.startswith("model.")}
     else:
         raise TrainConfigError(f"nothing to export: neither {run / BEST} nor {run / CHECKPOINTS} holds trained weights")
     config = make_config(facts["config"])

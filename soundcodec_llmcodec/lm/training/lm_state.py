@@ -5,23 +5,21 @@ Batches follow from (seed, epoch, row) and dropout from (seed, step), so no rand
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from soundcodec_llmcodec.files import put_folder, remove_own
+from soundcodec_llmcodec.files import remove_own
 from soundcodec_llmcodec.lm.training.embedding_rows import CodebookRows
 from soundcodec_llmcodec.lm.training.lm_config import LMTrainConfig, make_config
 from soundcodec_llmcodec.lm.training.network import Network
-from soundcodec_llmcodec.runs.checkpoint_folders import FACTS, TENSORS
+from soundcodec_llmcodec.runs.checkpoint_folders import read_facts, read_tensors, step_name, write_checkpoint
 from soundcodec_llmcodec.runs.errors import TrainConfigError
+from soundcodec_llmcodec.runs.flattening import storable
 from soundcodec_llmcodec.runs.resuming import check_same
 
 STATE_VERSION = 1
@@ -54,30 +52,23 @@ class LMState:
             group["lr"] = rate * group["rate"]
         return rate
 
-    @property
-    def folder_name(self) -> str:
-        """The name of this step's checkpoint."""
-        return f"step-{self.step:08d}"
-
     def save(self, folder: Path, facts: Mapping[str, Any]) -> Path:
         """Write `folder/step-N`, complete when it has that name; `facts` are kept with it, for `load` to compare."""
-        tensors: dict[str, Tensor] = {f"model.{name}": tensor for name, tensor in self.network.trained().items()}
-        tensors |= {f"optimizer.{name}": tensor for name, tensor in self._moments().items()}
+        tensors = {f"model.{name}": storable(tensor) for name, tensor in self.network.trained().items()}
+        tensors |= {f"optimizer.{name}": storable(tensor) for name, tensor in self._moments().items()}
         plain: dict[str, Any] = {"version": STATE_VERSION, "step": self.step, "best": self.best}
         plain |= {"epoch": self.epoch, "row": self.row, "config": self.config.to_dict(), "facts": dict(facts)}
-        return _written(folder, self.folder_name, TENSORS, tensors, FACTS, plain)
+        return write_checkpoint(folder / step_name(self.step), tensors, plain)
 
     def load(self, folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Take over a saved step; the config may differ only in what is to come (steps, rates). Returns its facts.
 
         Raises TrainConfigError for another state version, or where a key of FIXED or one of `facts` has another value.
         """
-        plain = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        if plain.get("version") != STATE_VERSION:
-            raise TrainConfigError(f"{folder} has state version {plain.get('version')!r}, expected {STATE_VERSION}")
+        plain = read_facts(folder, STATE_VERSION)
         before = {**make_config(plain["config"]).to_dict(), **plain["facts"]}
         check_same(folder, before, {**self.config.to_dict(), **facts}, (*FIXED, *facts))
-        tensors = load_file(folder / TENSORS)
+        tensors = read_tensors(folder)
         trained = self.network.trained()
         weights = {key.removeprefix("model."): t for key, t in tensors.items() if key.startswith("model.")}
         load_trained(self.network, weights, str(folder))
@@ -100,7 +91,8 @@ class LMState:
         """Write the weights that train to `folder/best`."""
         self.best = (self.step, bits)
         plain = {"version": STATE_VERSION, "step": self.step, "bits": bits, "config": self.config.to_dict()}
-        _written(folder, BEST, BEST_TENSORS, self.network.trained(), BEST_FACTS, {**plain, "facts": dict(facts)})
+        tensors = {name: storable(tensor) for name, tensor in self.network.trained().items()}
+        write_checkpoint(folder / BEST, tensors, {**plain, "facts": dict(facts)}, (BEST_TENSORS, BEST_FACTS))
 
     def _moments(self) -> dict[str, Tensor]:
         return {
@@ -132,30 +124,14 @@ def optimizer_of(network: Network, config: LMTrainConfig) -> torch.optim.Optimiz
         groups[kind].append(parameter)
     rates, rows = config.optimizer, config.scratch.rows
     decays = {"matrices": rates.weight_decay, "gains": 0.0, "residual": rows.residual_decay}
-    made = [
+    parameters = [
         {"params": members, "weight_decay": decays[kind], "rate": rows.residual_rate if kind == "residual" else 1.0}
         for kind, members in groups.items()
         if members
     ]
-    if rates.kind == "sgd":
-        return torch.optim.SGD(made, lr=rates.learning_rate, momentum=rates.momentum)
-    return torch.optim.AdamW(made, lr=rates.learning_rate, betas=rates.betas)
+    return rates.build(parameters)
 
 
 def saved_config(folder: Path) -> LMTrainConfig:
     """The config that a checkpoint was saved under; keys that came to be since then have their defaults."""
-    return make_config(json.loads((folder / FACTS).read_text(encoding="utf-8"))["config"])
-
-
-def _written(
-    folder: Path, name: str, tensors_file: str, tensors: Mapping[str, Tensor], facts_file: str, facts: Mapping[str, Any]
-) -> Path:
-    """Write a folder of tensors and facts, whole when it has its name."""
-    target, scratch = folder / name, folder / f".saving-{name}-{os.getpid()}"
-    scratch.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}, scratch / tensors_file
-    )
-    (scratch / facts_file).write_text(json.dumps(facts), encoding="utf-8")
-    put_folder(scratch, target, (tensors_file, facts_file))
-    return target
+    return make_config(read_facts(folder)["config"])

@@ -1,17 +1,16 @@
-"""The training loop: packed batches, steps, a log, validation, checkpoints, resume."""
+"""A language model's training run: packed batches, steps, and the weights that validate best."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from soundcodec_llmcodec.lm.training.lm_config import LMTrainConfig
 from soundcodec_llmcodec.lm.training.lm_state import LMState, saved_config
@@ -20,38 +19,29 @@ from soundcodec_llmcodec.lm.training.network import Network, seeded
 from soundcodec_llmcodec.lm.training.network_building import base_facts, build
 from soundcodec_llmcodec.lm.training.packing import PackedBatch, Sampler, clips_to_predict, collate
 from soundcodec_llmcodec.lm.training.token_clips import Clips, open_clips
-from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in, prune
-from soundcodec_llmcodec.runs.distributed import World
+from soundcodec_llmcodec.runs.base_trainer import BaseTrainer
+from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
 from soundcodec_llmcodec.runs.errors import TrainConfigError, TrainingError
-from soundcodec_llmcodec.runs.monitor import Monitor
-from soundcodec_llmcodec.runs.resuming import changes, write_config
-from soundcodec_llmcodec.runs.stopping import Stopping
-
-CHECKPOINTS = "checkpoints"
-PLACES = ("tokens", "validation", "codec")  # a token corpus is known by its tokens, a codec by its hash
+from soundcodec_llmcodec.runs.resuming import changes
 
 
-class LMTrainer:
-    """A run in a folder: `config.yaml`, `log.jsonl`, `metrics.csv`, `checkpoints/step-N`, and `best`, the weights that
-    validated best."""
+class LMTrainer(BaseTrainer[LMTrainConfig, LMState, dict[str, float], LMValidation]):
+    """A run in a folder: besides what every run has, `best`, the weights that validated best."""
+
+    places = ("tokens", "validation", "codec")  # a token corpus is known by its tokens, a codec by its hash
+    validates_at_end = True
 
     def __init__(self, config: LMTrainConfig, folder: Path, device: str = "cpu", progress: bool = True) -> None:
         """Raises TrainConfigError for what cannot be trained, and where the folder holds another run."""
         if not config.tokens:
             raise TrainConfigError("no tokens to train on: give token corpora, such as --tokens DIR:train")
-        self.config, self.folder = config, folder
-        self.world = World.join(device)
-        self.progress = progress and self.world.is_main
-        if config.batch_rows % (self.world.size * config.accumulation):
-            raise TrainConfigError(
-                f"batch_rows {config.batch_rows} cannot be shared evenly by {self.world.size} processes in "
-                f"{config.accumulation} pieces each; take a multiple of {self.world.size * config.accumulation}"
-            )
+        super().__init__(config, folder, device, progress)
+        self.world.check_share("batch_rows", config.batch_rows, config.accumulation)
         self.clips = open_clips(config.tokens)
         self.held_out: Clips | None = None
         if config.validation:
             self.held_out = open_clips(config.validation, self.clips.source).first(config.validation_clips)
-        network = build(config, self.clips.source).to(self.world.device)
+        network = build(config, self.clips.source).to(self.device)
         self._check_lengths(network)
         self.state = LMState.create(config, network)
         self.sampler = Sampler(network.layout.positions(self.clips.lengths), config.row_tokens, config.seed)
@@ -60,74 +50,13 @@ class LMTrainer:
         same |= base_facts(config, network)
         held_out = None if self.held_out is None else self.held_out.fingerprint
         self.facts = {**same, "corpora": list(self.clips.labels), "validation_hash": held_out}
-        self._saved: int | None = None
-        self._validated: tuple[int, LMValidation] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
-        saved = checkpoints_in(self.checkpoints)
-        self._changes: dict[str, str] = {}
-        if saved:
-            before = self.state.load(saved[-1], same)
-            self._changes = changes(saved_config(saved[-1]), config, PLACES)
-            self._saved = self.state.step
-            if before.get("validation_hash", held_out) != held_out:
-                # The best of other clips, or of none any more, is not to be compared with what comes, nor exported.
-                self.state.forget_best(folder)
+        before = self._go_on(same)
+        if saved := checkpoints_in(self.checkpoints):
+            self._changes = changes(saved_config(saved[-1]), config, self.places)
+        if before.get("validation_hash", held_out) != held_out:
+            # The best of other clips, or of none any more, is not to be compared with what comes, nor exported.
+            self.state.forget_best(folder)
         self.sampler.epoch, self.sampler.row = self.state.epoch, self.state.row
-        if not self.world.agrees(self.state.step):
-            raise TrainConfigError(
-                f"the processes would go on from different steps, this one from {self.state.step}: all of them have to "
-                f"see the same {self.checkpoints}"
-            )
-        self.monitor = Monitor(folder, step=self.state.step, progress=self.progress, enabled=self.world.is_main)
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of this run's checkpoints."""
-        return self.folder / CHECKPOINTS
-
-    def run(self, max_seconds: float | None = None) -> LMState:
-        """Train to `config.steps`, or for about `max_seconds`, or until Ctrl-C or SIGTERM, which end the step under
-        way. The last state is saved in each case."""
-        self.monitor.event("start", self.state.step, **self.run_facts())
-        if self._changes:
-            self.monitor.event("changed", self.state.step, **self._changes)
-        if self.world.is_main:
-            write_config(self.folder, self.config, PLACES)
-        with Stopping() as stopping:
-            self._loop(stopping, math.inf if max_seconds is None else max_seconds)
-        if self.state.step >= self.config.steps:
-            self.validate()
-        if self._saved != self.state.step:
-            self.save()
-        if stopping.asked:
-            self.monitor.event("stopped", self.state.step)
-        return self.state
-
-    def _loop(self, stopping: Stopping, max_seconds: float) -> None:
-        config = self.config
-        began = marked = time.monotonic()
-        marked_step, losses, tokens = self.state.step, [], 0
-        bar = tqdm(total=config.steps, initial=self.state.step, disable=not self.progress, unit="step")
-        while self.state.step < config.steps:
-            values = self.step()
-            losses.append(values["bits"])
-            tokens += int(values["tokens"])
-            bar.update()
-            step = self.state.step
-            if step % config.log_every == 0:
-                now = time.monotonic()
-                shown = {**values, "bits": float(np.mean(losses)), "tokens_per_second": tokens / (now - marked)}
-                pace = (now - marked) / (step - marked_step)
-                self.monitor.step(step, shown, seconds_per_step=pace, total_steps=config.steps)
-                losses, tokens, marked_step = [], 0, step
-                marked = time.monotonic()
-            if step % config.validate_every == 0:
-                self.validate()
-            if step % config.checkpoint_every == 0:
-                self.save()
-            if self._agreed(stopping.asked or time.monotonic() - began > max_seconds):
-                break
-        bar.close()
 
     def step(self) -> dict[str, float]:
         """One step. Raises TrainingError for one that is not finite, with nothing updated and the state saved."""
@@ -156,43 +85,33 @@ class LMTrainer:
             "epochs": progress,
         }
 
-    def validate(self) -> LMValidation | None:
-        """Validate and log; the best weights are kept. None without validation data."""
-        if self.held_out is None:
-            return None
-        if self._validated is None or self._validated[0] != self.state.step:
-            found = validate(self.state.network, self.held_out, self.world)
-            self._validated = (self.state.step, found)
-            self.monitor.event("validation", self.state.step, **found.to_dict())
-            if self.state.best is None or found.bits < self.state.best[1]:
-                self.state.best = (self.state.step, found.bits)
-                if self.world.is_main:
-                    self.state.save_best(self.folder, found.bits, {**self.facts, "validation": found.to_dict()})
-        return self._validated[1]
-
-    def save(self) -> Path:
-        """Save the state, keeping the newest few. The main process writes."""
-        path = self.checkpoints / self.state.folder_name
-        if self.world.is_main:
-            self.state.save(self.checkpoints, self.facts)
-            prune(self.checkpoints, self.config.keep_checkpoints)
-        self._saved = self.state.step
-        self.world.wait()
-        return path
-
     def run_facts(self) -> dict[str, Any]:
         """What is trained on what, for the log."""
         trained = self.state.network.trained().values()
         rows = len(self.sampler.rows())
         return {
-            "device": str(self.world.device),
-            "processes": self.world.size,
             "clips": len(self.clips),
             "tokens": len(self.clips.tokens),
             "rows_an_epoch": rows,
             "steps_an_epoch": round(rows / self.config.batch_rows, 2),
             "trained_weights": sum(parameter.numel() for parameter in trained),
         }
+
+    def _validate(self, held_out: Clips) -> LMValidation | None:
+        """Validate and log; the best weights are kept."""
+        result = validate(self.state.network, held_out, self.world)
+        self.monitor.event("validation", self.state.step, **result.to_dict())
+        if self.state.best is None or result.bits < self.state.best[1]:
+            self.state.best = (self.state.step, result.bits)
+            if self.world.is_main:
+                self.state.save_best(self.folder, result.bits, {**self.facts, "validation": result.to_dict()})
+        return result
+
+    def _log_row(self, results: Sequence[dict[str, float]], seconds: float) -> Mapping[str, float]:
+        """The last step's values, with the mean loss and the pace of all of them."""
+        bits = float(np.mean([values["bits"] for values in results]))
+        tokens = sum(int(values["tokens"]) for values in results)
+        return {**results[-1], "bits": bits, "tokens_per_second": tokens / seconds}
 
     def _check_lengths(self, network: Network) -> None:
         """Raise TrainConfigError for more positions than the model was made for, and for clips without any."""
@@ -239,12 +158,6 @@ class LMTrainer:
         if self.config.precision == "float32":
             return contextlib.nullcontext()
         return torch.autocast(self.world.device.type, torch.bfloat16)
-
-    def _agreed(self, over: bool) -> bool:
-        """Whether to stop: the main process decides for all."""
-        decided = torch.tensor(float(over), device=self.world.device)
-        self.world.share([decided])
-        return bool(decided)
 
     def _give_up(self, bits: float, norm: float) -> None:
         """Save the state of before the step, which nothing updated, and raise TrainingError."""

@@ -101,8 +101,8 @@ class Network(nn.Module):
             position_ids=batch.positions,
             use_cache=False,
         ).last_hidden_state
-        kept = functional.dropout(states[batch.scored], self.dropout, self.training)
-        return kept, batch.targets[batch.scored], leaving, bias
+        dropped_out = functional.dropout(states[batch.scored], self.dropout, self.training)
+        return dropped_out, batch.targets[batch.scored], leaving, bias
 
 
 @contextlib.contextmanager

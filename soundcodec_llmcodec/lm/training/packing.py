@@ -101,9 +101,9 @@ def packed(lengths: np.ndarray, row_tokens: int, seed: int | None, epoch: int = 
     for clip in order:
         for piece in _pieces(int(clip), int(lengths[clip]), row_tokens, generator):
             # The fullest row that it fits in; where none does, a new one.
-            found = bisect.bisect_left(room, (len(piece), -1))
-            if found < len(room):
-                free, row = room.pop(found)
+            fullest = bisect.bisect_left(room, (len(piece), -1))
+            if fullest < len(room):
+                free, row = room.pop(fullest)
                 rows[row] = (*rows[row], piece)
             else:
                 free, row = row_tokens, len(rows)
@@ -166,9 +166,9 @@ class Sampler:
         """The next `count` rows."""
         taken: list[Row] = []
         while len(taken) < count:
-            found = self.rows()[self.row : self.row + count - len(taken)]
-            taken += found
-            self.row += len(found)
+            following = self.rows()[self.row : self.row + count - len(taken)]
+            taken += following
+            self.row += len(following)
             if self.row >= len(self.rows()):
                 self.epoch, self.row = self.epoch + 1, 0
         return taken

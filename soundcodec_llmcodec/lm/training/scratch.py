@@ -46,7 +46,7 @@ def _transformer(config: ScratchConfig, rows: int, layout: Layout) -> Any:
     import transformers
 
     kinds = {"llama": transformers.LlamaConfig, "qwen3": transformers.Qwen3Config}
-    made = kinds[config.architecture](
+    shape = kinds[config.architecture](
         vocab_size=rows,
         hidden_size=config.width,
         intermediate_size=config.ffn or -(-8 * config.width // (3 * 32)) * 32,
@@ -60,7 +60,7 @@ def _transformer(config: ScratchConfig, rows: int, layout: Layout) -> Any:
         eos_token_id=layout.eos_id,
         pad_token_id=None,
     )
-    return transformers.AutoModelForCausalLM.from_config(made, trust_remote_code=False, attn_implementation="sdpa")
+    return transformers.AutoModelForCausalLM.from_config(shape, trust_remote_code=False, attn_implementation="sdpa")
 
 
 def _with_dropout(lm: Any, share: float) -> Any:

@@ -27,11 +27,11 @@ class Clips:
     @classmethod
     def of(cls, source: TokenSource, clips: Sequence[np.ndarray], labels: Sequence[str] = ()) -> Clips:
         """Of clips (N,), those without tokens left out. Raises TrainConfigError where none is left."""
-        kept = [clip for clip in clips if len(clip)]
-        if not kept:
+        whole = [clip for clip in clips if len(clip)]
+        if not whole:
             raise TrainConfigError(f"no tokens to train on in {', '.join(labels) or 'the clips given'}")
-        offsets = np.cumsum([0, *map(len, kept)], dtype=np.int64)
-        return cls(source, np.concatenate(kept).astype(np.int32), offsets, tuple(labels))
+        offsets = np.cumsum([0, *map(len, whole)], dtype=np.int64)
+        return cls(source, np.concatenate(whole).astype(np.int32), offsets, tuple(labels))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -70,9 +70,9 @@ def open_clips(places: Sequence[str], source: TokenSource | None = None) -> Clip
     for corpus in corpora:
         expected = source or corpora[0].source
         if corpus.source.codec_hash != expected.codec_hash:
-            found = corpus.source
+            other = corpus.source
             raise TrainConfigError(
-                f"{corpus.label} holds tokens of codec {found.codec_hash[:12]} ({found.codec_name}), the others are of "
+                f"{corpus.label} holds tokens of codec {other.codec_hash[:12]} ({other.codec_name}), the others are of "
                 f"{expected.codec_hash[:12]} ({expected.codec_name}): one language model takes the tokens of one codec"
             )
     clips = [clip for corpus in corpora for clip in corpus.ids()]

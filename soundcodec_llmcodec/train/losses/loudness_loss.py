@@ -33,9 +33,7 @@ class LoudnessLoss(nn.Module):
         """Spectra of target and estimate to a scalar, at some of its windows (None: at all)."""
         losses = []
         for key in self.windows if windows is None else windows:
-            of_target, of_estimate = (
-                self.mel.bands(key, x).clamp_min(MAGNITUDE_FLOOR).sqrt() for x in (target, estimate)
-            )
-            error, size = (of_target - of_estimate).abs().mean(dim=(1, 2)), of_target.mean(dim=(1, 2))
+            x, y = (self.mel.bands(key, waves).clamp_min(MAGNITUDE_FLOOR).sqrt() for waves in (target, estimate))
+            error, size = (x - y).abs().mean(dim=(1, 2)), x.mean(dim=(1, 2))
             losses.append(relative_error(error, size, LOUDNESS_FLOOR).mean())
         return torch.stack(losses).mean()

@@ -38,10 +38,10 @@ class MultiScaleMelLoss(nn.Module):
         """Spectra of target and estimate to a scalar, at some of its windows (None: at all)."""
         losses = []
         for key in self.windows if windows is None else windows:
-            of_target, of_estimate = (
-                2.0 * torch.log10(self.bands(key, x).clamp_min(MAGNITUDE_FLOOR)) for x in (target, estimate)
+            x, y = (
+                2.0 * torch.log10(self.bands(key, waves).clamp_min(MAGNITUDE_FLOOR)) for waves in (target, estimate)
             )
-            losses.append((of_target - of_estimate).abs().mean())
+            losses.append((x - y).abs().mean())
         return torch.stack(losses).mean()
 
     def bands(self, key: Resolution, waves: Spectra) -> Tensor:

@@ -25,12 +25,10 @@ class PhaseLoss(nn.Module):
         """Spectra of target and estimate to a scalar in [0, 2], at some of its windows (None: at all)."""
         losses = []
         for key in self.windows if windows is None else windows:
-            of_target, of_estimate = target[key], estimate[key]
+            x, y = target[key], estimate[key]
             size = target.magnitude(key)
             # The floor bounds the gradient where a bin holds next to nothing.
-            difference = of_target / size.clamp_min(PHASOR_FLOOR) - of_estimate / estimate.magnitude(key).clamp_min(
-                PHASOR_FLOOR
-            )
+            difference = x / size.clamp_min(PHASOR_FLOOR) - y / estimate.magnitude(key).clamp_min(PHASOR_FLOOR)
             weight = size / size.sum(dim=(1, 2), keepdim=True)
             losses.append((weight * magnitude(difference)).sum(dim=(1, 2)).mean())
         return torch.stack(losses).mean()

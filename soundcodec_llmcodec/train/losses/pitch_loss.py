@@ -53,8 +53,8 @@ class PitchLoss(nn.Module):
         with torch.no_grad():
             octaves, voiced = self.track(target)
             distances = (octaves[:, :, None] - self.pitches) * (1200 / SPREAD_CENTS)
-            target_shares = torch.softmax(-distances.square() / 2, dim=2)
-        entropy = -(target_shares * functional.log_softmax(logits.float(), dim=2)).sum(dim=2)
+            soft_pitch = torch.softmax(-distances.square() / 2, dim=2)
+        entropy = -(soft_pitch * functional.log_softmax(logits.float(), dim=2)).sum(dim=2)
         return (entropy * voiced).mean()
 
     @torch.no_grad()
@@ -68,15 +68,13 @@ class PitchLoss(nn.Module):
         loud = raw[:, :, 0] > RMS_FLOOR**2 * float(self.window.square().sum())
         heights = raw / (raw[:, :, :1].clamp_min(1e-9) * self.own)
         here = heights[:, :, self.first : self.last + 1]
-        previous, right = heights[:, :, self.first - 1 : self.last], heights[:, :, self.first + 1 : self.last + 2]
+        left, right = heights[:, :, self.first - 1 : self.last], heights[:, :, self.first + 1 : self.last + 2]
         lags = torch.arange(self.first, self.last + 1, device=waves.device)
-        scores = torch.where(
-            (here >= previous) & (here >= right), here - OCTAVE_COST * (lags / self.first).log2(), -1.0
-        )
+        scores = torch.where((here >= left) & (here >= right), here - OCTAVE_COST * (lags / self.first).log2(), -1.0)
         scores, peaks = scores.topk(CANDIDATES, dim=2)
         choice = _smoothest(scores, -(peaks + self.first).log2())
         best, score = peaks.gather(2, choice), scores.gather(2, choice)[:, :, 0]
-        height, before, after = (x.gather(2, best)[:, :, 0] for x in (here, previous, right))
+        height, before, after = (x.gather(2, best)[:, :, 0] for x in (here, left, right))
         # The top of the parabola through the peak and its neighbours.
         shift = (before - after) / (2 * (before - 2 * height + after)).clamp(max=-1e-6)
         lag = best[:, :, 0] + self.first + shift.clamp(-0.5, 0.5)

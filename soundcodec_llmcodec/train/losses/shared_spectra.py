@@ -36,10 +36,10 @@ class Spectra:
     @classmethod
     def of(cls, by_resolution: Mapping[Resolution, Tensor], power: Tensor) -> Spectra:
         """Those of waves that are not there."""
-        empty = cls(torch.empty(0), tuple(by_resolution), power)
-        empty._complex.update(by_resolution)
-        empty._magnitudes.update({key: magnitude(spectrum) for key, spectrum in by_resolution.items()})
-        return empty
+        spectra = cls(torch.empty(0), tuple(by_resolution), power)
+        spectra._complex.update(by_resolution)
+        spectra._magnitudes.update({key: magnitude(spectrum) for key, spectrum in by_resolution.items()})
+        return spectra
 
     def __getitem__(self, key: int | Resolution) -> Tensor:
         """Raises KeyError where that resolution was not asked for."""
@@ -52,14 +52,14 @@ class Spectra:
     def _once(
         self, cache: dict[Resolution, Tensor], key: int | Resolution, compute: Callable[[Tensor, int, int], Tensor]
     ) -> Tensor:
-        own = resolution(key)
-        if own not in self.resolutions:
-            raise KeyError(f"no spectrum with (window, hop) {own}; there are {sorted(self.resolutions)}")
-        if own in cache:
-            return cache[own]
-        values = compute(self.waves, *own)
+        size = resolution(key)
+        if size not in self.resolutions:
+            raise KeyError(f"no spectrum with (window, hop) {size}; there are {sorted(self.resolutions)}")
+        if size in cache:
+            return cache[size]
+        values = compute(self.waves, *size)
         if values.requires_grad == self.waves.requires_grad:  # not where a look under no_grad would cut gradients off
-            cache[own] = values
+            cache[size] = values
         return values
 
 

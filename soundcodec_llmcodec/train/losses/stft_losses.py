@@ -37,8 +37,8 @@ class MultiResolutionSTFTLoss(nn.Module):
         """Spectra of target and estimate to a scalar, at some of its windows (None: at all)."""
         losses = []
         for key in self.windows if windows is None else windows:
-            of_target, of_estimate = target.magnitude(key), estimate.magnitude(key)
-            losses.append(_convergence(of_target, of_estimate, key[0]) + _log_distance(of_target, of_estimate))
+            x, y = target.magnitude(key), estimate.magnitude(key)
+            losses.append(_convergence(x, y, key[0]) + _log_distance(x, y))
         return torch.stack(losses).mean()
 
 
@@ -59,15 +59,9 @@ class ComplexSTFTLoss(nn.Module):
         """Spectra of target and estimate to a scalar, at some of its windows (None: at all)."""
         losses = []
         for key in self.windows if windows is None else windows:
-            of_target, of_estimate = target.magnitude(key), estimate.magnitude(key)
-            turned = (
-                torch.view_as_real(_phasors(target[key], of_target) - _phasors(estimate[key], of_estimate)).abs().mean()
-            )
-            losses.append(
-                _convergence(of_target, of_estimate, key[0])
-                + _log_distance(of_target, of_estimate)
-                + self.phase_weight * turned
-            )
+            x, y = target.magnitude(key), estimate.magnitude(key)
+            turned = torch.view_as_real(_phasors(target[key], x) - _phasors(estimate[key], y)).abs().mean()
+            losses.append(_convergence(x, y, key[0]) + _log_distance(x, y) + self.phase_weight * turned)
         return torch.stack(losses).mean()
 
 

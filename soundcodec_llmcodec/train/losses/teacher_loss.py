@@ -31,8 +31,8 @@ class TeacherLoss(nn.Module):
     def forward(self, target: Tensor, estimate: Tensor) -> Tensor:
         """Waves (B, F * hop) to a scalar; the gradient goes to the estimate alone."""
         with torch.no_grad():
-            of_target = self.states(target)
-        return functional.l1_loss(self.states(estimate), of_target)
+            target_states = self.states(target)
+        return functional.l1_loss(self.states(estimate), target_states)
 
     def states(self, waves: Tensor) -> Tensor:
         """Waves (B, F * hop) to states (B, F, L * W)."""

@@ -19,17 +19,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from soundcodec_llmcodec.runs.errors import TrainConfigError
+from soundcodec_llmcodec.setting import setting
 
 
 @dataclass(frozen=True)
 class AlignmentConfig:
-    """`bank` texts are remembered; `first_layer` and `last_layer` bound the layers as shares of the model's depth."""
+    """Two losses between a clip's states and its text's, over some of the LLM's layers."""
 
-    bank: int = 512
-    logit_scale: float = 5.0
-    label_smoothing: float = 0.1
-    first_layer: float = 1 / 3
-    last_layer: float = 0.8
+    bank: int = setting(512, "texts that are remembered as negatives")
+    logit_scale: float = setting(5.0, "factor of cosines in the contrastive loss")
+    label_smoothing: float = setting(0.1, "of the contrastive loss")
+    first_layer: float = setting(1 / 3, "share of the model's depth after which layers take part")
+    last_layer: float = setting(0.8, "share of the model's depth up to which they do")
 
     def __post_init__(self) -> None:
         if self.bank < 1:
@@ -139,8 +140,8 @@ class SemanticAlignment(nn.Module):
         """(N, B) smoothed cross-entropies of clips (N, B, E) choosing their own text among those to be told from."""
         itself = torch.eye(len(keys), dtype=torch.bool, device=keys.device)
         in_batch = itself | (part & (keys[:, None] != keys))
-        is_filled = torch.arange(self.config.bank, device=keys.device) < self.filled
-        allowed = torch.cat((in_batch, is_filled & (keys[:, None] != self.keys)), dim=1)
+        filled = torch.arange(self.config.bank, device=keys.device) < self.filled
+        allowed = torch.cat((in_batch, filled & (keys[:, None] != self.keys)), dim=1)
         logits = self.config.logit_scale * (audio @ torch.cat((text, self.bank), dim=1).transpose(1, 2))
         surprise = logits.masked_fill(~allowed, -torch.inf).logsumexp(dim=2, keepdim=True) - logits
         own = surprise.diagonal(dim1=1, dim2=2)

@@ -20,6 +20,7 @@ from torch.nn import functional
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.quantizer import FactorizedQuantizer, Quantized
 from soundcodec_llmcodec.runs.errors import TrainConfigError
+from soundcodec_llmcodec.setting import setting
 
 MODES = ("gumbel", "straight_through", "detach")
 LOGITS = ("linear", "codebook")
@@ -30,24 +31,29 @@ OPTIMIZERS = ("language", "codec")
 class BridgeConfig:
     """How codes become language-model inputs.
 
-    `mode`: `gumbel` samples a token and passes gradients through the tempered softmax that drew it; `straight_through`
-    takes the likeliest token, with the softmax's gradient and no noise; `detach` takes the codec's own codes and sends
-    it no gradient at all. `logits`: a trained linear layer on the quantized features, as published, or `scale` times
-    the cosines the quantizer itself compares. `scale` is a power of two: products with it are exact, so that no
-    rounding makes two codes equal that the quantizer tells apart. On the bundled codec's speech a token drawn at scale
-    32, 64, 128 or 256 is the codec's own code in 14, 38, 66 or 82 % of frames. The temperature falls by a cosine from
-    `temperature` to `final_temperature` over `temperature_steps` and stays there. `optimizer` says which one has the
-    linear layer: that of the `language` parts, or the `codec`'s, with its rates, its clipping (beside the encoder) and
-    its start.
+    `scale` is a power of two: products with it are exact, so that no rounding makes two codes equal that the quantizer
+    tells apart. On the bundled codec's speech a token drawn at scale 32, 64, 128 or 256 is the codec's own code in 14,
+    38, 66 or 82 % of frames.
     """
 
-    mode: str = "gumbel"
-    logits: str = "linear"
-    temperature: float = 1.0
-    final_temperature: float = 0.3
-    temperature_steps: int = 20_000
-    scale: float = 128.0
-    optimizer: str = "language"
+    mode: str = setting(
+        "gumbel",
+        "gumbel: a token is sampled, and gradients pass through the tempered softmax that drew it; straight_through: "
+        "the likeliest token, with the softmax's gradient and no noise; detach: the codec's own codes, no gradient",
+    )
+    logits: str = setting(
+        "linear",
+        "linear: of a trained layer on quantized features, as published; codebook: scale times the quantizer's cosines",
+    )
+    temperature: float = setting(1.0, "the softmax's at the first step")
+    final_temperature: float = setting(0.3, "the softmax's at the end of a cosine, and after it")
+    temperature_steps: int = setting(20_000, "steps of that cosine")
+    scale: float = setting(128.0, "factor of the quantizer's cosines, a power of two")
+    optimizer: str = setting(
+        "language",
+        "which optimizer has the linear layer: that of the language parts, or the codec's, with its rates, its "
+        "clipping (beside the encoder) and its start",
+    )
 
     def __post_init__(self) -> None:
         for name, choices in (("mode", MODES), ("logits", LOGITS), ("optimizer", OPTIMIZERS)):
@@ -115,11 +121,11 @@ class Bridge(nn.Module):
             tokens = codes
             inputs = functional.embedding(tokens, embeddings)
         else:
-            drawn = logits + _gumbel(logits, generator) if self.config.mode == "gumbel" else logits
-            tokens = drawn.detach().argmax(dim=-1)
-            inputs = _HardRows.apply((drawn / temperature).softmax(dim=-1), embeddings, tokens)
-        is_frame = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask
-        share = is_frame.float() / is_frame.sum().clamp_min(1)
+            noisy = logits + _gumbel(logits, generator) if self.config.mode == "gumbel" else logits
+            tokens = noisy.detach().argmax(dim=-1)
+            inputs = _HardRows.apply((noisy / temperature).softmax(dim=-1), embeddings, tokens)
+        valid = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask
+        share = valid.float() / valid.sum().clamp_min(1)
         entropies = functional.cross_entropy(logits.flatten(0, 1), codes.flatten(), reduction="none")
         agreement = ((tokens == codes).float() * share).sum()
         return Bridged(inputs, logits, (entropies * share.flatten()).sum(), temperature, agreement)

@@ -1,7 +1,7 @@
 """Future-token prediction: heads on the language model's last hidden state, each for a token further ahead.
 
 Medusa's heads (Cai et al. 2024) with inverse-distance weights, as LLM-Codec has them. Positions are counted by what was
-read: the position that has read tokens 0..l can say something of token l + 1 and later, and of nothing before.
+read: the position that has read tokens 0..l can predict token l + 1 and later, and of nothing before.
 
 Letters: B batch, F frames, L LM positions, E LM width, V codes, K heads (in SoftTargets: codebook dimensions), N rows.
 """
@@ -91,20 +91,18 @@ class FutureTokenHeads(nn.Module):
             raise ValueError(f"expected the rows of {count} heads, got those of {len(rows)}")
         if frames - count + bos < 1:
             raise ValueError(f"{frames} frames give the last of {count} heads no target: use longer clips")
-        is_frame = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask.bool()
+        valid = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask.bool()
         # Whether each position's last read token is a frame; with BOS, position 0 has read none and may speak.
-        read = functional.pad(is_frame, (1, 0), value=True) if bos else is_frame
+        read = functional.pad(valid, (1, 0), value=True) if bos else valid
         results = []
         for j, weight in enumerate(rows):
             first = j + 1 - bos  # the target of position 0
             n = frames - first
-            counts = (read[:, :n] & is_frame[:, first:]).float()
+            counts = (read[:, :n] & valid[:, first:]).float()
             shares = counts / counts.sum().clamp_min(1)
             # One head after the other: the logits of two are never in memory together.
-            head_inputs = (hidden[:, :n], codes[:, first:], shares)
-            results.append(
-                _head_loss(weight, *head_inputs) if soft is None else _soft_head_loss(weight, *head_inputs, soft, first)
-            )
+            pairs = (hidden[:, :n], codes[:, first:], shares)
+            results.append(_head_loss(weight, *pairs) if soft is None else _soft_head_loss(weight, *pairs, soft, first))
         losses = torch.stack([loss for loss, _ in results])
         sums = torch.stack([statistics for _, statistics in results])
         return FutureTokenLoss((self.weights * losses).sum(), losses.detach(), sums[:, 0] / sums[:, 1])

@@ -1,4 +1,4 @@
-"""The language-model objectives together: what the frozen LLM is shown, and what is asked of it.
+"""The language-model objectives together: what the frozen LLM reads, and the losses on its states.
 
 Letters: B batch, F frames, V codes, E LM width, L LM positions.
 """
@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.code_embeddings import CodeRows
 from soundcodec_llmcodec.nn.quantizer import FactorizedQuantizer, Quantized
+from soundcodec_llmcodec.train.language_config import LanguageConfig
 from soundcodec_llmcodec.train.objectives.alignment import SemanticAlignment, text_keys
 from soundcodec_llmcodec.train.objectives.bridge import Bridge
 from soundcodec_llmcodec.train.objectives.future_tokens import FutureTokenHeads
 from soundcodec_llmcodec.train.objectives.soft_targets import soft_targets
-from soundcodec_llmcodec.train.train_config import LanguageConfig
 
-_ASKED = ("future_tokens", "alignment", "contrast")  # what needs the LLM's answer
+_ON_STATES = ("future_tokens", "alignment", "contrast")  # the losses that need the LLM's states
 
 
 class FrozenLM(Protocol):
@@ -59,7 +59,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Asked:
+class LanguageInputs:
     """What the objectives look at of a batch: its quantized features, the texts of its clips, and the step."""
 
     quantized: Quantized
@@ -91,28 +91,28 @@ class LanguageObjectives(nn.Module):
         self,
         lm: FrozenLM,
         quantizer: FactorizedQuantizer,
-        asked: Asked,
+        inputs: LanguageInputs,
         weights: Mapping[str, float],
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
         """Unweighted losses by name for those with a weight, and what is worth watching."""
-        count = self.config.heard(len(asked.texts))
-        asked = replace(asked, quantized=asked.quantized.rows(count), texts=asked.texts[:count])
+        read = self.config.clips_read(len(inputs.texts))
+        inputs = replace(inputs, quantized=inputs.quantized.rows(read), texts=inputs.texts[:read])
         embeddings, head_rows = self.tables(quantizer.codebook)
-        bridged = self.bridge(asked.quantized, quantizer, embeddings, asked.step, generator)
+        bridged = self.bridge(inputs.quantized, quantizer, embeddings, inputs.step, generator)
         values = {"bridge": bridged.cross_entropy, "bridge_agreement": bridged.agreement}
-        if not any(weights.get(name, 0.0) > 0 for name in _ASKED):
+        if not any(weights.get(name, 0.0) > 0 for name in _ON_STATES):
             return values
         states, mask, bos = self._read(lm, bridged.inputs)
         if weights.get("future_tokens", 0.0) > 0:
             soft = None
             if self.config.targets == "encoder":
-                soft = soft_targets(asked.quantized, quantizer, self.config.target_temperature)
-            future = self.heads(states[-1], asked.quantized.codes[:, 0], bos=bos, rows=head_rows, soft=soft)
-            values["future_tokens"] = future.loss
-            values["next_token_accuracy"] = future.accuracy[0]
+                soft = soft_targets(inputs.quantized, quantizer, self.config.target_temperature)
+            predicted = self.heads(states[-1], inputs.quantized.codes[:, 0], bos=bos, rows=head_rows, soft=soft)
+            values["future_tokens"] = predicted.loss
+            values["next_token_accuracy"] = predicted.accuracy[0]
         if weights.get("alignment", 0.0) > 0 or weights.get("contrast", 0.0) > 0:
-            values |= self._aligned(lm, states, mask, asked.texts)
+            values |= self._aligned(lm, states, mask, inputs.texts)
         return values
 
     def tables(self, codebook: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -120,8 +120,8 @@ class LanguageObjectives(nn.Module):
         if self.audio_embeddings is not None:
             return self.audio_embeddings, self.heads.rows
         assert self.network is not None
-        first, *further = self.network(codebook.detach())
-        return first, further
+        first, *others = self.network(codebook.detach())
+        return first, others
 
     def _read(self, lm: FrozenLM, inputs: Tensor) -> tuple[tuple[Tensor, ...], Tensor, bool]:
         """The LLM's states for audio inputs (B, F, E), its attention mask, and whether a BOS stands before them."""
@@ -142,5 +142,5 @@ class LanguageObjectives(nn.Module):
             _, text_mask, embedded = lm.embed_text(cut)
             text_states = lm.hidden_states(embedded, text_mask)
         keys = text_keys(texts).to(mask.device)
-        result = self.alignment(states, mask, text_states, text_mask, has_text, keys)
-        return {"alignment": result.cosine, "contrast": result.contrastive}
+        aligned = self.alignment(states, mask, text_states, text_mask, has_text, keys)
+        return {"alignment": aligned.cosine, "contrast": aligned.contrastive}

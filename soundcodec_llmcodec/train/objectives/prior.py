@@ -22,6 +22,7 @@ from soundcodec_llmcodec.nn.code_embeddings import CodeRows
 from soundcodec_llmcodec.nn.conformer import rotary_tables, rotate
 from soundcodec_llmcodec.nn.quantizer import FactorizedQuantizer, Quantized
 from soundcodec_llmcodec.runs.errors import TrainConfigError
+from soundcodec_llmcodec.setting import setting
 from soundcodec_llmcodec.train.objectives.soft_targets import TEMPERATURE, rate_rows, soft_targets
 
 _START_DEVIATION = 0.02
@@ -29,20 +30,21 @@ _START_DEVIATION = 0.02
 
 @dataclass(frozen=True)
 class PriorConfig:
-    """The prior's size; `temperature` of the encoder's softmax over cosines.
+    """The prior's size, and what it learns from."""
 
-    `rows` says what it compares its states with: "free" rows, each learnt by itself, or "codebook", a network of the
-    code vectors with `row_hidden` units, beside a bias for each code.
-    With `context_gradient` the encoder also learns to be a good past (straight-through); without, only to follow it.
-    """
-
-    layers: int = 3
-    width: int = 192
-    heads: int = 4
-    temperature: float = TEMPERATURE
-    rows: Literal["free", "codebook"] = "free"
-    row_hidden: int = 256
-    context_gradient: bool = False
+    layers: int = setting(3, "transformer layers")
+    width: int = setting(192, "features of a layer")
+    heads: int = setting(4, "attention heads of a layer")
+    temperature: float = setting(TEMPERATURE, "of the encoder's softmax over cosines")
+    rows: Literal["free", "codebook"] = setting(
+        "free",
+        "what states are compared with: rows each learnt by itself, or a network of the code vectors beside a bias for "
+        "each code",
+    )
+    row_hidden: int = setting(256, "hidden units of that network")
+    context_gradient: bool = setting(
+        False, "whether the encoder also learns to be a good past (straight-through), or only to follow it"
+    )
 
     def __post_init__(self) -> None:
         if self.row_hidden < 1:
@@ -148,8 +150,8 @@ class CausalPrior(nn.Module):
         vectors = functional.embedding(codes, directions)
         if self.config.context_gradient:
             vectors = latents + (vectors - latents).detach()
-        is_frame = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask.bool()
-        shares = is_frame.float() / is_frame.sum().clamp_min(1)
+        valid = torch.ones_like(codes, dtype=torch.bool) if frame_mask is None else frame_mask.bool()
+        shares = valid.float() / valid.sum().clamp_min(1)
         rows = (self.states(vectors), latents, codes, shares)
         shared = (*self.head(quantizer.codebook), directions)
         loss, nats = chunked_sum(self._rate, tuple(r.flatten(0, 1) for r in rows), shared, directions.shape[0])

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from soundcodec_llmcodec.lm.training.embedding_rows import ROW_DEVIATION, CodebookRows, codebook_of, stacked
-from soundcodec_llmcodec.lm.training.lm_config import RowsConfig, TrainConfigError, make_config
+from soundcodec_llmcodec.lm.training.lm_config import RowsConfig, make_config
 from soundcodec_llmcodec.lm.training.network_building import build, finished
+from soundcodec_llmcodec.runs.errors import TrainConfigError
 
 
 def test_the_codebook_is_the_codecs_unit_vectors(codec_folder, source, tiny_codec):
@@ -19,7 +20,7 @@ def test_the_codebook_is_the_codecs_unit_vectors(codec_folder, source, tiny_code
     torch.testing.assert_close(found, vectors / vectors.norm(dim=1, keepdim=True))
 
 
-def test_another_codec_is_refused(codec_folder, source):
+def test_another_codec_is_rejected(codec_folder, source):
     with pytest.raises(TrainConfigError, match="--codec"):
         codebook_of(str(codec_folder), dataclasses.replace(source, codec_hash="1" * 64))
 

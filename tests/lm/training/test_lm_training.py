@@ -17,12 +17,12 @@ from safetensors.torch import load_file
 from soundcodec_llmcodec.cli.command_tree import run_command
 from soundcodec_llmcodec.data.token_corpus import TokenCorpus
 from soundcodec_llmcodec.lm.loading import load_token_lm
-from soundcodec_llmcodec.lm.training.lm_config import CONFIGS, TrainConfigError, load_config, make_config
+from soundcodec_llmcodec.lm.training.lm_config import BUNDLED, load_config, make_config
 from soundcodec_llmcodec.lm.training.lm_export import read_run
 from soundcodec_llmcodec.lm.training.lm_trainer import LMTrainer
 from soundcodec_llmcodec.lm.training.lm_validation import validate
 from soundcodec_llmcodec.lm.training.token_clips import open_clips
-from soundcodec_llmcodec.runs.errors import TrainingError
+from soundcodec_llmcodec.runs.errors import TrainConfigError, TrainingError
 
 
 def trainer(settings, folder, **changes) -> LMTrainer:
@@ -149,7 +149,7 @@ def test_the_best_of_another_validation_is_forgotten(settings, corpus, tmp_path,
     assert read_run(tmp_path / "run").info["steps"] == 6
 
 
-def test_another_run_in_the_folder_is_refused(settings, tmp_path, corpus, source):
+def test_another_run_in_the_folder_is_rejected(settings, tmp_path, corpus, source):
     trainer(settings, tmp_path / "run").run(max_seconds=0)
     for change in ({"seed": 1}, {"row_tokens": 32}, {"scratch": {"layers": 2, "width": 16, "heads": 2}}):
         with pytest.raises(TrainConfigError, match="another run"):
@@ -163,7 +163,7 @@ def test_another_run_in_the_folder_is_refused(settings, tmp_path, corpus, source
     assert trainer(settings, tmp_path / "run", tokens=[f"{moved}:train"]).state.step == 1
 
 
-def test_tokens_of_two_codecs_are_refused(settings, tmp_path, source):
+def test_tokens_of_two_codecs_are_rejected(settings, tmp_path, source):
     strange = dataclasses.replace(source, codec_hash="9" * 64, codec_name="strange")
     other = write_corpus(tmp_path / "strange", strange, {"train": counting(source.vocabulary_size, 5, 9)})
     for change in ({"tokens": [*settings["tokens"], str(other)]}, {"validation": [str(other)]}):
@@ -225,12 +225,12 @@ def test_validation_does_not_depend_on_rows_or_mode(settings, tmp_path):
         ({"scratch": {"rows": {"knd": "free"}}}, "did you mean 'kind'"),
     ],
 )
-def test_what_cannot_be_trained_is_refused(settings, tmp_path, change, message):
+def test_what_cannot_be_trained_is_rejected(settings, tmp_path, change, message):
     with pytest.raises(TrainConfigError, match=message):
         trainer(settings, tmp_path / "run", **change)
 
 
-@pytest.mark.parametrize("name", [path.stem for path in CONFIGS.glob("*.yaml")])
+@pytest.mark.parametrize("name", BUNDLED.names)
 def test_bundled_configs_are_whole(name):
     config = load_config(name, {"seed": 3})
     assert config.seed == 3

@@ -104,6 +104,6 @@ def test_a_run_learns_the_pitch_from_a_codec_without_a_source(tiny_config, tiny_
     assert not torch.equal(again.model.token2wav.harmonics.pitch.weight, before.half().float())
 
 
-def test_a_pitch_without_a_source_is_refused(tiny_config):
+def test_a_pitch_without_a_source_is_rejected(tiny_config):
     with pytest.raises(TrainConfigError, match="harmonic source"):
         dataclasses.replace(tiny_config, losses={"mel": LossSchedule(1.0), "pitch": LossSchedule(1.0)})

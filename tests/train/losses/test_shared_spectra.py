@@ -44,7 +44,7 @@ def test_a_resolution_that_is_not_there_is_named():
 
 
 @pytest.mark.parametrize("shape", [(1, 512), (4_000,), (1, 1, 4_000)])
-def test_waves_too_short_or_of_another_shape_are_refused(shape):
+def test_waves_too_short_or_of_another_shape_are_rejected(shape):
     with pytest.raises(ValueError, match="at least 513 samples"):
         spectra(torch.ones(shape), (1024, 512))
     assert spectra(torch.ones(1, 513), (1024, 512))[1024].shape == (1, 513, 3)

@@ -109,7 +109,7 @@ def test_the_batchs_other_texts_are_negatives_too():
     assert float(result.contrastive) == pytest.approx(math.log(1 + math.exp(-5)), abs=1e-6)
 
 
-def test_a_lone_clip_with_an_empty_bank_has_nothing_to_be_told_from():
+def test_a_lone_clip_with_an_empty_bank_has_no_negatives():
     audio = [x.requires_grad_() for x in states(1, 3)]
     result = aligned(alignment(), audio, states(1, 2, 1))
     assert float(result.contrastive.detach()) == pytest.approx(0, abs=1e-6)
@@ -240,7 +240,7 @@ def test_who_gets_gradients(mode, logits, part):
     assert quantizer_of(model).codebook.grad is None
 
 
-def test_impossible_alignments_are_refused():
+def test_impossible_alignments_are_rejected():
     for values in ({"bank": 0}, {"logit_scale": 0.0}, {"label_smoothing": 1.0}, {"first_layer": 0.9}):
         with pytest.raises(TrainConfigError, match=next(iter(values))):
             AlignmentConfig(**values)

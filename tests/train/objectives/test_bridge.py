@@ -187,7 +187,7 @@ def test_cross_entropy_and_agreement_by_hand():
     assert float(masked.agreement) == pytest.approx(2 / 3)
 
 
-def test_what_cannot_be_bridged_is_refused():
+def test_what_cannot_be_bridged_is_rejected():
     for values in ({"mode": "soft"}, {"logits": "mlp"}, {"temperature": 0.0}, {"scale": 30.0}, {"scale": -2.0}):
         with pytest.raises(TrainConfigError, match=str(next(iter(values)))):
             BridgeConfig(**values)

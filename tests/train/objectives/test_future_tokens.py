@@ -45,7 +45,7 @@ def shifting(heads: int, extra: int = 0) -> FutureTokenHeads:
 
 
 @BOTH
-def test_a_count_is_foretold_at_the_right_distance_and_at_no_other(bos):
+def test_a_count_is_predicted_at_the_right_distance_and_at_no_other(bos):
     hidden, codes = counting(bos)
     right = shifting(4)(hidden, codes, bos=bos)
     assert right.accuracy.tolist() == [1.0] * 4
@@ -236,7 +236,7 @@ def test_bfloat16_autocast_gives_about_the_same():
     ("positions", "frames", "bos", "message"),
     [(9, 9, True, r"\(1, 10\).*with BOS"), (10, 9, False, r"\(1, 9\).*without BOS"), (3, 3, False, "no target")],
 )
-def test_shapes_that_do_not_fit_are_refused(positions, frames, bos, message):
+def test_shapes_that_do_not_fit_are_rejected(positions, frames, bos, message):
     heads = FutureTokenHeads(WIDTH, V, 3)
     with pytest.raises(ValueError, match=message):
         heads(torch.zeros(1, positions, WIDTH), torch.zeros(1, frames, dtype=torch.int64), bos=bos)

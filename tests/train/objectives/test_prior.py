@@ -154,7 +154,7 @@ def test_bits_fall_for_a_fixed_codec_and_the_loss_for_both():
     assert bits[True] < bits[False]
 
 
-def test_impossible_priors_are_refused():
+def test_impossible_priors_are_rejected():
     for values in ({"width": 30}, {"temperature": 0.0}, {"layers": 0}):
         with pytest.raises(TrainConfigError, match=next(iter(values))):
             PriorConfig(**values)

@@ -1,4 +1,4 @@
-"""Against the encoder's choice, future-token prediction teaches the encoder to choose what is foretold."""
+"""Against the encoder's choice, future-token prediction teaches the encoder to choose what is predicted."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from toy_lm import ToyLM
 
 from soundcodec_llmcodec.nn import chunked_sums
 from soundcodec_llmcodec.runs.errors import TrainConfigError
+from soundcodec_llmcodec.train.language_config import LanguageConfig
 from soundcodec_llmcodec.train.objectives.future_tokens import FutureTokenHeads
-from soundcodec_llmcodec.train.objectives.language import Asked, LanguageObjectives
+from soundcodec_llmcodec.train.objectives.language import LanguageInputs, LanguageObjectives
 from soundcodec_llmcodec.train.objectives.soft_targets import soft_targets
-from soundcodec_llmcodec.train.train_config import LanguageConfig
 
 
-def told(temperature: float = 0.05, heads: int = 3):
+def parts_of(temperature: float = 0.05, heads: int = 3):
     """Heads on hidden states that know nothing of the codes, of a tiny codec's choice."""
     torch.manual_seed(0)
     model = tiny_codec()
@@ -33,7 +33,7 @@ def told(temperature: float = 0.05, heads: int = 3):
 def test_loss_and_gradients_are_those_of_the_formula(monkeypatch, elements):
     """Each head's target lies as many frames ahead as the codes' would; the first frame is nobody's target."""
     monkeypatch.setattr(chunked_sums, "CHUNK_ELEMENTS", elements)
-    heads, hidden, codes, quantized, quantizer, soft = told()
+    heads, hidden, codes, quantized, quantizer, soft = parts_of()
     frames = codes.shape[1]
     result = heads(hidden, codes, bos=False, soft=soft)
     learnt = (quantized.latents, *heads.rows)
@@ -53,7 +53,7 @@ def test_loss_and_gradients_are_those_of_the_formula(monkeypatch, elements):
 
 def test_a_sharp_choice_is_the_code():
     """Near temperature zero the loss is that against the codes; accuracy always is."""
-    heads, hidden, codes, _, _, soft = told(temperature=1e-5)
+    heads, hidden, codes, _, _, soft = parts_of(temperature=1e-5)
     hard, sharp = heads(hidden, codes, bos=False), heads(hidden, codes, bos=False, soft=soft)
     torch.testing.assert_close(sharp.per_head, hard.per_head, rtol=1e-4, atol=1e-4)
     wide = heads(hidden, codes, bos=False, soft=replace(soft, temperature=0.3))
@@ -61,8 +61,8 @@ def test_a_sharp_choice_is_the_code():
     assert torch.equal(wide.accuracy, hard.accuracy)
 
 
-def test_a_step_along_the_gradient_makes_the_foretold_code_nearer():
-    heads, hidden, codes, quantized, quantizer, soft = told(heads=1)
+def test_a_step_along_the_gradient_makes_the_predicted_code_nearer():
+    heads, hidden, codes, quantized, quantizer, soft = parts_of(heads=1)
     wanted = 7
     heads.rows[0].data.zero_()
     heads.rows[0].data[wanted] = 5 * functional.normalize(hidden[0, 3], dim=0)
@@ -80,14 +80,14 @@ def test_the_encoder_learns_as_a_target_only_where_it_is_asked_to(targets, reach
     model, lm = tiny_codec(), ToyLM()
     objectives = LanguageObjectives(config, CODEC, lm.start())
     quantized = quantized_noise(model)
-    asked = Asked(quantized, [None] * len(quantized.codes), 0)
-    values = objectives(lm, quantizer_of(model), asked, {"future_tokens": 1.0}, generator())
+    inputs = LanguageInputs(quantized, [None] * len(quantized.codes), 0)
+    values = objectives(lm, quantizer_of(model), inputs, {"future_tokens": 1.0}, generator())
     wanted = (quantized.latents, quantizer_of(model).codebook)
     gradient, of_codebook = torch.autograd.grad(values["future_tokens"], wanted, allow_unused=True)
     assert (gradient is not None and bool(gradient.abs().sum() > 0)) == reached
     assert of_codebook is None
 
 
-def test_impossible_targets_are_refused():
+def test_impossible_targets_are_rejected():
     with pytest.raises(TrainConfigError, match="target_temperature must be above zero, got 0"):
         LanguageConfig(target_temperature=0)
