@@ -86,5 +86,5 @@ def test_a_finished_run_is_told_again(whole):
     before = rows(whole)
     done = run(whole, "--resume")
     assert done.returncode == 0
-    assert "## Overall: mini (synthetic), 24 clips" in done.stdout
+    assert "Overall: mini (synthetic), 24 clips" in done.stdout
     assert rows(whole) == before
