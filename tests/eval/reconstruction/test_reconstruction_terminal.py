@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from eval.harness import manifest
+from eval.harness import command, manifest
 from eval.reconstruction import reconstruction_command, report
 
 QUICK = ["--workers", "0", "--quiet", "--metrics", "stft", "stoi"]
@@ -50,7 +50,7 @@ def test_the_table_fits_and_says_which_is_better(three, capsys, monkeypatch):
 
 
 def test_it_can_be_printed_in_ascii(three, capsys, monkeypatch):
-    monkeypatch.setattr(reconstruction_command, "show_what_can_be_shown", lambda: None)
+    monkeypatch.setattr(command, "show_what_can_be_shown", lambda: None)
     monkeypatch.setattr(type(sys.stdout), "encoding", "ascii", raising=False)
     reconstruction_command.main(three)
     out = capsys.readouterr().out
