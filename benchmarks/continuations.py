@@ -22,8 +22,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from eval.harness.metric import Signal
 from eval.reconstruction.metrics import pitch, speaker_sim
-from eval.reconstruction.metrics.metric import Signal
 from eval.reconstruction.metrics.recogniser import TINY
 from eval.reconstruction.metrics.words import words_of
 from soundcodec_llmcodec.audio import mono, resample

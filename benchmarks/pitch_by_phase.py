@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eval.harness.metric import Signal
 from eval.reconstruction.metrics import f0corr, pitch
-from eval.reconstruction.metrics.metric import Signal
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.train.crops import open_corpus
 

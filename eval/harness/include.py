@@ -20,7 +20,7 @@ from eval.harness.foreign_errors import FOREIGN_ERRORS, described
 
 # Metrics are imported where one is met: commands that have none start faster.
 if TYPE_CHECKING:
-    from eval.reconstruction.metrics.metric import Score, Signal
+    from eval.harness.metric import Score, Signal
 
 ENTRY_POINTS = "soundcodec_llmcodec.eval"
 CODECS = "CODECS"
@@ -87,7 +87,7 @@ def metric(
     """
     if direction not in ("lower", "higher"):
         raise IncludeError(f"a metric's direction is 'lower' or 'higher', whichever is better, got {direction!r}")
-    from eval.reconstruction.metrics.metric import Metric, Score
+    from eval.harness.metric import Metric, Score
 
     def decorated(function: _Function) -> _Function:
         said = definition or (function.__doc__ or "").strip().split("\n")[0] or function.__name__
@@ -171,9 +171,9 @@ def forget(names: Iterable[str] | None = None) -> None:
     for place in list(_modules) if names is None else names:
         for entry in _modules.pop(place, _Module({}, ())).entries:
             if entry.kind == "metric":
-                from eval.reconstruction import metrics
+                from eval.harness import metric_registry
 
-                metrics.unregister(entry.name)
+                metric_registry.unregister(entry.name)
 
 
 def _files(place: Path) -> list[Path]:
@@ -247,13 +247,13 @@ def _registered(place: str, content: Mapping[str, Any], module: str, digest: str
 def _register_metrics(entries: Sequence[Included]) -> None:
     if not entries:
         return
-    from eval.reconstruction import metrics
+    from eval.harness import metric_registry
 
     for entry in entries:
-        if entry.name in metrics.METRICS:
+        if entry.name in metric_registry.METRICS:
             raise IncludeError(f"{entry.place}: there is a metric {entry.name!r} already; give it another name")
     for entry in entries:
-        metrics.register(entry.value, entry.place, entry.digest)
+        metric_registry.register(entry.value, entry.place, entry.digest)
 
 
 def _entries(
@@ -281,7 +281,7 @@ def _entries(
 
 
 def form_of(entry: Included) -> DataSetForm:
-    """What the decorator of an included data set was told."""
+    """The decorator's arguments of an included data set."""
     form = getattr(entry.value, _DATASET)
     assert isinstance(form, DataSetForm)
     return form
@@ -289,12 +289,12 @@ def form_of(entry: Included) -> DataSetForm:
 
 def _is_metric(value: Any) -> bool:
     """Whether it is a metric, and none of those that are here and were only imported."""
-    module = sys.modules.get("eval.reconstruction.metrics.metric")
+    module = sys.modules.get("eval.harness.metric")
     if module is None or not isinstance(value, module.Metric):
         return False
-    from eval.reconstruction import metrics
+    from eval.harness import metric_registry
 
-    return all(value is not each for each in metrics.METRICS.values())
+    return not metric_registry.is_registered(value)
 
 
 def _is_codec(value: type) -> bool:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eval.harness.checked_codec import IncludedCodec
 from eval.harness.model_specs import LoadError
-from eval.harness.own_codec import IncludedCodec
 
 if TYPE_CHECKING:
     from soundcodec_llmcodec.data.token_corpus import TokenSource

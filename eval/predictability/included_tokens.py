@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from eval.harness import corpora
+from eval.harness.checked_codec import IncludedCodec, included_codec
 from eval.harness.include import Included
 from eval.harness.included_tokenizer import IncludedTokenizer
 from eval.harness.model_specs import LoadError
-from eval.harness.own_codec import IncludedCodec, included_codec
 from eval.predictability import token_sets
 from eval.predictability.token_sets import MINI, PredictError, TokenSet, TokenSetSpec
 from soundcodec_llmcodec.data.token_corpus import TokenClip, shard_name, write_shard, write_source

@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _measure(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
+    from eval.reconstruction import metrics  # noqa: F401  the names that included metrics cannot take
     from eval.reconstruction.scoring import Scorer
 
     include.load(arguments.include)

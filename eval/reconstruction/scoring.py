@@ -176,6 +176,8 @@ def _prepare(included: Sequence[str]) -> None:
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if included:
+        from eval.reconstruction import metrics  # noqa: F401  the names that included metrics cannot take
+
         include.load(included)
 
 

@@ -125,7 +125,7 @@ class Loader:
         return Model(info, tokenizer, lm)
 
     def _codec(self, name: str) -> CodecTokenizer | IncludedTokenizer:
-        from eval.harness.own_codec import IncludedCodec, included_codec
+        from eval.harness.checked_codec import IncludedCodec, included_codec
         from soundcodec_llmcodec import checkpoints
         from soundcodec_llmcodec.llmcodec import LLMCodec
 
@@ -147,7 +147,7 @@ def _names() -> list[str]:
 
 def _checked_codec(codec: str) -> str:
     """What tables call the codec. Raises UnknownSpecError where the text means none."""
-    from eval.harness.own_codec import included_codec
+    from eval.harness.checked_codec import included_codec
     from soundcodec_llmcodec.checkpoints import WEIGHTS_FILE
 
     entry = included_codec(codec)

@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from eval.harness import include
+from eval.harness.checked_codec import included_codec
 from eval.harness.include import Included
 from eval.harness.model_specs import check_labels, labelled, nearest, place_name
-from eval.harness.own_codec import included_codec
 from eval.reconstruction.codecs import codec2, hf, opus, programs, superb
 from eval.reconstruction.codecs.codec_protocol import UnknownSpecError
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.harness import fingerprints, own_codec
+from eval.harness import checked_codec, fingerprints
+from eval.harness.checked_codec import IncludedCodec
 from eval.harness.corpora import CorpusClip
 from eval.harness.include import Included
-from eval.harness.own_codec import IncludedCodec
 from eval.reconstruction.codecs.adapter_sources import of_adapter
 from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded
 from eval.reconstruction.codecs.shaping import to_clip, to_rate
@@ -26,7 +26,7 @@ class MeasuredIncludedCodec:
             kind="included",
             checkpoint=codec.entry.where,
             checkpoint_hash=codec.entry.digest,
-            identity=fingerprints.identity(codec.identity, of_adapter(__file__, own_codec.__file__)),
+            identity=fingerprints.identity(codec.identity, of_adapter(__file__, checked_codec.__file__)),
             sample_rate=codec.sample_rate,
             bitrate_bps=codec.bitrate_bps,
             token_rate=codec.token_rate,

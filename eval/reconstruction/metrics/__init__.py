@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import replace
-from pathlib import PurePath
 
-from eval.harness.foreign_errors import FOREIGN_ERRORS, described
+from eval.harness.metric import Metric, Score, Signal
+from eval.harness.metric_registry import METRICS, PLACES, register, register_built_in, unregister
 from eval.reconstruction.default_metrics import DEFAULT
 from eval.reconstruction.metrics import (
     distill_mos,
@@ -30,7 +29,6 @@ from eval.reconstruction.metrics import (
     waveform,
     wer,
 )
-from eval.reconstruction.metrics.metric import Metric, Score, Signal
 from eval.reconstruction.metrics.recogniser import RECOGNISERS
 from eval.reconstruction.metrics.superb_rules import SUPERB_METRICS, SUPERB_NAMES
 
@@ -55,9 +53,7 @@ _KNOWN = (
     plcmos.METRIC,
     *SUPERB_METRICS,
 )
-METRICS: dict[str, Metric] = {metric.name: metric for metric in _KNOWN}
-# Where included metrics are from, by name.
-PLACES: dict[str, str] = {}
+register_built_in(_KNOWN)
 # The recogniser of a plain `wer` may be named as well.
 _DEFAULT_RECOGNISER = f"@{RECOGNISERS[0].name}"
 
@@ -78,25 +74,6 @@ __all__ = [
     "require",
     "unregister",
 ]
-
-
-def register(metric: Metric, place: str, digest: str) -> None:
-    """Add a metric from a file of somebody's own, whose SHA-256 (hex) is its version; what it raises is a reason."""
-
-    def compute(reference: Signal, estimate: Signal) -> Score:
-        try:
-            return metric.compute(reference, estimate)
-        except FOREIGN_ERRORS as error:
-            return Score(reason=described(error))
-
-    source = metric.source or PurePath(place).name
-    METRICS[metric.name] = replace(metric, source=source, version=int(digest[:12], 16), compute=compute)
-    PLACES[metric.name] = place
-
-
-def unregister(name: str) -> None:
-    """Take an included metric out again."""
-    del METRICS[name], PLACES[name]
 
 
 def named(names: Iterable[str]) -> tuple[Metric, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 
+from eval.harness.metric import Metric, Score, Signal
 from eval.reconstruction.metrics import words
 from eval.reconstruction.metrics.capping import capped, uncapped
-from eval.reconstruction.metrics.metric import Metric, Score, Signal
 from eval.reconstruction.metrics.recogniser import RECOGNISERS, Recogniser, metric_name
 from eval.reconstruction.metrics.wer import unusable_words
 

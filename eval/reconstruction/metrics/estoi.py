@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eval.reconstruction.metrics.metric import Metric, Score, Signal, silence
+from eval.harness.metric import Metric, Score, Signal, silence
 from eval.reconstruction.metrics.octave_bands import EPS, NEEDS, SEGMENT, segments, too_short
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from eval.harness.metric import Metric, Score, Signal, silence
 from eval.reconstruction.metrics import pitch
-from eval.reconstruction.metrics.metric import Metric, Score, Signal, silence
 
 
 def _compute(reference: Signal, estimate: Signal) -> Score:

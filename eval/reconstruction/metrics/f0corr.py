@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from eval.harness.metric import Metric, Score, Signal, silence
 from eval.reconstruction.metrics import dtw, pitch
-from eval.reconstruction.metrics.metric import Metric, Score, Signal, silence
 
 COMPARISON = (
     "voiced frames in cents minus their median, aligned by dynamic time warping (absolute difference; steps (1, 1), "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Literal
 
-from eval.reconstruction.metrics.metric import Metric, Score, Signal, silence
+from eval.harness.metric import Metric, Score, Signal, silence
 
 RATE = 16_000
 SHORTEST_S = 0.25

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
-from eval.reconstruction.metrics.metric import Metric, Score, Signal, silence
+from eval.harness.metric import Metric, Score, Signal, silence
 from eval.reconstruction.metrics.spectral import too_short
 from soundcodec_llmcodec.measures.mel_distance import FLOOR, mel_magnitude
 

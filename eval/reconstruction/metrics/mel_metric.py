@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eval.reconstruction.metrics.metric import Metric, Score, Signal
+from eval.harness.metric import Metric, Score, Signal
 from eval.reconstruction.metrics.spectral import spectrogram, too_short
 from soundcodec_llmcodec.measures.mel_distance import SCALES, MagnitudeSpectrogram, magnitude_distance, mel_magnitude
 

@@ -14,7 +14,7 @@ import scipy.fft
 import scipy.signal
 import scipy.sparse
 
-from eval.reconstruction.metrics.metric import Score, Signal
+from eval.harness.metric import Score, Signal
 
 # What metrics over these bands need.
 NEEDS = ("pystoi",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eval.reconstruction.metrics.metric import Score, Signal
+from eval.harness.metric import Score, Signal
 
 RATE = 16_000
 SHORTEST_S = 0.5

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from eval.harness.metric import Metric, Score, Signal
 from eval.reconstruction.metrics import words
 from eval.reconstruction.metrics.capping import uncapped
-from eval.reconstruction.metrics.metric import Metric, Score, Signal
 
 RATE = 16_000
 SHORTEST_S = 0.1

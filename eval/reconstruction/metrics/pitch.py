@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eval.reconstruction.metrics.metric import Signal
+from eval.harness.metric import Signal
 
 FLOOR_HZ = 50.0
 CEILING_HZ = 1100.0

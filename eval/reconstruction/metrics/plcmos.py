@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from eval.harness.metric import Metric, Score, Signal
 from eval.reconstruction.metrics import opinions
-from eval.reconstruction.metrics.metric import Metric, Score, Signal
 from eval.reconstruction.metrics.one_thread import onnx_session
 
 # The model hears as a rater does whose taste is a random vector. The package draws new ones in every call.

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eval.harness.metric import Signal
 from eval.reconstruction.metrics import whisper_packages
-from eval.reconstruction.metrics.metric import Signal
 from eval.reconstruction.metrics.words import NORMALISER
 
 RATE = 16_000

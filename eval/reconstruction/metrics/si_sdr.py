@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eval.reconstruction.metrics.metric import Metric, Score, Signal, silence
+from eval.harness.metric import Metric, Score, Signal, silence
 from soundcodec_llmcodec.measures.signal_to_distortion import LIMIT_DB, centred, centred_ratio
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.reconstruction.metrics.metric import Metric, Score, Signal, silence
+from eval.harness.metric import Metric, Score, Signal, silence
 from eval.reconstruction.metrics.one_thread import torch_on_one_thread
 
 RATE = 16_000

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 
-from eval.reconstruction.metrics.metric import Score, Signal
+from eval.harness.metric import Score, Signal
 from soundcodec_llmcodec.measures import mel_distance
 from soundcodec_llmcodec.measures.mel_distance import MagnitudeSpectrogram
 

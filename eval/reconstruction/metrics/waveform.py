@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eval.reconstruction.metrics.metric import Metric, Score, Signal
+from eval.harness.metric import Metric, Score, Signal
 
 
 def compute(reference: Signal, estimate: Signal) -> Score:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from eval.harness import corpora, include
+from eval.harness.checked_codec import IncludedCodec
 from eval.harness.include import ENTRY_POINTS, IncludeError
 from eval.harness.included_tokenizer import IncludedTokenizer
-from eval.harness.own_codec import IncludedCodec
 from eval.predictability import included_tokens
 from eval.reconstruction import codecs, reconstruction_command
 from eval.reconstruction.codecs import LoadError, ReconstructionError, UnknownSpecError

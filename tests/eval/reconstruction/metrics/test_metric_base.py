@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.reconstruction import metrics
+from eval.harness import metric
 from eval.reconstruction.metrics import ALL, DEFAULT, METRICS, SUPERB_NAMES, Score, Signal, named, require
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -210,7 +210,7 @@ def test_a_worker_starts_without_torch_and_without_models():
 
 def test_what_is_not_installed_is_said_with_the_extra(monkeypatch):
     there = importlib.machinery.ModuleSpec("there", None)
-    monkeypatch.setattr(metrics.metric.importlib.util, "find_spec", lambda name: None if name == "speechmos" else there)
+    monkeypatch.setattr(metric.importlib.util, "find_spec", lambda name: None if name == "speechmos" else there)
     require(named(["all", "wer", "speaker_sim"]))
     expected = (
         r"dnsmos needs the package speechmos, which is not installed: pip install 'soundcodec-llmcodec\[eval-all\]'"
@@ -220,6 +220,6 @@ def test_what_is_not_installed_is_said_with_the_extra(monkeypatch):
 
 
 def test_what_no_extra_can_install_says_how(monkeypatch):
-    monkeypatch.setattr(metrics.metric.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(metric.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"distillmos needs .*: pip install --no-deps distillmos xls_r_sqa$"):
         require(named(["distillmos"]))
