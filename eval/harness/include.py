@@ -90,15 +90,15 @@ def metric(
     from eval.harness.metric import Metric, Score
 
     def decorated(function: _Function) -> _Function:
-        said = definition or (function.__doc__ or "").strip().split("\n")[0] or function.__name__
+        description = definition or (function.__doc__ or "").strip().split("\n")[0] or function.__name__
         title = name or function.__name__
 
         def compute(reference: Signal, estimate: Signal) -> Score:
             value = function(reference.samples, estimate.samples, reference.rate)
             return value if isinstance(value, Score) else Score.of(value)
 
-        made = Metric(title, said, unit, direction, value_range, "", 0, compute, needs=tuple(needs))
-        setattr(function, _METRIC, made)
+        included = Metric(title, description, unit, direction, value_range, "", 0, compute, needs=tuple(needs))
+        setattr(function, _METRIC, included)
         return function
 
     return decorated

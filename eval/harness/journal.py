@@ -55,8 +55,8 @@ class RunJournal(ABC, Generic[_Batch]):
         with contextlib.ExitStack() as closing:
             self._file: IO[str] = closing.enter_context(open(self.path, "a+", encoding="utf-8"))
             lock(self._file, folder)
-            kept = self._read(identity) if exists else 0
-            if not kept:
+            n_bytes = self._read(identity) if exists else 0
+            if not n_bytes:
                 self._file.truncate(0)
                 kind = {} if self.kind is None else {"kind": self.kind}
                 self._append({"journal": self.version, **kind, "identity": identity})

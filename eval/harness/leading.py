@@ -27,5 +27,7 @@ def leader(
     # The clips are those of the means, so that what is tested is what the table shows.
     ids = shared({name: {key: score.value for key, score in of.items()} for name, of in scores.items()}).ids
     compared = column({model: {key: scores[model][key] for key in ids} for model in means}, best).comparisons
-    beyond = all(one.p_adjusted < ALPHA and (one.difference > 0) == (direction == "lower") for one in compared.values())
+    beyond = all(
+        pair.p_adjusted < ALPHA and (pair.difference > 0) == (direction == "lower") for pair in compared.values()
+    )
     return best if compared and beyond else None

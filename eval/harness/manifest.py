@@ -117,10 +117,10 @@ def _before_lists(folder: Path) -> set[str]:
     if not isinstance(results, dict) or not str(results.get("schema", "")).startswith(_SCHEMAS):
         return set()
     names = {name for name in _EARLIER if (folder / name).is_file()}
-    kept = set(_texts(results.get("samples")))
+    samples = set(_texts(results.get("samples")))
     # A pair's recordings have a file beside them that tells of them.
-    kept |= {re.sub(r"-(positive|negative)\.flac$", ".json", name) for name in kept}
-    names |= {name for name in kept if (folder / name).is_file()}
+    samples |= {re.sub(r"-(positive|negative)\.flac$", ".json", name) for name in samples}
+    names |= {name for name in samples if (folder / name).is_file()}
     return {name for name in names if _is_inside(folder, name)}
 
 

@@ -33,8 +33,8 @@ class Terminal:
     def of(cls, stream: TextIO) -> Terminal:
         """Of an open stream. COLUMNS and NO_COLOR (https://no-color.org) count; what is no terminal has 100 columns."""
         is_terminal = stream.isatty()
-        asked = os.environ.get("COLUMNS", "").isdigit()
-        width = shutil.get_terminal_size((WIDTH_OF_FILES, 24)).columns if is_terminal or asked else WIDTH_OF_FILES
+        by_columns = os.environ.get("COLUMNS", "").isdigit()
+        width = shutil.get_terminal_size((WIDTH_OF_FILES, 24)).columns if is_terminal or by_columns else WIDTH_OF_FILES
         bold = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         try:
             "".join(_ASCII).encode(stream.encoding or "utf-8")
@@ -105,8 +105,8 @@ def render(table: CompactTable, terminal: Terminal) -> str:
     beside = sum(_width(column[0]) + len(_GAP) for column in names)
     blocks = []
     for block in _blocks([_width(column[0]) for column in cells], terminal.width - beside):
-        shown = [*names, *(cells[place] for place in block)]
-        blocks.append("\n".join(_GAP.join(line).rstrip() for line in zip(*shown, strict=True)))
+        row_cells = [*names, *(cells[place] for place in block)]
+        blocks.append("\n".join(_GAP.join(line).rstrip() for line in zip(*row_cells, strict=True)))
     title = textwrap.fill(terminal.show(table.title), max(terminal.width, 20), break_long_words=False)
     parts = [title, *(blocks or ["(no rows)"])]
     reasons = "\n".join(terminal.show(f"- {reason}") for reason in table.reasons)

@@ -107,15 +107,15 @@ class Speaker:
     def _english(self, text: str) -> str:
         """Kokoro's symbols for English text; the punctuation stays, for it carries the intonation."""
         self._set_voice("en-us")
-        said = []
+        parts = []
         for words, marks in re.findall(r"([^,.;:!?]+)([,.;:!?]*\s*)", text):
             remaining = ctypes.c_char_p(words.encode())
             clauses = []
             while remaining.value:
                 clause = self._library.espeak_TextToPhonemes(ctypes.byref(remaining), _UTF8, _IPA_WITH_TIE)
                 clauses.append(clause.decode())
-            said.append(" ".join(clauses) + marks)
-        phonemes = "".join(said)
+            parts.append(" ".join(clauses) + marks)
+        phonemes = "".join(parts)
         for theirs, ours in _KOKORO_SYMBOLS:
             phonemes = phonemes.replace(theirs, ours)
         return phonemes

@@ -23,10 +23,10 @@ def mark(run: PredictabilityRun, limit: int | None) -> str | None:
 
 def markdown(run: PredictabilityRun, limit: int | None = None) -> str:
     """The table of models, that of the tokens, and what the columns mean."""
-    told = mark(run, limit)
-    title = f"## Predictability of tokens: {', '.join(dict.fromkeys(one.test_label for one in run.tokens))}"
+    note = mark(run, limit)
+    title = f"## Predictability of tokens: {', '.join(dict.fromkeys(tokens.test_label for tokens in run.tokens))}"
     parts = [
-        title + (f" -- {told}" if told else ""),
+        title + (f" -- {note}" if note else ""),
         _as_markdown(frame(run), 3),
         "### The tokens",
         _as_markdown(codecs(run), 3),
@@ -37,7 +37,7 @@ def markdown(run: PredictabilityRun, limit: int | None = None) -> str:
 
 def frame(run: PredictabilityRun) -> pd.DataFrame:
     """A row for each codec and model."""
-    return pd.DataFrame([_row(one) for one in run.rows])
+    return pd.DataFrame([_row(estimates) for estimates in run.rows])
 
 
 def codecs(run: PredictabilityRun) -> pd.DataFrame:
@@ -81,28 +81,28 @@ def legend(run: PredictabilityRun) -> list[str]:
     return lines
 
 
-def _row(one: PredictabilityEstimates) -> dict[str, str]:
-    scored = one.scored
+def _row(estimates: PredictabilityEstimates) -> dict[str, str]:
+    scored = estimates.scored
     return {
-        "codec": one.codec,
+        "codec": estimates.codec,
         "model": scored.name,
         "prefix": scored.prefix,
-        "nats/token": _interval(one.audio_nats, 3),
-        "ppl": _number(one.audio_nats.exp().mean),
-        "bits/token": f"{one.bits.mean:.3f}",
-        "bit/s": _interval(one.bits_per_s, 1),
-        "explained": _interval(one.explained.times(100), 1, "%"),
-        "full: nats/token": f"{one.full_nats.mean:.3f}",
-        "full: ppl": _number(one.full_nats.exp().mean),
+        "nats/token": _interval(estimates.audio_nats, 3),
+        "ppl": _number(estimates.audio_nats.exp().mean),
+        "bits/token": f"{estimates.bits.mean:.3f}",
+        "bit/s": _interval(estimates.bits_per_s, 1),
+        "explained": _interval(estimates.explained.times(100), 1, "%"),
+        "full: nats/token": f"{estimates.full_nats.mean:.3f}",
+        "full: ppl": _number(estimates.full_nats.exp().mean),
         "full: tokens known": f"{scored.full_size:,}",
-        "clips": f"{one.n_clips:,}",
-        "tokens": f"{one.n_tokens:,}",
+        "clips": f"{estimates.n_clips:,}",
+        "tokens": f"{estimates.n_tokens:,}",
     }
 
 
 def warnings(run: PredictabilityRun) -> list[str]:
     """What was left out, and what does not compare."""
-    lines = [f"- {one.codec}, {one.model}: left out: {one.reason}" for one in run.left_out]
+    lines = [f"- {left_out.codec}, {left_out.model}: left out: {left_out.reason}" for left_out in run.left_out]
     for tokens in run.tokens:
         if tokens.repeated:
             lines.append(

@@ -93,8 +93,8 @@ class CodingRound:
             results = {model: by_id.get(clip.clip_id) for model, by_id in outcomes.items()}
             new = {model: result for model, result in results.items() if isinstance(result, Reconstruction)}
             if self.samples is not None and self.samples.wants(index):
-                kept = {model: result.samples for model, result in new.items() if model != ORIGINALS}
-                self.samples.keep(clip, index, kept)
+                samples = {model: result.samples for model, result in new.items() if model != ORIGINALS}
+                self.samples.keep(clip, index, samples)
             if self.cache is not None:
                 for model in self.plan.measured:
                     result = new.get(model.info.name)

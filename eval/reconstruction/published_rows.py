@@ -28,9 +28,9 @@ def rows() -> list[dict[str, Any]]:
             for split, names in document["columns"].items()
         }
         note = row.get("note")
-        shown = {"label": label(row["name"], note), "note": note}
+        labels = {"label": label(row["name"], note), "note": note}
         rates = {key: row[key] for key in ("kbps", "token_rate")}
-        listed.append({"name": row["name"], **shown, **rates, "splits": splits, "source": source})
+        listed.append({"name": row["name"], **labels, **rates, "splits": splits, "source": source})
     return listed
 
 

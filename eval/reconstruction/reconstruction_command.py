@@ -147,9 +147,12 @@ def _journal(output: Path, plan: ReconstructionPlan, arguments: argparse.Namespa
         "versions": versions(),
         "sources": _sources(),
     }
-    untold = [model.info.name for model in plan.models if model.info.identity is None]
-    if arguments.resume and clip_journal.exists(output) and untold:
-        print(f"superb_tiny: nothing tells whether these are still the same: {', '.join(untold)}", file=sys.stderr)
+    nameless = [model.info.name for model in plan.models if model.info.identity is None]
+    if arguments.resume and clip_journal.exists(output) and nameless:
+        print(
+            f"superb_tiny: nothing tells whether these are still the same: {', '.join(nameless)}",
+            file=sys.stderr,
+        )
     return clip_journal.ClipJournal(output, identity, resume=arguments.resume)
 
 
@@ -191,18 +194,18 @@ def _report(
     )
 
     mark = reporting.mark(plan.corpus.synthetic, plan.limit)
-    shown = f"{mark}; Codec-SUPERB's rules" if mark and arguments.compat else mark
-    shown = "Codec-SUPERB's rules" if arguments.compat and not mark else shown
+    title_note = f"{mark}; Codec-SUPERB's rules" if mark and arguments.compat else mark
+    title_note = "Codec-SUPERB's rules" if arguments.compat and not mark else title_note
     tables = reconstruction_table.tables(run, baseline)
     parts = []
     for table in tables:
-        parts.append(reconstruction_table.markdown(table, plan.corpus.label, shown))
+        parts.append(reconstruction_table.markdown(table, plan.corpus.label, title_note))
         if arguments.by_source:
             parts.append(reconstruction_table.sources_markdown(table, run.models, plan.metrics))
         parts += [text for text in (published_rows.markdown(table.split) if arguments.published else None,) if text]
     parts += [f"- {model.name}: not loaded: {model.reason}" for model in run.unloaded]
     text = "\n\n".join([*parts, reconstruction_table.legend(plan.metrics, baseline)])
-    compacts = [reconstruction_terminal.compact(table, run, plan.corpus.label, shown) for table in tables]
+    compacts = [reconstruction_terminal.compact(table, run, plan.corpus.label, title_note) for table in tables]
     printed = text if arguments.wide else _compact_text(run, tables, compacts, arguments, baseline)
     if not arguments.output:
         print(printed)
@@ -226,7 +229,7 @@ def _report(
         {
             "table.csv": reconstruction_csv.table_csv(contents),
             "clips.csv": reconstruction_csv.clips_csv(clips),
-            "table.tex": tex_text(compacts, shown),
+            "table.tex": tex_text(compacts, title_note),
         },
     )
     reconstruction_results.write(output, contents, iter(clips), text)
@@ -250,8 +253,8 @@ def _compact_text(
     from eval.reconstruction import reconstruction_terminal
 
     notes = reconstruction_terminal.notes(tables, run, baseline, where_all_is(arguments.output))
-    shown = {"by_source": arguments.by_source, "published": arguments.published}
-    return reconstruction_terminal.text(tables, run, compacts, Terminal.of(sys.stdout), notes, **shown)
+    options = {"by_source": arguments.by_source, "published": arguments.published}
+    return reconstruction_terminal.text(tables, run, compacts, Terminal.of(sys.stdout), notes, **options)
 
 
 def _list() -> int:

@@ -177,7 +177,7 @@ def _samples(run: ReconstructionRun, samples: ClipSamples | None) -> list[dict[s
     if samples is None:
         return []
     failed = {(c.model, c.split, c.clip_id) for model in run.models for c in model.overall.failures}
-    kept = []
+    samples_kept = []
     for clip in run.models[0].overall.clips:
         if not samples.wants(clip.index):
             continue
@@ -185,5 +185,5 @@ def _samples(run: ReconstructionRun, samples: ClipSamples | None) -> list[dict[s
         files = samples.files_of(clip.split, clip.index, names)
         if files is not None:
             about = {key: getattr(clip, key) for key in ("split", "clip_id", "source", "rate", "seconds")}
-            kept.append({**about, **files})
-    return kept
+            samples_kept.append({**about, **files})
+    return samples_kept

@@ -36,8 +36,8 @@ def run(
     batches = list(journal.batches) if journal else []
     done = {(result.split, result.clip_id): (result.key, result.index) for batch in batches for result in batch.results}
     identities: list[tuple[str, str, str]] = []
-    shown = run_loop.progress(plan.total, len(done), "clip", len(plan.models), "codecs", shown=progress)
-    with shown as (bar, estimate):
+    bars = run_loop.progress(plan.total, len(done), "clip", len(plan.models), "codecs", shown=progress)
+    with bars as (bar, estimate):
         bar.update(len(done))
         warm = False
         weighed = {batch.split for batch in batches}

@@ -126,10 +126,10 @@ def _grouped(metrics: Sequence[Metric], of: Callable[[Metric], str | None]) -> l
     """What is said of metrics, each once, with the names of those that it is said of."""
     names: dict[str, list[str]] = {}
     for metric in metrics:
-        said = of(metric)
-        if said:
-            names.setdefault(said, []).append(metric.name)
-    return [(said, ", ".join(those)) for said, those in names.items()]
+        note = of(metric)
+        if note:
+            names.setdefault(note, []).append(metric.name)
+    return [(note, ", ".join(metric_names)) for note, metric_names in names.items()]
 
 
 def _as_markdown(frame: pd.DataFrame, n_text: int) -> str:
@@ -153,8 +153,8 @@ def _table(split: str, run: ReconstructionRun, baseline: str | None) -> SplitTab
     if originals is not None:
         rows.append(_originals_row(rows[0], columns, run.metrics, n_clips))
     # Over all splits they would only repeat what stands below each.
-    told = zip(names, runs, strict=True) if split != OVERALL else ()
-    reasons = tuple(reason for name, split_run in told for reason in _reasons(name, split_run))
+    by_model = zip(names, runs, strict=True) if split != OVERALL else ()
+    reasons = tuple(reason for name, split_run in by_model for reason in _reasons(name, split_run))
     by_source = _by_source(clips, run.metrics, baseline, originals)
     leaders = _leaders(run, clips, columns)
     return SplitTable(split, n_clips, columns, by_source, pd.DataFrame(rows), reasons, leaders)
@@ -213,11 +213,11 @@ def _by_source(
             parts.setdefault(clip.source, {each: [] for each in clips})[name].append(clip)
     if len(parts) > MOST_SOURCES:
         return {}
-    made = {}
+    columns = {}
     for source in sorted(parts):
         floor = None if originals is None else [clip for clip in originals if clip.source == source]
-        made[source] = _columns(parts[source], metrics, baseline, floor)
-    return made
+        columns[source] = _columns(parts[source], metrics, baseline, floor)
+    return columns
 
 
 def _codec_columns(model: CodecRun, split_run: SplitRun) -> dict[str, str]:
@@ -271,8 +271,8 @@ def _reasons(model: str, split_run: SplitRun) -> list[str]:
             missing.setdefault(why, []).append(clip.clip_id)
     lines = []
     for why, clip_ids in missing.items():
-        shown = ", ".join(clip_ids[:5]) + (", ..." if len(clip_ids) > 5 else "")
-        lines.append(f"{model}: {why} ({len(clip_ids)} of {len(split_run.clips)} clips: {shown})")
+        listed = ", ".join(clip_ids[:5]) + (", ..." if len(clip_ids) > 5 else "")
+        lines.append(f"{model}: {why} ({len(clip_ids)} of {len(split_run.clips)} clips: {listed})")
     return lines
 
 

@@ -84,8 +84,8 @@ def text(
 ) -> str:
     """All tables as the terminal shows them, and the notes below them."""
     parts = []
-    for table, shown in zip(tables, compacts, strict=True):
-        parts.append(render(shown, terminal))
+    for table, compact_table in zip(tables, compacts, strict=True):
+        parts.append(render(compact_table, terminal))
         if by_source:
             parts.append(render(compact_sources(table, run), terminal))
         others = compact_published(table.split) if published else None

@@ -38,7 +38,7 @@ class Job:
     text: str | None = None
     lang: str | None = None
 
-    def asked(self, model: str) -> tuple[str, ...]:
+    def metrics_of(self, model: str) -> tuple[str, ...]:
         """The metrics that are computed of a model."""
         if model != ORIGINALS:
             return self.metrics
@@ -51,7 +51,7 @@ def score(job: Job) -> ClipScores:
     scores: ClipScores = {}
     for model, samples in job.estimates.items():
         estimate = reference if model == ORIGINALS else Signal(samples, job.rate)
-        scores[model] = {name: METRICS[name].score(reference, estimate) for name in job.asked(model)}
+        scores[model] = {name: METRICS[name].score(reference, estimate) for name in job.metrics_of(model)}
     return scores
 
 
@@ -121,7 +121,7 @@ class Scorer:
         scores: ClipScores = {}
         for model, samples in job.estimates.items():
             scores[model] = {}
-            for name in job.asked(model):
+            for name in job.metrics_of(model):
                 try:
                     part = self._once(replace(job, estimates={model: samples}, metrics=(name,)))
                     scores[model][name] = part[model][name]

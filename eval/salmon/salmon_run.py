@@ -67,8 +67,8 @@ def run(
     scored_before = _known(batches)
     order: list[tuple[str, str, str, str]] = []
     warm = False
-    shown = run_loop.progress(plan.total, len(done), "pair", len(plan.models), "models", shown=progress)
-    with shown as (bar, estimate):
+    bars = run_loop.progress(plan.total, len(done), "pair", len(plan.models), "models", shown=progress)
+    with bars as (bar, estimate):
         for window in run_loop.windows(_pairs(plan), max(1, plan.batch_size * BUCKETS // 2)):
             order.extend((p.part, p.pair_id, p.positive.digest, p.negative.digest) for _, p in window)
             new = [(index, pair) for index, pair in window if not _is_done(pair, done)]

@@ -122,7 +122,7 @@ def _row(model: SalmonModelRun, columns: Mapping[str, AccuracyColumn], pairs: Ma
     info = model.info
     scores = [score for part in pairs for score in model.scores[part]]
     speed = pairs_per_s(model)
-    ones = {part: column.accuracies[info.name] for part, column in columns.items() if part != AVERAGE}
+    accuracies = {part: column.accuracies[info.name] for part, column in columns.items() if part != AVERAGE}
     row = {
         "model": info.name,
         "codec": f"{info.codec} {info.codec_hash[:SHORT_HASH]}",
@@ -135,19 +135,19 @@ def _row(model: SalmonModelRun, columns: Mapping[str, AccuracyColumn], pairs: Ma
         compared = column.comparisons.get(info.name)
         differs = compared is not None and compared.p_adjusted < ALPHA
         row[title(part)] = _cell(column.accuracies[info.name], pairs.get(part), differs)
-    row["ties"] = str(sum(one.ties or 0 for one in ones.values()))
+    row["ties"] = str(sum(accuracy.ties or 0 for accuracy in accuracies.values()))
     row["failed"] = str(sum(score.failure is not None for score in scores))
     row["pairs/s"] = "-" if speed is None else f"{speed:.2f}"
     return row
 
 
-def _cell(one: Accuracy, n_pairs: int | None, differs: bool) -> str:
-    if one.accuracy is None or one.low is None or one.high is None:
+def _cell(accuracy: Accuracy, n_pairs: int | None, differs: bool) -> str:
+    if accuracy.accuracy is None or accuracy.low is None or accuracy.high is None:
         return "refused"
-    text = f"{100 * one.accuracy:.1f} [{100 * one.low:.0f}, {100 * one.high:.0f}]"
-    text += BY_CHANCE if one.p_adjusted is not None and one.p_adjusted < ALPHA else ""
+    text = f"{100 * accuracy.accuracy:.1f} [{100 * accuracy.low:.0f}, {100 * accuracy.high:.0f}]"
+    text += BY_CHANCE if accuracy.p_adjusted is not None and accuracy.p_adjusted < ALPHA else ""
     text += BY_BASELINE if differs else ""
-    return text if n_pairs in (None, one.n) else f"{text} (n={one.n})"
+    return text if n_pairs in (None, accuracy.n) else f"{text} (n={accuracy.n})"
 
 
 def _reasons(model: SalmonModelRun, parts: Sequence[str]) -> list[str]:
@@ -159,17 +159,17 @@ def _reasons(model: SalmonModelRun, parts: Sequence[str]) -> list[str]:
             if score.failure is not None:
                 missing.setdefault(score.failure, []).append(score.pair_id)
         for why, ids in missing.items():
-            shown = ", ".join(ids[:_SHOWN_IDS]) + (", ..." if len(ids) > _SHOWN_IDS else "")
-            lines.append(f"{model.info.name}, {title(part)}: {why} ({len(ids)} pairs: {shown})")
+            listed = ", ".join(ids[:_SHOWN_IDS]) + (", ..." if len(ids) > _SHOWN_IDS else "")
+            lines.append(f"{model.info.name}, {title(part)}: {why} ({len(ids)} pairs: {listed})")
     return lines
 
 
 def _refusals(columns: Mapping[str, AccuracyColumn]) -> list[str]:
     return [
-        f"{model}, {title(part)}: refused: {one.refused}"
+        f"{model}, {title(part)}: refused: {accuracy.refused}"
         for part, column in columns.items()
-        for model, one in column.accuracies.items()
-        if one.refused and part != AVERAGE
+        for model, accuracy in column.accuracies.items()
+        if accuracy.refused and part != AVERAGE
     ]
 
 

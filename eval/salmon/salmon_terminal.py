@@ -24,7 +24,7 @@ def compact(table: Table, run: SalmonRun, label: str, mark: str | None) -> Compa
         model.info.name: sum(score.failure is not None for part in table.pairs for score in model.scores[part])
         for model in run.models
     }
-    shown = {part: _header(part, column, table.pairs) for part, column in table.columns.items()}
+    headers = {part: _header(part, column, table.pairs) for part, column in table.columns.items()}
     leaders = {part: _leader(table, run, part) for part in table.columns}
     rows = []
     for model in run.models:
@@ -38,14 +38,14 @@ def compact(table: Table, run: SalmonRun, label: str, mark: str | None) -> Compa
         rows.append((labels, cells))
     head = ("model", "kbit/s", *(["failed"] if any(failures.values()) else []))
     about = f"SALMon: {label}, {n_pairs}, {HOW[table.normalize]}{marked}"
-    return CompactTable(about, head, tuple(shown.values()), tuple(rows), table.reasons)
+    return CompactTable(about, head, tuple(headers.values()), tuple(rows), table.reasons)
 
 
 def compact_published() -> CompactTable:
     """The published rows."""
     rows = published_accuracies.rows()
     parts = published.document(published_accuracies.FILE)["columns"]
-    shown = tuple(
+    lines = tuple(
         (
             (f"{row['name']} (published)",),
             tuple(CompactCell(f"{row['values'][part]:.1f}" if part in row["values"] else "-") for part in parts),
@@ -54,18 +54,18 @@ def compact_published() -> CompactTable:
     )
     heads = tuple(title(part) for part in parts)
     sources = tuple(dict.fromkeys(row["source"] for row in rows))
-    return CompactTable(f"{rows[0]['suite']}: {published.MARK}", ("published model",), heads, shown, sources)
+    return CompactTable(f"{rows[0]['suite']}: {published.MARK}", ("published model",), heads, lines, sources)
 
 
 def notes(table: Table, compact_table: CompactTable, full: str) -> list[str]:
     """A line for each thing that the table leaves open; `full` says where the whole table is."""
     columns = list(table.columns.values())
-    accuracies = [one for column in columns for one in column.accuracies.values()]
+    accuracies = [accuracy for column in columns for accuracy in column.accuracies.values()]
     lines = [
         "accuracy in %, ± half of the 95% interval; ↑ higher is better, chance is 50",
         "a pair counts where the coherent recording is the likelier one; a tie is half",
     ]
-    if any(one.p_adjusted is not None and one.p_adjusted < ALPHA for one in accuracies):
+    if any(accuracy.p_adjusted is not None and accuracy.p_adjusted < ALPHA for accuracy in accuracies):
         lines.append(f"{_BY_CHANCE} differs from chance (p < {ALPHA})")
     if any(column.comparisons for column in columns):
         lines.append(f"▲ better, ▼ worse than {table.baseline} on the same pairs (p < {ALPHA})")
@@ -73,7 +73,7 @@ def notes(table: Table, compact_table: CompactTable, full: str) -> list[str]:
         lines.append(
             "Average: the mean of the parts; pairs: " + ", ".join(f"{title(p)} {n}" for p, n in table.pairs.items())
         )
-    if any(one.refused for one in accuracies):
+    if any(accuracy.refused for accuracy in accuracies):
         lines.append("refused: no accuracy, too many pairs have no score")
     if any(cell.best for _, cells in compact_table.rows for cell in cells):
         lines.append(f"bold: better than every other model on the same pairs (p < {ALPHA})")
@@ -87,15 +87,15 @@ def _header(part: str, column: AccuracyColumn, pairs: Mapping[str, int]) -> str:
 
 
 def _shared(column: AccuracyColumn) -> int | None:
-    return max((one.n for one in column.accuracies.values() if one.accuracy is not None), default=None)
+    return max((accuracy.n for accuracy in column.accuracies.values() if accuracy.accuracy is not None), default=None)
 
 
 def _cell(column: AccuracyColumn, model: str, best: bool) -> CompactCell:
-    one: Accuracy = column.accuracies[model]
-    if one.accuracy is None:
+    accuracy: Accuracy = column.accuracies[model]
+    if accuracy.accuracy is None:
         return CompactCell("refused")
-    cell = number(one.accuracy, one.low, one.high, digits=1, scale=100)
-    chance = _BY_CHANCE if one.p_adjusted is not None and one.p_adjusted < ALPHA else ""
+    cell = number(accuracy.accuracy, accuracy.low, accuracy.high, digits=1, scale=100)
+    chance = _BY_CHANCE if accuracy.p_adjusted is not None and accuracy.p_adjusted < ALPHA else ""
     compared = column.comparisons.get(model)
     mark = 0
     if compared is not None and compared.p_adjusted < ALPHA and compared.difference:

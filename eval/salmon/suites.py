@@ -82,13 +82,13 @@ def _folder(folder: Path, parts: Mapping[str, _Samples]) -> Suite:
                 f"{folder / part}: {len(alone)} samples, the first is sample_{alone[0]}, are no pairs: expected "
                 "sample_<i>_0 and at least sample_<i>_1"
             )
-    about, revision = _told(folder / SUITE_FILE)
+    about, revision = _description(folder / SUITE_FILE)
     label = str(about.get("label") or about.get("name") or folder.resolve().name)
     sizes = {part: sum(len(files) - 1 for files in parts[part].values()) for part in in_order(set(parts))}
     return Suite(str(folder), label, bool(about.get("synthetic", False)), sizes, _pairs_of(folder, parts), revision)
 
 
-def _told(path: Path) -> tuple[dict[str, Any], str | None]:
+def _description(path: Path) -> tuple[dict[str, Any], str | None]:
     """What a suite says of itself, and a digest of it."""
     if not path.is_file():
         return {}, None

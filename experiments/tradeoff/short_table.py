@@ -20,14 +20,14 @@ CURVES = ("mel", "pesq", "stoi")
 def summary(groups: Sequence[Group]) -> list[str]:
     """The table's lines, a row a measured codec; those whose experiment has a control curve are held against it."""
     times = draws(len(groups[0].base.clip_ids))
-    shown = [name for name in CURVES if name in groups[0].base.scores]
-    heads = [f"{name} {'↑' if name in HIGHER_IS_BETTER else '↓'}" for name in shown]
-    unders = [f"under control at equal {name}" for name in shown]
+    metrics = [name for name in CURVES if name in groups[0].base.scores]
+    heads = [f"{name} {'↑' if name in HIGHER_IS_BETTER else '↓'}" for name in metrics]
+    unders = [f"under control at equal {name}" for name in metrics]
     heads = ["row", "codes used", "bits/s", "against base", *unders, *heads]
     lines = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
     for group in groups:
         for result in group.rows:
-            lines.append("| " + " | ".join(_cells(result, group, shown, times)) + " |")
+            lines.append("| " + " | ".join(_cells(result, group, metrics, times)) + " |")
     return lines
 
 
@@ -41,7 +41,7 @@ def fill(path: Path, lines: Sequence[str]) -> None:
         partial.write_text(before + "\n".join((BEGIN, *lines, after)), encoding="utf-8")
 
 
-def _cells(result: MeasuredRow, group: Group, shown: Sequence[str], times: np.ndarray) -> list[str]:
+def _cells(result: MeasuredRow, group: Group, metrics: Sequence[str], times: np.ndarray) -> list[str]:
     bits = interval(rate(result, times))
     against = interval(100 * (rate(result, times) / rate(group.base_of(result), times) - 1))
     return [
@@ -49,8 +49,8 @@ def _cells(result: MeasuredRow, group: Group, shown: Sequence[str], times: np.nd
         f"{result.facts['codes_used']:,}",
         f"{bits.value:.0f} [{bits.low:.0f}, {bits.high:.0f}]",
         "" if result is group.base else signed(against, "%"),
-        *(under(result, group, name, times) for name in shown),
-        *(f"{mean(result, name, times)[0]:.3f}" if name in result.scores else "" for name in shown),
+        *(under(result, group, name, times) for name in metrics),
+        *(f"{mean(result, name, times)[0]:.3f}" if name in result.scores else "" for name in metrics),
     ]
 
 

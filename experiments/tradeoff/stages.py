@@ -50,8 +50,8 @@ def stages(experiment: Experiment, row: RowSpec, place: StagePlace) -> Iterator[
     source = _hash_of(init if row.codebook is None else begun / "codec")
     if row.codebook is not None:
         codes, whole, init = row.codebook, begun / "codec", folder / "init"
-        made = init / "config.json"
-        yield Stage("shrink", made, work=lambda: _shrink(place, whole, codes, init), source=f"{source}:{codes}")
+        outcome = init / "config.json"
+        yield Stage("shrink", outcome, work=lambda: _shrink(place, whole, codes, init), source=f"{source}:{codes}")
     yield replace(_training(experiment, row, place, begun, init), source=source)
     tokenize = (*_python("-m", "soundcodec_llmcodec", "tokenize"), "--codec", str(codec), "--quiet")
     tokens = folder / "tokens"
@@ -68,15 +68,15 @@ def stages(experiment: Experiment, row: RowSpec, place: StagePlace) -> Iterator[
     measured = ("--models", f"{row.name}={codec}", "--dataset", place.speech, "--splits", "validation")
     settings = ("--metrics", *metrics, "--workers", "0", "--report-clips", "0", "--quiet", "--resume")
     output = ("--output", str(folder / "reconstruct"), "--device", place.device)
-    made = folder / "reconstruct" / "results.json"
+    outcome = folder / "reconstruct" / "results.json"
     command = (*_python("eval/superb_tiny.py"), *measured, *settings, *output)
-    yield Stage("reconstruct", made, command, measures=folder / "reconstruct")
+    yield Stage("reconstruct", outcome, command, measures=folder / "reconstruct")
     if row.full and place.salmon is not None:
         named = f"{row.name}={codec}@{folder / 'lm' / 'export'}"
         suite = ("--suite", str(place.salmon), "--models", named, "--quiet", "--resume", "--device", place.device)
-        made = folder / "salmon" / "results.json"
+        outcome = folder / "salmon" / "results.json"
         command = (*_python("eval/salmon.py"), *suite, "--output", str(folder / "salmon"))
-        yield Stage("salmon", made, command, measures=folder / "salmon")
+        yield Stage("salmon", outcome, command, measures=folder / "salmon")
 
 
 def token_speech(experiment: Experiment, place: StagePlace) -> str:
@@ -169,8 +169,8 @@ def _training(experiment: Experiment, row: RowSpec, place: StagePlace, begun: Pa
         steps_done = described["info"]["trained"]["steps"]
         return None if steps_done == steps else f"{steps_done} of {steps} steps"
 
-    made = codec / "config.json"
-    return Stage("train", made, command, settings=(config, values), unfinished=unfinished)
+    outcome = codec / "config.json"
+    return Stage("train", outcome, command, settings=(config, values), unfinished=unfinished)
 
 
 def _check_parts(row: RowSpec, config: TrainConfig, bundle: Path) -> None:

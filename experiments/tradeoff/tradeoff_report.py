@@ -60,8 +60,8 @@ def write_report(
     for path, content in zip(written, (tables, contents), strict=True):
         with written_whole(path) as partial:
             partial.write_text(content, encoding="utf-8")
-    shown = [metric for metric in CURVES if metric in groups[0].base.scores]
-    return [*written, draw(groups, shown, folder / "tradeoff.png")]
+    metrics = [metric for metric in CURVES if metric in groups[0].base.scores]
+    return [*written, draw(groups, metrics, folder / "tradeoff.png")]
 
 
 def _predictability(groups: Sequence[Group], times: np.ndarray) -> list[str]:

@@ -122,16 +122,16 @@ def in_order(rows: Sequence[RowSpec]) -> list[RowSpec]:
 
     Raises ExperimentError for rows that start from each other.
     """
-    found: list[RowSpec] = []
+    ordered: list[RowSpec] = []
     left = list(rows)
     while left:
         waiting = {row.name for row in left}
         ready = [row for row in left if row.start not in waiting]
         if not ready:
             raise ExperimentError(f"these rows start from each other: {', '.join(row.name for row in left)}")
-        found.append(ready[0])
+        ordered.append(ready[0])
         left.remove(ready[0])
-    return found
+    return ordered
 
 
 def as_config(values: Mapping[str, Any], load: Callable[[str], T]) -> T:

@@ -35,7 +35,7 @@ def info(arguments: argparse.Namespace) -> int:
     else:
         width = max(len(name) for name in described)
         for name, value in described.items():
-            print(f"{name:<{width}}  {_shown(value)}")
+            print(f"{name:<{width}}  {_as_text(value)}")
     return 0
 
 
@@ -106,7 +106,7 @@ def describe_checkpoint(what: str) -> dict[str, Any]:
     }
 
 
-def _shown(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, (dict, list)):
         return json.dumps(value, ensure_ascii=False) if value else "-"
     return "-" if value is None else f"{value:,}" if isinstance(value, int) else str(value)

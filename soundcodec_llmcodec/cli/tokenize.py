@@ -35,7 +35,7 @@ def tokenize(arguments: argparse.Namespace) -> int:
     except (DataError, TokenCorpusError, ImportError) as error:
         raise CommandError(one_line(error)) from error
     if not arguments.quiet:
-        present = f", {done.found} shards were there" if done.found else ""
+        present = f", {done.n_present} shards were there" if done.n_present else ""
         print(
             f"{arguments.out}:{plan.split}: {done.clips} clips, {done.tokens} tokens of {done.seconds:.0f} s{present}"
         )

@@ -88,7 +88,7 @@ class TokenizingOutcome:
     seconds: float
     failed: int
     shards: int
-    found: int
+    n_present: int
     took_s: float
     waited_s: float
 

@@ -69,15 +69,23 @@ def _clip(excerpt: Excerpt, reconstructions: Sequence[ExcerptReconstruction], in
     """One recording: heading, a lane for the original and each reconstruction on one time axis, and the numbers."""
     rate = excerpt.clip.sampling_rate
     # Frames cover the clip and may go beyond its end: the lanes are as long as the longest of them.
-    length = max([excerpt.seconds, *(one.codes.shape[1] * one.frame_seconds for one in reconstructions)])
+    length = max(
+        [
+            excerpt.seconds,
+            *(decoded.codes.shape[1] * decoded.frame_seconds for decoded in reconstructions),
+        ]
+    )
     share = excerpt.seconds / length
     powers = [
         spectrogram.power(samples, rate, COLUMNS)
-        for samples in (excerpt.mono, *(one.samples for one in reconstructions))
+        for samples in (excerpt.mono, *(decoded.samples for decoded in reconstructions))
     ]
     # Beside silence, the loudest of what was made of it is as good a common scale as there is.
     loudest = float(powers[0].max()) or max(float(each.max()) for each in powers)
-    names = [f"the original {excerpt.name}", *(f"{excerpt.name} by {one.label}" for one in reconstructions)]
+    names = [
+        f"the original {excerpt.name}",
+        *(f"{excerpt.name} by {decoded.label}" for decoded in reconstructions),
+    ]
     axes = [ticks(excerpt.seconds, rate, TIMES), *([None] * len(reconstructions))]
     pictures = [
         _picture(name, relative_image(each, loudest), over, share)
@@ -85,10 +93,10 @@ def _clip(excerpt: Excerpt, reconstructions: Sequence[ExcerptReconstruction], in
     ]
     sound = flac(excerpt.clip.samples, rate)
     lanes = [_lane("original", _stored_as(excerpt, sound), sound, names[0], pictures[0])]
-    for one, name, picture in zip(reconstructions, names[1:], pictures[1:], strict=True):
-        text = f"{one.bitrate_bps:,.0f} bit/s · {one.use.codes:,} codes in {one.use.tokens:,} tokens"
-        body = picture + _strip(one, name, length)
-        lanes.append(_lane(one.label, text, flac(one.samples, rate), name, body))
+    for decoded, name, picture in zip(reconstructions, names[1:], pictures[1:], strict=True):
+        text = f"{decoded.bitrate_bps:,.0f} bit/s · {decoded.use.codes:,} codes in {decoded.use.tokens:,} tokens"
+        body = picture + _strip(decoded, name, length)
+        lanes.append(_lane(decoded.label, text, flac(decoded.samples, rate), name, body))
     return _section(excerpt, lanes, length, page_tables.numbers(reconstructions, excerpt.name), index)
 
 

@@ -35,12 +35,12 @@ def numbers(reconstructions: Sequence[ExcerptReconstruction], name: str) -> Mark
         tag("th", measure.name, " ", tag("span", ARROWS[measure.better], class_="muted"), scope="col")
         for measure in MEASURES
     ]
-    rows = [tag("tr", tag("th", one.label, scope="row"), _cells(one)) for one in reconstructions]
+    rows = [tag("tr", tag("th", decoded.label, scope="row"), _cells(decoded)) for decoded in reconstructions]
     table = tag("table", tag("thead", tag("tr", heads)), tag("tbody", rows))
     reasons = [
-        tag("li", f"{one.label}: no {measure.name}: {value.reason}")
-        for one in reconstructions
-        for measure, value in zip(MEASURES, one.values, strict=True)
+        tag("li", f"{decoded.label}: no {measure.name}: {value.reason}")
+        for decoded in reconstructions
+        for measure, value in zip(MEASURES, decoded.values, strict=True)
         if value.value is None
     ]
     reason_list = tag("ul", reasons, class_="reasons muted small") if reasons else Markup("")
@@ -62,14 +62,14 @@ def _cells(reconstruction: ExcerptReconstruction) -> list[Markup]:
         f"{100 * reconstruction.use.distinct_share:.0f}%",
         f"{reconstruction.use.entropy_bits:.2f} bit",
         *(
-            _shown(value, measure.unit, measure.better)
+            _as_markup(value, measure.unit, measure.better)
             for measure, value in zip(MEASURES, reconstruction.values, strict=True)
         ),
     ]
     return [tag("td", cell) for cell in cells]
 
 
-def _shown(value: Value, unit: str, better: str) -> Markup | str:
+def _as_markup(value: Value, unit: str, better: str) -> Markup | str:
     if value.value is None:
         return tag("span", NONE, title=value.reason)
     digits = 1 if unit else 3

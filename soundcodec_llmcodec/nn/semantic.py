@@ -52,14 +52,14 @@ class SemanticAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, keys: Tensor | None, wanted: slice = EVERY) -> Tensor:
-        """(B, F, W) to the wanted frames of (B, F, W); `keys` (B, F) bool marks the frames that are looked at, None
+    def forward(self, x: Tensor, keys: Tensor | None, queries: slice = EVERY) -> Tensor:
+        """(B, F, W) to the frames `queries` of (B, F, W); `keys` (B, F) bool marks the frames that are looked at, None
         means all."""
         batch, frames, width = x.shape
         qkv = linear(x, self.qkv.weight, self.qkv.bias).view(batch, frames, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         mask = None if keys is None else keys[:, None, None, :]
-        mixed = attend(q[:, :, wanted], k, v, mask)
+        mixed = attend(q[:, :, queries], k, v, mask)
         return linear(mixed.transpose(1, 2).flatten(2), self.out.weight, self.out.bias)
 
 
@@ -74,9 +74,9 @@ class SemanticLayer(nn.Module):
         self.up = nn.Linear(config.width, config.ffn_width)
         self.down = nn.Linear(config.ffn_width, config.width)
 
-    def forward(self, x: Tensor, keys: Tensor | None, wanted: slice = EVERY) -> Tensor:
-        """(B, F, W) to the wanted frames of (B, F, W)."""
-        x = x[:, wanted] + self.attention(self.attention_norm(x), keys, wanted)
+    def forward(self, x: Tensor, keys: Tensor | None, queries: slice = EVERY) -> Tensor:
+        """(B, F, W) to the frames `queries` of (B, F, W)."""
+        x = x[:, queries] + self.attention(self.attention_norm(x), keys, queries)
         raised = linear(self.ffn_norm(x), self.up.weight, self.up.bias, gelu="none")
         return x + linear(raised, self.down.weight, self.down.bias)
 
@@ -152,14 +152,14 @@ class SemanticEncoder(nn.Module):
         states = self._through(spans + self.positions, keys, slice(context, context + size))
         return states.reshape(batch, blocks * size, -1)[:, :frames]
 
-    def _through(self, x: Tensor, keys: Tensor | None, wanted: slice = EVERY) -> Tensor:
-        """The states taken of the wanted frames, (B, F', L * W)."""
+    def _through(self, x: Tensor, keys: Tensor | None, queries: slice = EVERY) -> Tensor:
+        """The states taken of the frames `queries`, (B, F', L * W)."""
         states, last = [], max(self.config.layers)
         for depth in range(last + 1):
             if depth:
-                x = self.layers[depth - 1](x, keys, wanted if depth == last else EVERY)
+                x = self.layers[depth - 1](x, keys, queries if depth == last else EVERY)
             if depth in self.config.layers:
-                own = x if depth == last > 0 else x[:, wanted]
+                own = x if depth == last > 0 else x[:, queries]
                 states.append(functional.layer_norm(own.float(), own.shape[-1:]))
         return torch.cat(states, dim=-1)
 

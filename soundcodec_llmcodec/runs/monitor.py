@@ -166,8 +166,8 @@ def step_text(
 
 def event_text(name: str, step: int, facts: Mapping[str, Any]) -> str:
     """What the console shows of an event."""
-    shown = [f"{key} {textwrap.shorten(value_text(value), 60)}" for key, value in facts.items() if value is not None]
-    return "\n".join(_wrapped(f"{name} at step {step:,}:" if shown else f"{name} at step {step:,}", shown, indent=0))
+    parts = [f"{key} {textwrap.shorten(value_text(value), 60)}" for key, value in facts.items() if value is not None]
+    return "\n".join(_wrapped(f"{name} at step {step:,}:" if parts else f"{name} at step {step:,}", parts, indent=0))
 
 
 def token_texts(validation: Mapping[str, Any]) -> list[str]:

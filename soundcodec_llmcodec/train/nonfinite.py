@@ -26,6 +26,6 @@ def keep_batch(folder: Path, step: int, batch: AudioBatch, values: Mapping[str, 
     partial = folder / f".step-{step:08d}.{os.getpid()}.safetensors"
     save_file(tensors, partial)
     os.replace(partial, folder / f"step-{step:08d}.safetensors")
-    shown = {name: str(float(value)) for name, value in values.items()}
-    facts = {"step": step, "broken": nonfinite(values), "clips": list(batch.ids), "values": shown}
+    as_text = {name: str(float(value)) for name, value in values.items()}
+    facts = {"step": step, "broken": nonfinite(values), "clips": list(batch.ids), "values": as_text}
     (folder / f"step-{step:08d}.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")

@@ -48,7 +48,7 @@ def test_tokens_are_those_of_each_clip_alone(sounds, tiny_codec, tmp_path):
         alone = tiny_codec.encode(str(sounds / f"{name}.wav"))
         assert clip.codes.tolist() == alone.unit.reshape(-1).tolist()
     assert corpus.source == TokenSource.of(tiny_codec)
-    assert (done.clips, done.failed, done.shards, done.found) == (5, 1, 3, 0)
+    assert (done.clips, done.failed, done.shards, done.n_present) == (5, 1, 3, 0)
     assert done.tokens == sum(len(clip.codes) for clip in found.values())
 
 
@@ -75,7 +75,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_files(sounds, tiny_codec, tm
         tokenize(tiny_codec, plan, tmp_path / "stopped")
     monkeypatch.setattr(tokenizing, "write_shard", write)
     done = tokenize(tiny_codec, plan, tmp_path / "stopped")
-    assert (done.shards, done.found) == (2, 1)
+    assert (done.shards, done.n_present) == (2, 1)
     assert files_of(tmp_path / "stopped") == files_of(tmp_path / "whole")
 
 

@@ -45,8 +45,8 @@ def one_of(summary: str, panels: Mapping[str, tuple[str, Markup]], label: str, k
     """A block that opens, with one of several panels, (title, content) by value, and a choice between them."""
     options = [tag("option", title, value=value) for value, (title, _) in panels.items()]
     choice = tag("p", tag("label", f"{label} ", tag("select", options, class_="choose")), class_="choice")
-    shown = [tag("div", content, data_choice=value) for value, (_, content) in panels.items()]
-    return tag("details", tag("summary", summary), tag("div", choice, shown, data_choices=True), id=key)
+    blocks = [tag("div", content, data_choice=value) for value, (_, content) in panels.items()]
+    return tag("details", tag("summary", summary), tag("div", choice, blocks, data_choices=True), id=key)
 
 
 def listening(scale: str, other: str, samples: Iterable[Markup], absent: Markup | None = None) -> Markup:

@@ -51,8 +51,8 @@ def made_with(results: Figures, data: Sequence[tuple[str, Child]]) -> Markup:
         ("Machine", machine),
         ("Project", git and [tag("code", git["commit"][:SHORT]), " with changes" if git["dirty"] else ""]),
     ]
-    shown = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value]
-    return Markup(tag("dl", shown, class_="facts") + _command(results) + _versions(results))
+    items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value]
+    return Markup(tag("dl", items, class_="facts") + _command(results) + _versions(results))
 
 
 def _moment(text: str) -> str:

@@ -49,7 +49,7 @@ def card(
         body = tag("p", sample.problem, class_="absent")
     else:
         picture = data_url("image/png", relative_image(sample.powers, loudest))
-        shown = tag("img", src=picture, alt=f"Spectrogram of {name}", decoding="async")
+        image = tag("img", src=picture, alt=f"Spectrogram of {name}", decoding="async")
         sound = tag("audio", src=data_url("audio/flac", sample.stored), controls=True, preload="none", aria_label=name)
-        body = Markup(tag("div", shown, axes, class_="picture") + sound)
+        body = Markup(tag("div", image, axes, class_="picture") + sound)
     return tag("article", title, body, scores, class_=class_)

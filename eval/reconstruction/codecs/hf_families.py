@@ -89,7 +89,7 @@ class Family(ABC):
         except ValueError:
             value = math.nan
         if value not in available:
-            listed = ", ".join(f"{one:g}" for one in available)
+            listed = ", ".join(f"{rate:g}" for rate in available)
             raise UnknownSpecError(f"{self._where} has the bandwidths {listed} (kbit/s), got {text!r}")
         return value
 
@@ -105,8 +105,8 @@ class Encodec(Family):
         bandwidth = self._bandwidth(options.get("bandwidth"), float(self.config.target_bandwidths[0]))
         self.chosen = {"bandwidth": bandwidth}
         quantizer = self.model.quantizer
-        wanted = quantizer.get_num_quantizers_for_bandwidth(bandwidth)
-        self.num_quantizers = min(wanted, len(quantizer.layers))
+        n_levels = quantizer.get_num_quantizers_for_bandwidth(bandwidth)
+        self.num_quantizers = min(n_levels, len(quantizer.layers))
 
     @property
     def bitrate_bps(self) -> float | None:

@@ -30,8 +30,8 @@ def _parts(signal: Signal) -> dict[str, float]:
     """All parts at once, by the package's names, kept with the signal."""
 
     def make() -> dict[str, float]:
-        found = _predictor()(opinions.full_scale(signal), opinions.RATE, False)
-        return {name: float(value) for name, value in found.items()}
+        scores = _predictor()(opinions.full_scale(signal), opinions.RATE, False)
+        return {name: float(value) for name, value in scores.items()}
 
     return signal.derived("dnsmos", make)
 

@@ -15,10 +15,10 @@ def _compute(recogniser: Recogniser, reference: Signal, estimate: Signal) -> Sco
     unusable = unusable_words(recogniser, reference)
     if unusable:
         return Score(reason=unusable)
-    said = words.words_of(recogniser.text(reference, reference.lang))
-    if not said:
+    reference_words = words.words_of(recogniser.text(reference, reference.lang))
+    if not reference_words:
         return Score(reason="the recogniser heard no words in the reference")
-    return words.error_rate(said, words.words_of(recogniser.text(estimate, reference.lang)))
+    return words.error_rate(reference_words, words.words_of(recogniser.text(estimate, reference.lang)))
 
 
 def _metric(recogniser: Recogniser) -> Metric:

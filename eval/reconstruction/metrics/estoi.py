@@ -22,8 +22,8 @@ def _compute(reference: Signal, estimate: Signal) -> Score:
     if reason:
         return reason
     clean = reference.derived("estoi segments", lambda: _normalized(segments(reference, reference)))
-    made = _normalized(segments(estimate, reference))
-    return Score.of(np.einsum("jmn,jmn->", clean, made) / (SEGMENT * clean.shape[1]))
+    decoded = _normalized(segments(estimate, reference))
+    return Score.of(np.einsum("jmn,jmn->", clean, decoded) / (SEGMENT * clean.shape[1]))
 
 
 METRIC = Metric(

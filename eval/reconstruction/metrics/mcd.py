@@ -54,9 +54,9 @@ def _compute(reference: Signal, estimate: Signal) -> Score:
     short = too_short(reference, WINDOW)
     if short:
         return short
-    clean, made = _envelopes(reference), _envelopes(estimate)
+    clean, decoded = _envelopes(reference), _envelopes(estimate)
     audible = clean.energy > clean.energy.max() * 10 ** (-RANGE_DB / 10)
-    distances = _DB * np.sqrt(np.square(clean.cepstra - made.cepstra).sum(axis=1))
+    distances = _DB * np.sqrt(np.square(clean.cepstra - decoded.cepstra).sum(axis=1))
     return Score.of(distances[audible].mean())
 
 

@@ -19,7 +19,7 @@ def compute(reference: Signal, estimate: Signal) -> Score:
     if short:
         return short
     scales = ((_mel(reference, window, bands), _mel(estimate, window, bands)) for bands, window in SCALES)
-    return Score.of(sum(magnitude_distance(clean, made) for clean, made in scales))
+    return Score.of(sum(magnitude_distance(clean, decoded) for clean, decoded in scales))
 
 
 METRIC = Metric(

@@ -43,12 +43,12 @@ def _compute(reference: Signal, estimate: Signal) -> Score:
     if _recogniser() is None:
         return Score(reason="the package hama has no compiled part for this kind of machine")
     try:
-        said, read = _phones(reference), _phones(estimate)
+        reference_phones, read = _phones(reference), _phones(estimate)
     except RuntimeError as error:  # its compiled part gave up on this clip
         return Score(reason=f"the phoneme recogniser: {error}")
-    if not said:
+    if not reference_phones:
         return Score(reason="the recogniser read no phones in the reference")
-    return words.error_rate(said, read)
+    return words.error_rate(reference_phones, read)
 
 
 _RATE = Metric(

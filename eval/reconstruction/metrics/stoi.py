@@ -28,10 +28,10 @@ def stoi(reference: Signal, estimate: Signal, rules: Rules) -> Score:
     short = too_short(reference, rules)
     if short:
         return short
-    clean, made = segments(reference, reference, rules), segments(estimate, reference, rules)
+    clean, decoded = segments(reference, reference, rules), segments(estimate, reference, rules)
     energies = reference.derived(("stoi energies", rules), lambda: _energies(clean))
     target = reference.derived(("stoi segments", rules), lambda: _normalized(clean, rules))
-    scaled = made * np.sqrt(energies / (_energies(made) + rules.energy))
+    scaled = decoded * np.sqrt(energies / (_energies(decoded) + rules.energy))
     np.minimum(scaled, clean * _CLIP, out=scaled)
     correlations = np.einsum("jmn,jmn->", _normalized(scaled, rules), target)
     return Score.of(correlations / (target.shape[0] * target.shape[1]))

@@ -44,12 +44,12 @@ def _not_too_long(compute: Compute) -> Compute:
 def _pesq(reference: Signal, estimate: Signal) -> Score:
     import pesq
 
-    clean, made = _at_16k(reference).samples, _at_16k(estimate).samples
-    if not (np.any(clean) or np.any(made)):
+    clean, decoded = _at_16k(reference).samples, _at_16k(estimate).samples
+    if not (np.any(clean) or np.any(decoded)):
         # The package divides by the largest sample.
         return Score(FAILED_PESQ)
     try:
-        return Score.of(pesq.pesq(itu_pesq.RATE, clean, made, "wb"))
+        return Score.of(pesq.pesq(itu_pesq.RATE, clean, decoded, "wb"))
     except (pesq.PesqError, ValueError):  # ValueError: the package met a NaN
         return Score(FAILED_PESQ)
 

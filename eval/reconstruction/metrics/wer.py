@@ -19,13 +19,13 @@ def _compute(recogniser: Recogniser, unit: Unit, reference: Signal, estimate: Si
     if reference.text is None:
         return Score(reason="the data set has no text of the clip")
     split = _SPLIT[unit]
-    said = split(reference.text)
-    if not said:
+    reference_words = split(reference.text)
+    if not reference_words:
         return Score(reason="the text of the clip has no words")
     unusable = unusable_words(recogniser, reference) if unit == "word" else recogniser.unusable(reference)
     if unusable:
         return Score(reason=unusable)
-    return words.error_rate(said, split(recogniser.text(estimate, reference.lang)))
+    return words.error_rate(reference_words, split(recogniser.text(estimate, reference.lang)))
 
 
 def unusable_words(recogniser: Recogniser, reference: Signal) -> str | None:

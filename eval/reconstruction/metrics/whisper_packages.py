@@ -29,10 +29,10 @@ def base() -> dict[str, bytes]:
     first, second = (_folder(name) / "data" for name in BASE_PARTS)
     parts = (first / f"{MODEL}.part1", second / f"{MODEL}.part2")
     weights = b"".join(part.read_bytes() for part in parts)
-    found = hashlib.sha256(weights).hexdigest()
-    if found != BASE_SHA256:
+    digest = hashlib.sha256(weights).hexdigest()
+    if digest != BASE_SHA256:
         raise PackageFilesError(
-            f"{' and '.join(map(str, parts))} joined have SHA-256 {found[:16]}..., expected {BASE_SHA256[:16]}... "
+            f"{' and '.join(map(str, parts))} joined have SHA-256 {digest[:16]}..., expected {BASE_SHA256[:16]}... "
             f"({len(weights)} bytes); install both packages again, at version 1.0.0"
         )
     return {**_files(first, but=parts), MODEL: weights}

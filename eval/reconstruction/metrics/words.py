@@ -23,8 +23,8 @@ _APOSTROPHES = re.compile("''+")
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a text by RULES."""
     plain = unicodedata.normalize("NFKC", text).replace("’", "'").lower()
-    kept = "".join(character if _is_of_a_word(character) else " " for character in plain)
-    words = (word.strip("'") for word in _APOSTROPHES.sub(" ", kept).split())
+    letters = "".join(character if _is_of_a_word(character) else " " for character in plain)
+    words = (word.strip("'") for word in _APOSTROPHES.sub(" ", letters).split())
     # A mark without its letter, such as an emoji leaves behind, is no word.
     return tuple(word for word in words if any(character.isalnum() for character in word))
 
@@ -34,20 +34,20 @@ def characters_of(text: str) -> tuple[str, ...]:
     return tuple("".join(words_of(text)))
 
 
-def errors(said: Sequence[str], heard: Sequence[str]) -> int:
+def errors(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
     """The fewest substitutions, insertions and deletions that make `heard` of `said`."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, 1):
+    row = list(range(len(hypothesis) + 1))
+    for i, word in enumerate(reference, 1):
         previous, row[0] = row[0], i
-        for j, other in enumerate(heard, 1):
+        for j, other in enumerate(hypothesis, 1):
             previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (word != other))
     return row[-1]
 
 
-def error_rate(said: Sequence[str], heard: Sequence[str]) -> Score:
+def error_rate(reference: Sequence[str], hypothesis: Sequence[str]) -> Score:
     """Errors over what was said, weighted by its number, so that a weighted mean is all errors over all that was
     said."""
-    return Score(errors(said, heard) / len(said), weight=float(len(said)))
+    return Score(errors(reference, hypothesis) / len(reference), weight=float(len(reference)))
 
 
 def _is_of_a_word(character: str) -> bool:

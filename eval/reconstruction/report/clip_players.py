@@ -18,7 +18,9 @@ def sample(run: RunFolder, clip: Figures, key: str) -> Markup:
     """One clip: a heading, and a card for the original and each codec. The spectrograms share scale and axes."""
     original = read_sample(clip["original"], run.sample(clip["original"]))
     recordings = [
-        (model["name"], *_made(run, clip, model["name"])) for model in run.results["models"] if not model["failure"]
+        (model["name"], *_reconstruction(run, clip, model["name"]))
+        for model in run.results["models"]
+        if not model["failure"]
     ]
     # Without the original, the loudest of the codecs is as good a common scale as there is.
     scale = [original] if original.powers is not None else [file for _, file, _ in recordings]
@@ -35,7 +37,7 @@ def sample(run: RunFolder, clip: Figures, key: str) -> Markup:
     return tag("section", heading, grid, class_="clip", data_split=clip["split"], aria_labelledby=f"clip-{key}")
 
 
-def _made(run: RunFolder, clip: Figures, model: str) -> tuple[SampleFile, Markup | None]:
+def _reconstruction(run: RunFolder, clip: Figures, model: str) -> tuple[SampleFile, Markup | None]:
     """What a codec made of a clip, or why there is nothing, and its scores of it."""
     row = run.rows.get((model, clip["split"], clip["clip_id"]))
     failure = row.get("failure") if row else None
@@ -51,6 +53,6 @@ def _scores(row: Figures, metrics: Figures) -> Markup:
     for name, metric in metrics.items():
         value = row["scores"].get(name)
         why = (row.get("reasons") or {}).get(name)
-        shown = figures.number(value) if value is not None else tag("span", figures.NONE, title=why)
-        items.append(tag("div", tag("dt", f"{name} {figures.ARROWS[metric['direction']]}"), tag("dd", shown)))
+        text = figures.number(value) if value is not None else tag("span", figures.NONE, title=why)
+        items.append(tag("div", tag("dt", f"{name} {figures.ARROWS[metric['direction']]}"), tag("dd", text)))
     return tag("dl", items, class_="scores")

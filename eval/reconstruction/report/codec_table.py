@@ -131,8 +131,8 @@ def _row(model: Figures, split: str, results: Figures, best: dict[str, float]) -
         # What a bound takes is the harness's own time: it codes nothing.
         value = None if model["kind"] == BOUND else figure.get(name)
         is_best = name in best and value == best[name]
-        shown = figures.number(value, 0 if name == "peak_memory_mib" else 3)
-        cells.append(Cell(shown, value, class_="best" if is_best else None))
+        text = figures.number(value, 0 if name == "peak_memory_mib" else 3)
+        cells.append(Cell(text, value, class_="best" if is_best else None))
     return TableRow(cells, "baseline" if model["name"] == baseline else None)
 
 
@@ -180,8 +180,8 @@ def _codes(figure: Figures) -> Cell:
     used, total = figure["codes_used"], figure["codes_total"]
     if used is None:
         return Cell(figures.NONE)
-    shown = tag("span", f"{used:,}", tag("span", f"/ {total:,}", class_="second") if total else None)
-    return Cell(shown, used, f"{used / total:.0%} of the codes" if total else None)
+    text = tag("span", f"{used:,}", tag("span", f"/ {total:,}", class_="second") if total else None)
+    return Cell(text, used, f"{used / total:.0%} of the codes" if total else None)
 
 
 def _metric(
@@ -197,7 +197,7 @@ def _metric(
     if summary["n"] != figure["n"]:
         second.append(f"n={summary['n']}")
     below = " ".join(part for part in second if part)
-    shown = tag("span", figures.number(summary["mean"]), mark, tag("span", below, class_="second") if below else None)
+    text = tag("span", figures.number(summary["mean"]), mark, tag("span", below, class_="second") if below else None)
     title = [f"{name} {summary['mean']:.6g} {metric['unit']}, n = {summary['n']}"]
     if summary["low"] is not None:
         title.append(f"95% interval {figures.interval(summary['low'], summary['high'])}")
@@ -206,7 +206,7 @@ def _metric(
             f"against {baseline}: {figures.signed(against['difference'])} "
             f"{figures.interval(against['low'], against['high'])}, adjusted p {figures.p_value(against['p_adjusted'])}"
         )
-    return Cell(shown, summary["mean"], "\n".join(title), "best" if is_best else None)
+    return Cell(text, summary["mean"], "\n".join(title), "best" if is_best else None)
 
 
 def _published(row: Figures, split: str, metrics: Figures) -> TableRow:

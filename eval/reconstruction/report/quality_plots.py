@@ -203,12 +203,12 @@ def _points(points: list[Point], axes: Axes, taken: list[labels.Box], unit: str)
         error = tag(
             "line", x1=round(x, 1), x2=round(x, 1), y1=round(bar.top, 1), y2=round(bar.bottom, 1), class_="error"
         )
-        said = f"{point.name}: {figures.number(point.mean)} {unit} at {figures.number(point.kbps)} kbit/s"
-        said += "" if point.low == point.high else f", 95% interval {figures.interval(point.low, point.high)}"
+        caption = f"{point.name}: {figures.number(point.mean)} {unit} at {figures.number(point.kbps)} kbit/s"
+        caption += "" if point.low == point.high else f", 95% interval {figures.interval(point.low, point.high)}"
         parts.append(
             tag(
                 "g",
-                tag("title", said),
+                tag("title", caption),
                 leader,
                 None if point.low == point.high else error,
                 tag("circle", cx=round(x, 1), cy=round(y, 1), r=4),

@@ -21,7 +21,7 @@ def check() -> None:
         )
 
 
-def heard(samples: np.ndarray) -> tuple[str, ...]:
+def recognised(samples: np.ndarray) -> tuple[str, ...]:
     """The words heard in samples float32 (S,) at 16 kHz."""
     return words_of(transcribed(TINY.model(), samples, "en"))
 

@@ -30,7 +30,7 @@ def room_pair(speech: Utterance, rooms: list[Room], draw: np.random.Generator) -
     seconds = len(speech.samples) / RATE
     cut = quietest(speech.samples, RATE, MIDDLE[0] * seconds, MIDDLE[1] * seconds)
     head, tail = halves(speech.samples, cut, FADE)
-    wet, same, another = first.heard(head), first.heard(tail), other.heard(tail)
+    wet, same, another = first.reverberated(head), first.reverberated(tail), other.reverberated(tail)
     positive = wet + same
     end = cut + FADE // 2
     gain = gain_beside(wet[end:], another[end:], RATE, loudness(positive[end:], RATE))

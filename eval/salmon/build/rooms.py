@@ -37,7 +37,7 @@ class Room:
     decay_s: float
     about: Mapping[str, Any]
 
-    def heard(self, samples: np.ndarray) -> np.ndarray:
+    def reverberated(self, samples: np.ndarray) -> np.ndarray:
         """Samples (S,) as they sound in this room, (S,): what rings on after the end is left out."""
         return scipy.signal.fftconvolve(samples, self.response)[: len(samples)]
 
@@ -128,9 +128,9 @@ def decay_of(response: np.ndarray) -> float:
     return 3 * max(end - begin, 1) / RATE
 
 
-def unlike(rooms: list[Room], one: Room) -> list[Room]:
+def unlike(rooms: list[Room], first: Room) -> list[Room]:
     """The rooms whose reverberation time differs from that of `one` by the factor DIFFERENT or more."""
-    return [room for room in rooms if abs(np.log(room.decay_s / one.decay_s)) >= np.log(DIFFERENT)]
+    return [room for room in rooms if abs(np.log(room.decay_s / first.decay_s)) >= np.log(DIFFERENT)]
 
 
 def _rounded(values: np.ndarray) -> list[float]:

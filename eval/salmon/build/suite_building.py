@@ -104,7 +104,7 @@ def _about(
 ) -> dict[str, Any]:
     """What suite.json says."""
     name = arguments.name or Path(arguments.out).resolve().name
-    asked = dataclasses.asdict(recipe) | {"room_folder": recipe.room_folder and recipe.room_folder.resolve().name}
+    settings = dataclasses.asdict(recipe) | {"room_folder": recipe.room_folder and recipe.room_folder.resolve().name}
     return {
         "name": name,
         "label": f"{name} (synthetic)" if arguments.synthetic else name,
@@ -118,7 +118,7 @@ def _about(
             for role, several in (("speech", speech), ("sounds", sounds))
             for read in several
         ],
-        "builder": {"version": BUILDER_VERSION, "recipe": asked, "constants": _constants()},
+        "builder": {"version": BUILDER_VERSION, "recipe": settings, "constants": _constants()},
     }
 
 

@@ -65,16 +65,16 @@ class Choice:
     negative: Cut
 
 
-def _another_speaker(one: Utterance, other: Utterance) -> bool:
-    return one.speaker != other.speaker and one.emotion == other.emotion
+def _another_speaker(first: Utterance, other: Utterance) -> bool:
+    return first.speaker != other.speaker and first.emotion == other.emotion
 
 
-def _another_gender(one: Utterance, other: Utterance) -> bool:
-    return one.gender != other.gender and one.speaker != other.speaker and one.emotion == other.emotion
+def _another_gender(first: Utterance, other: Utterance) -> bool:
+    return first.gender != other.gender and first.speaker != other.speaker and first.emotion == other.emotion
 
 
-def _another_emotion(one: Utterance, other: Utterance) -> bool:
-    return one.speaker == other.speaker and one.emotion != other.emotion
+def _another_emotion(first: Utterance, other: Utterance) -> bool:
+    return first.speaker == other.speaker and first.emotion != other.emotion
 
 
 # What must be known of the utterances of a part, and what makes a recording the negative to another.
@@ -138,7 +138,7 @@ def choices(part: str, group: Sequence[Cut], draw: np.random.Generator) -> list[
 def _positives(group: Sequence[Cut], draw: np.random.Generator) -> list[int]:
     """For each recording the one whose second half the positive has: another of the same speaker and emotion, each
     used once where that works out; itself where there is no other."""
-    found = list(range(len(group)))
+    places = list(range(len(group)))
     by_voice: dict[tuple[str | None, str | None], list[int]] = {}
     for index, cut in enumerate(group):
         by_voice.setdefault((cut.utterance.speaker, cut.utterance.emotion), []).append(index)
@@ -146,8 +146,8 @@ def _positives(group: Sequence[Cut], draw: np.random.Generator) -> list[int]:
         order = [members[k] for k in draw.permutation(len(members))]
         # Each takes the next one's: a circle, in which nobody has its own unless it is alone.
         for index, following in zip(order, order[1:] + order[:1], strict=True):
-            found[index] = following
-    return found
+            places[index] = following
+    return places
 
 
 def voice_pair(part: str, choice: Choice) -> BuiltPair:

@@ -26,11 +26,11 @@ def middle(words: tuple[str, ...]) -> int:
 
 def cut_of(utterance: Utterance) -> int:
     """The sample at which the utterance's second half begins. Raises CutError where its words cannot be found."""
-    said = words_of(utterance.text or "")
-    if len(said) < 2:
+    text_words = words_of(utterance.text or "")
+    if len(text_words) < 2:
         raise CutError(f"{utterance.name}: a text of two words or more is needed to cut between them")
-    times = _given(utterance, said) if utterance.words is not None else _aligned(utterance, said)
-    index = middle(said)
+    times = _given(utterance, text_words) if utterance.words is not None else _aligned(utterance, text_words)
+    index = middle(text_words)
     boundary = (times[index - 1][1] + times[index][0]) / 2
     seconds = len(utterance.samples) / RATE
     if not NEAR_S < boundary < seconds - NEAR_S:
@@ -41,20 +41,20 @@ def cut_of(utterance: Utterance) -> int:
 def misheard(samples: np.ndarray, text: str) -> int:
     """Word errors of the recogniser against the text; samples are int16 or float (S,) at RATE, English."""
     ready = samples.astype(np.float32) / (32768.0 if samples.dtype == np.int16 else 1.0)
-    return errors(words_of(text), recognised_words.heard(ready))
+    return errors(words_of(text), recognised_words.recognised(ready))
 
 
-def _given(utterance: Utterance, said: tuple[str, ...]) -> list[tuple[float, float]]:
+def _given(utterance: Utterance, text_words: tuple[str, ...]) -> list[tuple[float, float]]:
     timed = [(start, end, word) for start, end, text in utterance.words or () for word in words_of(text)]
-    if tuple(word for _, _, word in timed) != said:
+    if tuple(word for _, _, word in timed) != text_words:
         raise CutError(f"{utterance.name}: its words are not those of its text {utterance.text!r}")
     return [(start, end) for start, end, _ in timed]
 
 
-def _aligned(utterance: Utterance, said: tuple[str, ...]) -> list[tuple[float, float]]:
+def _aligned(utterance: Utterance, text_words: tuple[str, ...]) -> list[tuple[float, float]]:
     if (utterance.lang or "en") != "en":
         raise CutError(f"{utterance.name}: no column 'words', and the recogniser knows English only")
-    timed = recognised_words.aligned(utterance.samples.astype(np.float32), said)
+    timed = recognised_words.aligned(utterance.samples.astype(np.float32), text_words)
     if timed is None:
         raise CutError(f"{utterance.name}: the recogniser could not align its text {utterance.text!r}")
     return timed

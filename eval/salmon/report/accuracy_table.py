@@ -16,7 +16,7 @@ Figures = dict[str, Any]
 
 def titles(results: Figures) -> dict[str, str]:
     """Parts, and the average where there is more than one, with their titles."""
-    named = {part: told["title"] for part, told in results["parts"].items()}
+    named = {part: facts["title"] for part, facts in results["parts"].items()}
     return {**named, AVERAGE: AVERAGE_TITLE} if len(named) > 1 else named
 
 
@@ -48,7 +48,7 @@ def leaderboard(results: Figures, how: str) -> Markup:
     measured = [_row(results, model, how, named, best) for model in models]
     published = [_published(row, named) for row in results.get("published") or ()]
     heading = Markup("Published, not measured here: on SALMon itself")
-    sizes = {told["pairs"] for told in results["parts"].values()}
+    sizes = {facts["pairs"] for facts in results["parts"].values()}
     each = f"{sizes.pop()} pairs a part" if len(sizes) == 1 else "pairs by part as in the headings' titles"
     caption = f"{results['suite']['label']}: accuracy in %, {each}; chance is 50"
     groups = [(None, "", measured), (heading, "published", published)]
@@ -139,10 +139,10 @@ def _accuracy(results: Figures, accuracy: Figures, part: str, against: Figures |
             f"{figures.p_value(against['p_adjusted'])}"
         )
     mark = figures.verdict(against, "higher") if against else None
-    shown = tag(
+    text = tag(
         "span", percent(accuracy["accuracy"]), star if differs else None, mark, tag("span", ends + n, class_="second")
     )
-    return Cell(shown, accuracy["accuracy"], "\n".join(title), "best" if accuracy["accuracy"] == best else None)
+    return Cell(text, accuracy["accuracy"], "\n".join(title), "best" if accuracy["accuracy"] == best else None)
 
 
 def percent(share: float) -> str:

@@ -79,8 +79,8 @@ def _grid(reach: float, height: float, unit: str) -> Markup:
     for value in linear_ticks(-reach, reach):
         x = round(_across(value, reach), 1)
         parts.append(tag("line", x1=x, x2=x, y1=0, y2=height, class_="zero" if value == 0 else "grid"))
-        shown = f"{value:+.6g}".replace("-", "−") if value else "0"
-        parts.append(tag("text", shown, x=x, y=height + 14, class_="tick middle"))
+        label = f"{value:+.6g}".replace("-", "−") if value else "0"
+        parts.append(tag("text", label, x=x, y=height + 14, class_="tick middle"))
     below = height + 31
     parts.append(tag("text", "← the other one likelier", x=LEFT, y=below, class_="tick"))
     parts.append(tag("text", unit, x=(LEFT + RIGHT) / 2, y=below, class_="tick middle"))
@@ -99,8 +99,8 @@ def _row(model: Figures, values: np.ndarray, accuracy: Figures, reach: float, to
         if n:
             low = -reach + index * width
             kind = "right" if index >= BINS // 2 else "wrong"
-            said = f"{_pairs(n)}: {_signed(low)} to {_signed(low + width)}"
-            bars.append(_bar(_across(low, reach) + 0.5, (RIGHT - LEFT) / BINS - 1, n / most, base, kind, said))
+            caption = f"{_pairs(n)}: {_signed(low)} to {_signed(low + width)}"
+            bars.append(_bar(_across(low, reach) + 0.5, (RIGHT - LEFT) / BINS - 1, n / most, base, kind, caption))
     if n_ties:
         bars.append(_bar(_across(0, reach) - 2.5, 5, n_ties / most, base, "tie", f"{_pairs(n_ties)}: tied"))
     summary = _summary(accuracy)
@@ -127,9 +127,9 @@ def _summary(accuracy: Figures) -> str:
     return f"{accuracy_table.percent(accuracy['accuracy'])}% · {right} right, {wrong} wrong{tied}"
 
 
-def _bar(x: float, width: float, share: float, base: float, kind: str, said: str) -> Markup:
+def _bar(x: float, width: float, share: float, base: float, kind: str, caption: str) -> Markup:
     high = max(1.0, share * (BARS - 4))
-    title = tag("title", said)
+    title = tag("title", caption)
     shape = tag(
         "rect", x=round(x, 1), y=round(base - high, 1), width=round(width, 1), height=round(high, 1), class_=kind
     )

@@ -24,8 +24,8 @@ Figures = dict[str, Any]
 def page(run: RunFolder) -> str:
     """The text of the HTML file of a run."""
     results = run.results
-    asked = results["normalize"]
-    hows = [asked, *(how for how in NORMALIZATIONS if how != asked)]
+    normalization = results["normalize"]
+    hows = [normalization, *(how for how in NORMALIZATIONS if how != normalization)]
     label = results["suite"]["label"]
     return shell.page(
         title=f"{label}: coherence report",
@@ -70,15 +70,15 @@ def _panel(run: RunFolder, how: str, index: int) -> Markup:
     )
     choice = panels.chips("Parts", ((part, about["title"], True) for part, about in results["parts"].items()))
     drawn = tag("div", [histograms.figure(run, part, how) for part in results["parts"]], class_="plots")
-    shown = tag("span", f" by {HOW[how]}", class_="muted")
+    note = tag("span", f" by {HOW[how]}", class_="muted")
     return panels.panel(
         index,
         TABS[how],
-        tag("h2", "Leaderboard", shown, id=f"table-{index}"),
+        tag("h2", "Leaderboard", note, id=f"table-{index}"),
         tag("div", legend, toggle, class_="bar"),
         accuracy_table.leaderboard(results, how),
         accuracy_table.comparisons(results, how, str(index)),
-        tag("h2", "Score differences", shown),
+        tag("h2", "Score differences", note),
         tag("p", "A bar's height is its number of pairs, on each model's own scale.", class_="muted small"),
         choice,
         drawn,
@@ -86,9 +86,9 @@ def _panel(run: RunFolder, how: str, index: int) -> Markup:
 
 
 def _listening(run: RunFolder) -> Markup:
-    kept = run.results.get("samples") or []
-    if not kept:
+    pairs = run.results.get("samples") or []
+    if not pairs:
         return tag("p", "This run kept no pairs.")
     scale = "the loudest spot of the pair. A dashed line is where the second half begins, where the suite tells."
-    samples = (pair_players.pair(run, sample, str(index)) for index, sample in enumerate(kept))
+    samples = (pair_players.pair(run, sample, str(index)) for index, sample in enumerate(pairs))
     return panels.listening(scale, "the other recording of the pair", samples)

@@ -50,11 +50,11 @@ def _methods(results: Figures) -> dict[str, str]:
     flips = (
         f", {constants['sign_flips']:,} draws{seed}, all combinations where there are few pairs" if constants else ""
     )
-    asked = HOW[results["normalize"]]
+    score = HOW[results["normalize"]]
     return {
         "Score": "The recording is coded, and a language model over the codec's tokens gives each token's "
         "log-likelihood among the codec's tokens: what it gives to other tokens (text, begin, end) is left out. A "
-        f"score is their mean (“a token”) or their sum (“summed”); this run was asked for: {asked}. Of recordings of "
+        f"score is their mean (“a token”) or their sum (“summed”); this run was asked for: {score}. Of recordings of "
         "unequal length, a sum prefers the shorter, whatever it holds.",
         "Accuracy": "The share of pairs whose coherent recording has the larger score, in %. A tie counts as half. A "
         "model that knows nothing has 50.",

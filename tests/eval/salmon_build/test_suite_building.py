@@ -196,7 +196,7 @@ def test_pairs_in_which_other_words_are_heard_are_left_out(speech_folder, tmp_pa
         text = "kids are talking by the door" if next(heard) % 4 < 2 else "cats"
         return tuple(text.split())
 
-    monkeypatch.setattr(recognised_words, "heard", half_deaf)
+    monkeypatch.setattr(recognised_words, "recognised", half_deaf)
     out = tmp_path / "checked"
     command = ["--speech", str(speech_folder), "--parts", "Speaker", "--check-words", "--out", str(out), *SHORT]
     assert build_command.main(command) == 0

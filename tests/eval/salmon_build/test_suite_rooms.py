@@ -88,7 +88,7 @@ def test_a_room_pair_differs_in_the_room_of_its_second_half():
     told = pair.about["rooms"]
     assert {told["positive"]["name"], told["negative"]["name"]} != {"dry", "nearly as dry"}
     # The positive is the whole recording in one room: nothing is spliced that could be heard.
-    whole = named[told["positive"]["name"]].heard(one.samples)
+    whole = named[told["positive"]["name"]].reverberated(one.samples)
     gain = 10 ** (pair.about["gain_db"] / 20)
     assert np.abs(pair.positive / 32768 - gain * whole).max() < 1e-3
 

@@ -52,8 +52,8 @@ def test_the_recogniser_finds_the_words_of_a_known_text():
     cut = word_cuts.cut_of(one)
     assert cut == word_cuts.cut_of(one)
     # "The old lighthouse keeper counted seven | ships before the storm arrived."
-    assert recognised_words.heard(samples[:cut])[-1] in ("seven", "7")
-    assert recognised_words.heard(samples[cut:])[-4:] == ("before", "the", "storm", "arrived")
+    assert recognised_words.recognised(samples[:cut])[-1] in ("seven", "7")
+    assert recognised_words.recognised(samples[cut:])[-4:] == ("before", "the", "storm", "arrived")
 
 
 def test_one_recording_of_each_voice_lends_its_own_second_half(speech):
