@@ -74,7 +74,7 @@ class Shared:
 def bootstrap(values: np.ndarray, weights: np.ndarray | None = None, resamples: int = RESAMPLES) -> tuple[float, float]:
     """The 95% percentile interval of the (weighted) mean of `values` (N,), by seeded resampling of the clips."""
     weights = np.ones(len(values)) if weights is None else weights
-    means = _resampled(len(values), resamples) @ np.stack((weights * values, weights), axis=1)
+    means = resampled(len(values), resamples) @ np.stack((weights * values, weights), axis=1)
     low, high = np.percentile(means[:, 0] / means[:, 1], (2.5, 97.5))
     return float(low), float(high)
 
@@ -198,7 +198,7 @@ def _paired_ids(models: Sequence[Mapping[str, float | None]]) -> list[str]:
 
 
 @functools.lru_cache(maxsize=4)
-def _resampled(n: int, resamples: int) -> np.ndarray:
+def resampled(n: int, resamples: int) -> np.ndarray:
     """How often each of n clips is drawn in each resample, float64 (resamples, n); the same for all columns."""
     drawn = np.random.default_rng(SEED).integers(0, n, (resamples, n))
     return np.stack([np.bincount(row, minlength=n) for row in drawn]).astype(np.float64)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from eval.harness.statistics import RESAMPLES, SEED
+from eval.harness.statistics import RESAMPLES, resampled
 from eval.reconstruction.scoring import ORIGINALS
 from experiments.tradeoff.running import is_finished, recorded
 from experiments.tradeoff.tradeoff_rows import Experiment, ExperimentError, RowSpec
@@ -122,9 +122,7 @@ def read_row(row: RowSpec, folder: Path) -> MeasuredRow:
 
 def draws(n: int, resamples: int = RESAMPLES) -> np.ndarray:
     """How often each of n clips is drawn in each resample, (R + 1, N); the first is every clip once."""
-    drawn = np.random.default_rng(SEED).integers(0, n, (resamples, n))
-    counts = np.stack([np.bincount(row, minlength=n) for row in drawn])
-    return np.concatenate((np.ones((1, n)), counts)).astype(np.float64)
+    return np.concatenate((np.ones((1, n)), resampled(n, resamples)))
 
 
 def rate(result: MeasuredRow, times: np.ndarray, bits: np.ndarray | None = None) -> np.ndarray:
