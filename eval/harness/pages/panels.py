@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from soundcodec_llmcodec.pages.markup import Child, Markup, tag
+from soundcodec_llmcodec.pages.markup import Child, Markup, join, tag
 
 
 def summary(counts: Sequence[str], problems: Sequence[str]) -> Markup:
@@ -58,4 +58,4 @@ def listening(scale: str, other: str, samples: Iterable[Markup], absent: Markup 
         class_="toggle",
     )
     what = tag("p", f"Spectrograms: mel-spaced frequencies, 0 to −80 dB below {scale}", class_="muted small")
-    return Markup(tag("div", what, switch, class_="bar") + (absent or "") + "".join(samples))
+    return join((tag("div", what, switch, class_="bar"), absent, *samples))
