@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from soundcodec_llmcodec.superb.register import register, unregister
     from soundcodec_llmcodec.tokens import Tokens
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = ["CodecConfig", "LLMCodec", "Tokens", "list_codec", "load_codec", "register", "unregister"]
 
 # Imported when first asked for, so that `llmcodec --help` does not wait for torch.

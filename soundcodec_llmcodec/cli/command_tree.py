@@ -74,7 +74,7 @@ _LM = {
     ),
     "count": Command("n-grams of token corpora", "lm_options:count", "lm_count:count"),
     "score": Command("bits a token of token corpora, token files or sound files", "lm_options:score", "lm_score:score"),
-    "continue": Command("a recording that goes on", "lm_options:continuation", "lm_continue:continuation"),
+    "continue": Command("continue a recording", "lm_options:continuation", "lm_continue:continuation"),
     "tokenizer": Command("give a model's folder a tokenizer", "lm_options:tokenizer", "lm_count:tokenizer"),
 }
 TREE = Command(
@@ -110,7 +110,7 @@ TREE = Command(
     },
     description="LLM-Codec: audio to tokens and back.",
 )
-_EPILOG = "LLMCODEC_CHECKPOINT names another checkpoint for the default codec. Errors of use exit with status 2."
+_EPILOG = "LLMCODEC_CHECKPOINT names another checkpoint for the default codec. Usage errors exit with status 2."
 
 
 def parse(argv: Sequence[str]) -> tuple[Command, argparse.Namespace]:

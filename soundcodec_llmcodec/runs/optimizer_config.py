@@ -24,13 +24,13 @@ class OptimizerConfig:
     warmup: float = setting(0, "steps of linear warm-up; below 1, a share of the run's steps")
     hold: float = setting(0, "steps at the full rate after the warm-up; below 1, a share of the run's steps")
     betas: tuple[float, float] = setting((0.8, 0.99), "decays of AdamW's two moments")
-    momentum: float = setting(0.9, "of SGD")
+    momentum: float = setting(0.9, "momentum of SGD")
     horizon: float | None = setting(
         None,
         "the step that the cosine ends at, so that runs of other lengths may have the same rates (null: the run's "
         "end; below 1, a share of its steps)",
     )
-    weight_decay: float = setting(0.01, "of matrices; gains, biases and code vectors do not decay")
+    weight_decay: float = setting(0.01, "decay of matrices; gains, biases and code vectors do not decay")
     gradient_clip: float | None = setting(
         1.0, "gradients of a larger norm are scaled down to this one (null: of no norm)"
     )
@@ -50,7 +50,7 @@ class OptimizerConfig:
                 )
         if not 0 <= self.final_learning_rate <= self.learning_rate:
             raise TrainConfigError(
-                f"final_learning_rate lies in [0, {self.learning_rate}], got {self.final_learning_rate!r}"
+                f"final_learning_rate must lie in [0, {self.learning_rate}], got {self.final_learning_rate!r}"
             )
 
     @property

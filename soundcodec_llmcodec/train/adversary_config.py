@@ -38,7 +38,9 @@ class AdversaryConfig:
     feature_error: Literal["relative", "absolute"] = setting(
         "relative", "L1 of features relative to the size of the real ones, or absolute"
     )
-    precision: Literal["run", "float32"] = setting("run", "of the discriminators' products: the run's, or float32")
+    precision: Literal["run", "float32"] = setting(
+        "run", "precision of the discriminators' products: the run's, or float32"
+    )
 
     def __post_init__(self) -> None:
         if self.segment_s < SHORTEST_SEGMENT_S:

@@ -41,7 +41,7 @@ class BalanceConfig:
         'shares by loss, or of all losses of a kind without a share of their own ("reconstruction"; "gan": adversarial '
         "and feature matching), those in proportion to their weights",
     )
-    decay: float = setting(0.99, "of the moving average, over steps, of a group's size: its gradient's norm at a clip")
+    decay: float = setting(0.99, "decay, over steps, of the average of a group's size: its gradient's norm at a clip")
     norm: float | None = setting(
         None,
         "size of the whole (null: what the reconstruction losses give together without balancing, so that learning "
@@ -61,7 +61,7 @@ class BalanceConfig:
                     f"shares.{name} must be above zero, got {share!r}; what is not to count has no weight in losses"
                 )
         if not 0 <= self.decay < 1:
-            raise TrainConfigError(f"decay lies in [0, 1), got {self.decay!r}")
+            raise TrainConfigError(f"decay must lie in [0, 1), got {self.decay!r}")
         if self.norm is not None and not self.norm > 0:
             raise TrainConfigError(f"norm must be above zero, or null, got {self.norm!r}")
 

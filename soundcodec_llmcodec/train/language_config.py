@@ -45,7 +45,7 @@ class LanguageConfig:
         "what future tokens are: the codes, as published (the encoder learns only to be a good past), or the encoder's "
         "softmax over codes (it also learns to choose what is predicted)",
     )
-    target_temperature: float = setting(TEMPERATURE, "of the encoder's softmax over cosines")
+    target_temperature: float = setting(TEMPERATURE, "temperature of the encoder's softmax over cosines")
     text_coverage: float = setting(
         0.9, "share of its clip that a crop has to hold for the clip's text to be the crop's (0: any crop)"
     )

@@ -30,7 +30,7 @@ class NoiseConfig:
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:
-            raise TrainConfigError(f"the noise's share of frames lies in [0, 1], got {self.share!r}")
+            raise TrainConfigError(f"the noise's share of frames must lie in [0, 1], got {self.share!r}")
         if not self.level >= 0:
             raise TrainConfigError(f"the noise's level cannot be negative, got {self.level!r}")
         if self.mode not in MODES:

@@ -35,7 +35,7 @@ class TrainConfig:
     init: str | None = setting(
         None, "the codec or fine-tuning bundle to begin with: a name, folder, file or hub id (null: random weights)"
     )
-    seed: int = setting(0, "of weights, batches and noise")
+    seed: int = setting(0, "seed of weights, batches and noise")
     steps: int = setting(20_000, "steps of the whole run")
     batch_size: int = setting(16, "clips of a step, over all processes")
     accumulation: int = setting(1, "pieces that each process takes its part of a batch in")
@@ -58,7 +58,7 @@ class TrainConfig:
     trains: Literal["all", "decoder"] = setting(
         "all", "decoder leaves encoder and codebook, and with them every token, as they are"
     )
-    precision: Literal["float32", "bfloat16"] = setting("float32", "of the codec's products")
+    precision: Literal["float32", "bfloat16"] = setting("float32", "precision of the codec's matrix products")
     compile: bool = setting(False, "whether the conformers are fused by torch.compile")
     ema_decay: float = setting(0.999, "decay of the averaged weights, which are validated and exported")
     losses: Mapping[str, LossSchedule] = setting(

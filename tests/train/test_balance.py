@@ -143,7 +143,7 @@ def test_averages_are_taken_over_by_name_and_what_joins_starts_fresh():
         ("balance.shares={gan: 0, reconstruction: 0}", "shares.gan must be above zero"),
         ("balance.shares={}", "shares is empty"),
         ("balance.shares={commitment: 1}", "shares are of losses on the wave .* got commitment"),
-        ("balance.decay=1", "decay lies in"),
+        ("balance.decay=1", "decay must lie in"),
         ("balance.norm=0", "norm must be above zero"),
         ("balance={enabled: true, shares: {gan: 1}}", r"the losses mel count and have no share in balance.shares"),
         ("balance={enabled: true, shares: {reconstruction: 1}}", "the losses adversarial count and have no share"),

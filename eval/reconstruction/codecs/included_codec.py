@@ -1,4 +1,4 @@
-"""A codec of one's own (see harness/own_codec.py) as reconstruction measures one."""
+"""A custom codec (see eval/harness/checked_codec.py) as reconstruction measures one."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class RowsConfig:
 class ScratchConfig:
     """A model of its own: codes, a token that begins a clip and one that ends it, nothing else."""
 
-    architecture: Literal["llama", "qwen3"] = setting("llama", "of transformers")
+    architecture: Literal["llama", "qwen3"] = setting("llama", "the architecture, as transformers has it")
     layers: int = setting(4, "transformer layers")
     width: int = setting(192, "features of a layer")
     heads: int = setting(4, "attention heads of a layer")
@@ -48,7 +48,7 @@ class ScratchConfig:
     ffn: int | None = setting(None, "features of the feed-forward (null: 8/3 of the width, up to a multiple of 32)")
     tied: bool = setting(True, "whether input and output have the same embedding rows")
     max_positions: int = setting(8192, "positions that the model is made for")
-    dropout: float = setting(0.0, "of what each layer adds, of the embeddings and of the last states")
+    dropout: float = setting(0.0, "dropout of what each layer adds, of the embeddings and of the last states")
     token_dropout: float = setting(0.0, "share of the read tokens that are masked: their embeddings become zero")
     rows: RowsConfig = setting(RowsConfig, "where the codes' embedding rows come from while the model trains")
 
@@ -60,7 +60,7 @@ class ScratchConfig:
             raise TrainConfigError(f"kv_heads must divide heads, got {self.kv_heads} and {self.heads}")
         for name in ("dropout", "token_dropout"):
             if not 0 <= getattr(self, name) < 1:
-                raise TrainConfigError(f"{name} lies in [0, 1), got {getattr(self, name)!r}")
+                raise TrainConfigError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class LoraSettings:
 
     rank: int = setting(16, "rank of the changes")
     alpha: int = setting(32, "scale of the changes, times their rank")
-    dropout: float = setting(0.0, "of the changes' inputs")
+    dropout: float = setting(0.0, "dropout of the changes' inputs")
     targets: str | tuple[str, ...] = setting("all-linear", "the layers: all-linear, or a list of their names")
 
     def __post_init__(self) -> None:
@@ -86,7 +86,7 @@ class FinetuneConfig:
         "what trains: all; lora, low-rank changes and the codes' embedding rows; audio_embeddings, those rows alone",
     )
     lora: LoraSettings = setting(LoraSettings, "low-rank changes")
-    dtype: Literal["float32", "bfloat16"] = setting("float32", "of weights that stay as they are")
+    dtype: Literal["float32", "bfloat16"] = setting("float32", "type of weights that stay as they are")
     gradient_checkpointing: bool = setting(False, "whether layers are computed twice to save memory")
 
     def __post_init__(self) -> None:
@@ -104,12 +104,12 @@ class LMTrainConfig:
     tokens: tuple[str, ...] = setting((), 'token corpora, "FOLDER" or "FOLDER:SPLIT", all of one codec')
     validation: tuple[str, ...] = setting((), "held-out token corpora of the same codec")
     codec: str = setting("llmcodec", "the codec whose code vectors scratch.rows may need: a name, folder or hub id")
-    seed: int = setting(0, "of weights, batches and dropout")
+    seed: int = setting(0, "seed of weights, batches and dropout")
     steps: int = setting(2_000, "steps of the whole run")
     row_tokens: int = setting(512, "positions of a packed row")
     batch_rows: int = setting(16, "packed rows of a step, over all processes")
     accumulation: int = setting(1, "pieces that each process takes its part of a batch in")
-    precision: Literal["float32", "bfloat16"] = setting("float32", "of the model's products")
+    precision: Literal["float32", "bfloat16"] = setting("float32", "precision of the model's matrix products")
     optimizer: OptimizerConfig = setting(
         lambda: OptimizerConfig(
             learning_rate=1e-3, final_learning_rate=1e-5, warmup=0.05, betas=(0.9, 0.98), weight_decay=0.1
@@ -121,7 +121,7 @@ class LMTrainConfig:
     validate_every: int = setting(200, "steps from one validation to the next")
     checkpoint_every: int = setting(200, "steps from one checkpoint to the next")
     keep_checkpoints: int = setting(1, "checkpoints that are kept, the newest")
-    export_dtype: Literal["float32", "float16", "bfloat16"] = setting("float32", "of the exported weights")
+    export_dtype: Literal["float32", "float16", "bfloat16"] = setting("float32", "type of the exported weights")
 
     def __post_init__(self) -> None:
         _positive(self, "steps", "batch_rows", "accumulation", "log_every", "validate_every", "checkpoint_every")

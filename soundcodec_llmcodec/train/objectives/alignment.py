@@ -28,7 +28,7 @@ class AlignmentConfig:
 
     bank: int = setting(512, "texts that are remembered as negatives")
     logit_scale: float = setting(5.0, "factor of cosines in the contrastive loss")
-    label_smoothing: float = setting(0.1, "of the contrastive loss")
+    label_smoothing: float = setting(0.1, "label smoothing of the contrastive loss")
     first_layer: float = setting(1 / 3, "share of the model's depth after which layers take part")
     last_layer: float = setting(0.8, "share of the model's depth up to which they do")
 
@@ -36,7 +36,7 @@ class AlignmentConfig:
         if self.bank < 1:
             raise TrainConfigError(f"the alignment's bank holds at least one text, got {self.bank}")
         if not 0 <= self.label_smoothing < 1:
-            raise TrainConfigError(f"the alignment's label_smoothing lies in [0, 1), got {self.label_smoothing}")
+            raise TrainConfigError(f"the alignment's label_smoothing must lie in [0, 1), got {self.label_smoothing}")
         if not self.logit_scale > 0:
             raise TrainConfigError(f"the alignment's logit_scale must be above zero, got {self.logit_scale}")
         if not 0 <= self.first_layer < self.last_layer <= 1:

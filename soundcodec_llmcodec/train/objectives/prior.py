@@ -35,7 +35,7 @@ class PriorConfig:
     layers: int = setting(3, "transformer layers")
     width: int = setting(192, "features of a layer")
     heads: int = setting(4, "attention heads of a layer")
-    temperature: float = setting(TEMPERATURE, "of the encoder's softmax over cosines")
+    temperature: float = setting(TEMPERATURE, "temperature of the encoder's softmax over cosines")
     rows: Literal["free", "codebook"] = setting(
         "free",
         "what states are compared with: rows each learnt by itself, or a network of the code vectors beside a bias for "
