@@ -28,7 +28,7 @@ def nothing_stays(monkeypatch):
 
 def commands(name: str) -> list[list[str]]:
     """The harness's command lines in an example's docstring."""
-    lines = (ROOT / "examples" / name).read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / "examples" / "own" / name).read_text(encoding="utf-8").splitlines()
     return [line.split()[1:] for line in lines if line.startswith("    python eval/")]
 
 
@@ -81,6 +81,6 @@ def test_the_other_examples_alone(name, tmp_path):
 
 
 def test_mu_law_is_the_inverse_of_itself():
-    codec = include.codec_in(ROOT / "examples" / "own_codec.py", "MuLaw").value()
+    codec = include.codec_in(ROOT / "examples" / "own" / "own_codec.py", "MuLaw").value()
     codes = np.arange(256)[None]
     np.testing.assert_array_equal(codec.encode(codec.decode(codes)), codes)

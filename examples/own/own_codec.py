@@ -2,13 +2,13 @@
 
 Against others, with a metric and a data set of one's own beside it:
 
-    python eval/superb_tiny.py --models examples/own_codec.py:MuLaw llmcodec --output runs/own
-    python eval/superb_tiny.py --include examples --models MuLaw llmcodec --metrics snr mel --dataset chords
+    python eval/superb_tiny.py --models examples/own/own_codec.py:MuLaw llmcodec --output runs/own
+    python eval/superb_tiny.py --include examples/own --models MuLaw llmcodec --metrics snr mel --dataset chords
 
 How predictable are its tokens? Here, and by a language model that knows nothing (chance):
 
-    python eval/predictability.py --codec examples/own_codec.py:MuLaw
-    python eval/salmon.py --models examples/own_codec.py:MuLaw@uniform
+    python eval/predictability.py --codec examples/own/own_codec.py:MuLaw
+    python eval/salmon.py --models examples/own/own_codec.py:MuLaw@uniform
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A metric of one's own in the harness: the signal-to-noise ratio.
 
-    python eval/superb_tiny.py --include examples/own_metric.py --metrics snr mel --models llmcodec opus_24k
+    python eval/superb_tiny.py --include examples/own/own_metric.py --metrics snr mel --models llmcodec opus_24k
 
 It is computed in the worker processes, as the harness's own are.
 """

@@ -1,6 +1,6 @@
 """A data set of one's own in the harness: chords, made when they are asked for.
 
-    python eval/superb_tiny.py --include examples/own_dataset.py --dataset chords --models llmcodec identity
+    python eval/superb_tiny.py --include examples/own/own_dataset.py --dataset chords --models llmcodec identity
 
 A folder of sound files, parquet files and data sets of the hub need no such function: --dataset takes them as they are.
 """
