@@ -51,13 +51,13 @@ def _plan(arguments: argparse.Namespace, scorer: Scorer) -> ReconstructionPlan:
     from eval.harness import corpora
     from eval.harness.run_files import check_folder
     from eval.reconstruction import codecs
-    from eval.reconstruction import metrics as metric_registry
+    from eval.reconstruction import metrics as all_metrics
     from eval.reconstruction.reconstruction_plan import ReconstructionPlan
     from soundcodec_llmcodec.checkpoints import usable_device
 
-    names = metric_registry.SUPERB_NAMES if arguments.compat else arguments.metrics or metric_registry.DEFAULT
-    metrics = metric_registry.named(names)
-    metric_registry.require(metrics)
+    names = all_metrics.SUPERB_NAMES if arguments.compat else arguments.metrics or all_metrics.DEFAULT
+    metrics = all_metrics.named(names)
+    all_metrics.require(metrics)
     corpus = corpora.load(arguments.dataset)
     splits = corpus.chosen(arguments.splits)
     corpus.check(splits)
@@ -274,18 +274,18 @@ def _compact_text(
 
 
 def _list() -> int:
+    from eval.harness.metric_registry import METRICS, PLACES
     from eval.reconstruction import codecs
-    from eval.reconstruction import metrics as metric_registry
 
     by_kind = codecs.known_names()
     for kind, form in codecs.FORMS.items():
         print(f"{kind}: {form}")
         for model in by_kind.get(kind, ()):
             print(f"  {model}")
-    for name, metric in metric_registry.METRICS.items():
+    for name, metric in METRICS.items():
         extra = f"the extra {metric.extra}" if metric.extra else None
         needs = metric.install or extra
-        from_file = f" (in {metric_registry.PLACES[name]})" if name in metric_registry.PLACES else ""
+        from_file = f" (in {PLACES[name]})" if name in PLACES else ""
         needed = f" (needs {needs})" if needs else ""
         print(f"metric {name} {metric.arrow} [{metric.unit}]: {metric.source}{needed}{from_file}")
     for name, entry in include.included("dataset").items():
