@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import SemanticConfig
 from soundcodec_llmcodec.nn.model import framed_samples
 from soundcodec_llmcodec.nn.semantic import SemanticEncoder
 from soundcodec_llmcodec.teachers import load_teacher

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soundcodec_llmcodec.config import CodecConfig, ConfigError
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import ConfigError
 from soundcodec_llmcodec.files import read_json
 from soundcodec_llmcodec.weights_files import CheckpointError
 

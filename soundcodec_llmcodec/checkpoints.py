@@ -35,7 +35,8 @@ from soundcodec_llmcodec.checkpoint_files import (
     local_files,
     read_described,
 )
-from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import SemanticConfig
 from soundcodec_llmcodec.nn.compiled import plain_state
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.nn.shapes_only import shapes_only

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 
 from soundcodec_llmcodec import checkpoints
+from soundcodec_llmcodec.nearest import did_you_mean
 from soundcodec_llmcodec.superb.adapter import Codec, codec_class
 
 
@@ -44,8 +44,7 @@ def codec_supports_decode(name: str) -> bool:
 def _checked(name: str) -> str:
     if name in checkpoints.NAMES:
         return name
-    near = difflib.get_close_matches(str(name), checkpoints.NAMES, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
+    hint = did_you_mean(str(name), checkpoints.NAMES, ".")
     names = ", ".join(list_codec())
     raise UnknownCodecError(
         f"no codec is called {name!r}{hint} The codecs are: {names}. For weights of your own, pass checkpoint=..."

@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 
 from soundcodec_llmcodec import audio as audio_io
-from soundcodec_llmcodec.audio import AudioError, Clip
+from soundcodec_llmcodec.audio import Clip
+from soundcodec_llmcodec.audio_files import AudioError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.scalars import whole_number
-from soundcodec_llmcodec.tokens import TokenError, Tokens, parse_codes
+from soundcodec_llmcodec.token_ids import TokenError, parse_codes
+from soundcodec_llmcodec.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Order:
+class DecodeRequest:
     """What to decode: codes (Q, F) a channel, and the rate (Hz) and samples at that rate to give back."""
 
     codes: list[Tensor]
@@ -95,7 +97,7 @@ def token_clips_of(tokens: Any) -> list[Any]:
     return clips
 
 
-def order(
+def decode_request(
     tokens: Any,
     config: CodecConfig,
     maker: tuple[str, str],
@@ -104,7 +106,7 @@ def order(
     n_samples: Any = None,
     on_invalid: str = "raise",
     any_codec: bool = False,
-) -> Order:
+) -> DecodeRequest:
     """Tokens in any form as what to decode, by the codec of that (hash, name), `maker`. Raises TokenError."""
     levels, size = config.num_quantizers, config.codebook_size
     if isinstance(tokens, Tokens):
@@ -116,19 +118,19 @@ def order(
         own_rate, own_length = config.sample_rate, codes[0].shape[1] * config.hop_length
     rate = own_rate if sampling_rate is None else audio_io.check_rate(sampling_rate)
     if n_samples is None:
-        return Order(codes, rate, audio_io.resampled_length(own_length, own_rate, rate))
+        return DecodeRequest(codes, rate, audio_io.resampled_length(own_length, own_rate, rate))
     length = whole_number(n_samples)
     if length is None:
         raise TokenError(f"n_samples must be a whole number of samples, got {n_samples!r}")
     most = audio_io.resampled_length(codes[0].shape[1] * config.hop_length, config.sample_rate, rate)
     if not 1 <= length <= most:
         raise TokenError(f"{codes[0].shape[1]} frames hold 1 to {most} samples at {rate} Hz, not {length}")
-    return Order(codes, rate, length)
+    return DecodeRequest(codes, rate, length)
 
 
-def at_rate(channels: Sequence[Tensor], order: Order, own: int) -> np.ndarray:
+def at_rate(channels: Sequence[Tensor], request: DecodeRequest, own: int) -> np.ndarray:
     """Channels at the codec's `own` rate to (S,) or (C, S) as wanted."""
-    rate, length = order.sampling_rate, order.n_samples
+    rate, length = request.sampling_rate, request.n_samples
     needed = min(channels[0].shape[0], audio_io.resampled_length(length, rate, own))
     stacked = np.stack([channel[:needed].numpy() for channel in channels])
     fitted = audio_io.fit_length(audio_io.resample(stacked, own, rate), length)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from soundcodec_llmcodec import checkpoints, coding, forms, streaming
-from soundcodec_llmcodec.audio import AudioError
+from soundcodec_llmcodec.audio_files import AudioError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.forking import one_thread_after_forks
 from soundcodec_llmcodec.nn.model import CodecModel
@@ -252,7 +252,7 @@ class LLMCodec:
         Out-of-range ids are an error unless `on_invalid` is "drop" or "nearest". A `Tokens` made by another codec is
         refused unless `any_codec`.
         """
-        order = forms.order(
+        request = forms.decode_request(
             tokens,
             self.config,
             (self.weights_hash, self.name),
@@ -261,21 +261,21 @@ class LLMCodec:
             on_invalid=on_invalid,
             any_codec=any_codec,
         )
-        samples = [self.decode_codes(channel, progress=progress) for channel in order.codes]
-        return forms.at_rate(samples, order, self.config.sample_rate)
+        samples = [self.decode_codes(channel, progress=progress) for channel in request.codes]
+        return forms.at_rate(samples, request, self.config.sample_rate)
 
     def decode_batch(self, tokens: Iterable[Any], *, on_invalid: str = "raise") -> list[np.ndarray]:
         """`decode` of each, in order: a list of what it takes, or an array or tensor (B, F) or (B, Q, F)."""
-        clips, orders = forms.token_clips_of(tokens), []
+        clips, requests = forms.token_clips_of(tokens), []
         for index, item in enumerate(clips):
             with coding.naming(index, len(clips)):
                 maker = (self.weights_hash, self.name)
-                orders.append(forms.order(item, self.config, maker, on_invalid=on_invalid))
-        channels = self.decode_codes_batch([channel for order in orders for channel in order.codes])
+                requests.append(forms.decode_request(item, self.config, maker, on_invalid=on_invalid))
+        channels = self.decode_codes_batch([channel for request in requests for channel in request.codes])
         results, start = [], 0
-        for order in orders:
-            stop = start + len(order.codes)
-            results.append(forms.at_rate(channels[start:stop], order, self.config.sample_rate))
+        for request in requests:
+            stop = start + len(request.codes)
+            results.append(forms.at_rate(channels[start:stop], request, self.config.sample_rate))
             start = stop
         return results
 

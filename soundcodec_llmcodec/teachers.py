@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soundcodec_llmcodec.config import SemanticConfig
+from soundcodec_llmcodec.config_parts import SemanticConfig
 from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.nn.semantic import SemanticEncoder
 from soundcodec_llmcodec.weights_files import CheckpointError
@@ -71,7 +71,7 @@ def teacher_tensors(config: SemanticConfig) -> dict[str, Tensor]:
     """
     teacher = teacher_of(config)
     unused = tuple(f"layers.{depth}." for depth in range(max(config.layers), _MOST_LAYERS))
-    return {name: held for name, held in teacher.read(_folder(teacher)).items() if not name.startswith(unused)}
+    return {name: tensors for name, tensors in teacher.read(_folder(teacher)).items() if not name.startswith(unused)}
 
 
 def left_out_tensors(config: SemanticConfig, wanted_hash: str | None, where: str) -> dict[str, Tensor]:
@@ -152,29 +152,29 @@ def ctranslate2_tensors(path: Path) -> dict[str, Tensor]:
 
 def _whisper(folder: Path) -> dict[str, Tensor]:
     """Whisper's encoder in CTranslate2's file under the names of `nn.semantic.SemanticEncoder`."""
-    held = ctranslate2_tensors(folder / "model.bin")
+    tensors = ctranslate2_tensors(folder / "model.bin")
     state: dict[str, Tensor] = {}
     for conv in ("conv1", "conv2"):
-        state |= _pair(held, conv, f"encoder/{conv}")
+        state |= _pair(tensors, conv, f"encoder/{conv}")
     depth = 0
-    while f"encoder/layer_{depth}/ffn/linear_0/weight" in held:
+    while f"encoder/layer_{depth}/ffn/linear_0/weight" in tensors:
         ours, theirs = f"layers.{depth}", f"encoder/layer_{depth}"
-        state |= _norm(held, f"{ours}.attention_norm", f"{theirs}/self_attention/layer_norm")
-        state |= _pair(held, f"{ours}.attention.qkv", f"{theirs}/self_attention/linear_0")
-        state |= _pair(held, f"{ours}.attention.out", f"{theirs}/self_attention/linear_1")
-        state |= _norm(held, f"{ours}.ffn_norm", f"{theirs}/ffn/layer_norm")
-        state |= _pair(held, f"{ours}.up", f"{theirs}/ffn/linear_0")
-        state |= _pair(held, f"{ours}.down", f"{theirs}/ffn/linear_1")
+        state |= _norm(tensors, f"{ours}.attention_norm", f"{theirs}/self_attention/layer_norm")
+        state |= _pair(tensors, f"{ours}.attention.qkv", f"{theirs}/self_attention/linear_0")
+        state |= _pair(tensors, f"{ours}.attention.out", f"{theirs}/self_attention/linear_1")
+        state |= _norm(tensors, f"{ours}.ffn_norm", f"{theirs}/ffn/layer_norm")
+        state |= _pair(tensors, f"{ours}.up", f"{theirs}/ffn/linear_0")
+        state |= _pair(tensors, f"{ours}.down", f"{theirs}/ffn/linear_1")
         depth += 1
     return state
 
 
-def _pair(held: Mapping[str, Tensor], ours: str, theirs: str) -> dict[str, Tensor]:
-    return {f"{ours}.weight": held[f"{theirs}/weight"], f"{ours}.bias": held[f"{theirs}/bias"]}
+def _pair(tensors: Mapping[str, Tensor], ours: str, theirs: str) -> dict[str, Tensor]:
+    return {f"{ours}.weight": tensors[f"{theirs}/weight"], f"{ours}.bias": tensors[f"{theirs}/bias"]}
 
 
-def _norm(held: Mapping[str, Tensor], ours: str, theirs: str) -> dict[str, Tensor]:
-    return {f"{ours}.weight": held[f"{theirs}/gamma"], f"{ours}.bias": held[f"{theirs}/beta"]}
+def _norm(tensors: Mapping[str, Tensor], ours: str, theirs: str) -> dict[str, Tensor]:
+    return {f"{ours}.weight": tensors[f"{theirs}/gamma"], f"{ours}.bias": tensors[f"{theirs}/beta"]}
 
 
 def _folder(teacher: Teacher) -> Path:

@@ -56,25 +56,25 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
         if not zipfile.is_zipfile(path):
             raise CheckpointError(f"{path} holds no weights: expected a .safetensors file, or a .pt of torch.save")
         # Mapped: of a training checkpoint the codec is a small part, and the rest is never read.
-        held = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except CheckpointError:
         raise
     except _UNREADABLE as error:
         raise CheckpointError(f"{path} cannot be read as weights: {error!r:.300}") from error
-    tensors = held[TRAINED_CODEC] if isinstance(held, dict) and isinstance(held.get(TRAINED_CODEC), dict) else held
+    tensors = state[TRAINED_CODEC] if isinstance(state, dict) and isinstance(state.get(TRAINED_CODEC), dict) else state
     has_names = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)
     if not has_names or not all(_is_plain(tensor) for tensor in tensors.values()):
         raise CheckpointError(
             f"{path} is no plain state dict of tensors, as llm-codec.pt is, and no training checkpoint that has one "
-            f"under {TRAINED_CODEC!r}: {_kind_of(held)}"
+            f"under {TRAINED_CODEC!r}: {_kind_of(state)}"
         )
     return {name: tensor.clone() for name, tensor in tensors.items()}, {}
 
 
-def _kind_of(held: Any) -> str:
-    if not isinstance(held, dict):
-        return f"it holds a {type(held).__name__}"
-    names = [repr(name)[:40] for name in held]
+def _kind_of(state: Any) -> str:
+    if not isinstance(state, dict):
+        return f"it holds a {type(state).__name__}"
+    names = [repr(name)[:40] for name in state]
     return f"its keys are {', '.join(names[:4])}" + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 

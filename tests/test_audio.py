@@ -13,16 +13,9 @@ import soundfile
 import torch
 
 from soundcodec_llmcodec import audio_files, audio_writing
-from soundcodec_llmcodec.audio import (
-    AudioError,
-    as_clip,
-    fit_length,
-    mono,
-    read_mono,
-    resample,
-    resampled_length,
-    write_audio,
-)
+from soundcodec_llmcodec.audio import as_clip, fit_length, mono, read_mono, resample, resampled_length
+from soundcodec_llmcodec.audio_files import AudioError
+from soundcodec_llmcodec.audio_writing import write_audio
 
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000, 192_000)
 

@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 
 from soundcodec_llmcodec import coding
 from soundcodec_llmcodec.checkpoint_files import WEIGHTS_FILE
-from soundcodec_llmcodec.checkpoints import ASSETS, BASE_NAME, BUNDLED_NAMES, DEFAULT_NAME, CheckpointError
+from soundcodec_llmcodec.checkpoints import ASSETS, BASE_NAME, BUNDLED_NAMES, DEFAULT_NAME
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.teachers import PREFIX as TEACHER
+from soundcodec_llmcodec.weights_files import CheckpointError
 
 MINI = Path(__file__).parents[1] / "eval" / "mini" / "data"
 GOLDEN = Path(__file__).parent / "golden_tokens.json"

@@ -13,8 +13,8 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from safetensors.torch import save_file
 
 from soundcodec_llmcodec import checkpoints
-from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.llmcodec import LLMCodec
+from soundcodec_llmcodec.weights_files import CheckpointError
 
 LLM_CONFIG = {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "vocab_size": 172_149}
 PARTS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from soundcodec_llmcodec import checkpoints
-from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
+from soundcodec_llmcodec.weights_files import CheckpointError
 
 
 @pytest.fixture

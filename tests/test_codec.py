@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from soundcodec_llmcodec import checkpoints, codec
-from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
+from soundcodec_llmcodec.weights_files import CheckpointError
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from soundcodec_llmcodec.config import CodecConfig, ConfigError
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import ConfigError
 
 
 def test_published_rates():

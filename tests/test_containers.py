@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from soundcodec_llmcodec import audio_files
-from soundcodec_llmcodec.audio import AudioError, as_clip, read_mono
+from soundcodec_llmcodec.audio import as_clip, read_mono
+from soundcodec_llmcodec.audio_files import AudioError
 
 RATE = 16_000
 N = 40_000

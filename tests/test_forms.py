@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from soundcodec_llmcodec.audio import AudioError
-from soundcodec_llmcodec.tokens import TokenError
+from soundcodec_llmcodec.audio_files import AudioError
+from soundcodec_llmcodec.token_ids import TokenError
 
 RATES: list[Any] = [22_050, 22_050.0, np.int32(22_050), np.array(22_050), np.array([22_050]), torch.tensor(22_050)]
 

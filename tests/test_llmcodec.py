@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import torch
 
-from soundcodec_llmcodec.audio import AudioError
+from soundcodec_llmcodec.audio_files import AudioError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.nn.model import CodecModel

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 import soundcodec_llmcodec
-from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.superb import Codec
+from soundcodec_llmcodec.weights_files import CheckpointError
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,7 +12,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from soundcodec_llmcodec.audio import AudioError, as_clip, mono
+from soundcodec_llmcodec.audio import as_clip, mono
+from soundcodec_llmcodec.audio_files import AudioError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.data import open_dataset
 from soundcodec_llmcodec.llmcodec import LLMCodec

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundcodec_llmcodec import bitpack, tokens
-from soundcodec_llmcodec.tokens import TokenError, TokenFileError, Tokens, dumps, load, loads, parse_codes, save
+from soundcodec_llmcodec.token_ids import TokenError, parse_codes
+from soundcodec_llmcodec.tokens import TokenFileError, Tokens, dumps, load, loads, save
 
 
 def random_tokens(frames: int = 50, levels: int = 1, channels: int = 1, size: int = 20_480, **changes) -> Tokens:

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from soundcodec_llmcodec import checkpoints
-from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.llmcodec import LLMCodec
+from soundcodec_llmcodec.weights_files import CheckpointError
 from soundcodec_llmcodec.weights_int8 import SCALE, packed, unpacked
 
 

@@ -23,7 +23,7 @@ def tokens(folder: Path) -> int:
 
 def text(folder: Path) -> int:
     """Text or a JSON list, with every treatment of what is out of range."""
-    from soundcodec_llmcodec.tokens import TokenError, parse_codes
+    from soundcodec_llmcodec.token_ids import TokenError, parse_codes
 
     raw = (folder / "ids").read_bytes()
     given = raw[1:].decode("utf-8", errors="surrogateescape")
@@ -50,7 +50,7 @@ def text(folder: Path) -> int:
 def audio(folder: Path) -> int:
     """A sound file as bytes and, block by block, by its path."""
     from soundcodec_llmcodec import audio as audio_io
-    from soundcodec_llmcodec.audio import AudioError
+    from soundcodec_llmcodec.audio_files import AudioError
 
     (path,) = folder.iterdir()
     try:

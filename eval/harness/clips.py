@@ -13,13 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from soundcodec_llmcodec.audio import AudioError, mono
+from soundcodec_llmcodec.audio import mono
+from soundcodec_llmcodec.audio_files import AudioError
 from soundcodec_llmcodec.data import DataError, DataRow, Split, identified
 from soundcodec_llmcodec.data.datasets import matching
 from soundcodec_llmcodec.data.rows import row_of
-
-# A data set that cannot be found, or is not of the expected shape.
-CorpusError = DataError
 
 
 @dataclass(frozen=True)
@@ -63,19 +61,19 @@ class ClipCorpus:
     revision: str | None = None
 
     def chosen(self, names: Sequence[str] | None) -> tuple[str, ...]:
-        """The splits of these names, compared without case; all for None. Raises CorpusError for an unknown one."""
+        """The splits of these names, compared without case; all for None. Raises DataError for an unknown one."""
         if names is None:
             return tuple(self.splits)
         return tuple(dict.fromkeys(matching(self.splits, name, self.label) for name in names))
 
     def check(self, splits: Sequence[str]) -> None:
-        """Raise CorpusError for a split without rows, of which every mean would be of nothing."""
+        """Raise DataError for a split without rows, of which every mean would be of nothing."""
         for split in splits:
             if not self.splits[split].size:
-                raise CorpusError(f"{self.label} {split} has no rows: there is nothing to measure")
+                raise DataError(f"{self.label} {split} has no rows: there is nothing to measure")
 
     def clips(self, split: str, limit: int | None = None) -> Iterator[CorpusClip]:
-        """The split's clips in order, at most `limit`, called by the one rule for ids. Raises CorpusError."""
+        """The split's clips in order, at most `limit`, with the ids that `data.identified` gives. Raises DataError."""
         for row in islice(identified(self.splits[split].rows(), split), limit):
             yield _read(row)
 

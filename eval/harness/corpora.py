@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from eval.harness import include
-from eval.harness.clips import ClipCorpus, CorpusClip, CorpusError, fingerprint
+from eval.harness.clips import ClipCorpus
 from eval.harness.included_corpus import corpus_of
-from soundcodec_llmcodec.data import Place, Split, open_dataset
-from soundcodec_llmcodec.data.datasets import DOMAINS
-
-__all__ = ["DOMAINS", "MINI", "ClipCorpus", "CorpusClip", "CorpusError", "Split", "fingerprint", "load"]
+from soundcodec_llmcodec.data import DataError, Place, open_dataset
+from soundcodec_llmcodec.nearest import did_you_mean
 
 MINI = "mini"
 MINI_LABEL = "mini (synthetic)"
@@ -20,7 +17,7 @@ MINI_FOLDER = Path(__file__).parents[1] / "mini"
 
 def load(name: str) -> ClipCorpus:
     """`mini`, the name of an included one, or what `open_dataset` takes: a folder, a parquet file or a hub id, each
-    with or without ":SPLIT". Raises CorpusError.
+    with or without ":SPLIT". Raises DataError.
     """
     own = include.included("dataset")
     if name in own:
@@ -31,10 +28,9 @@ def load(name: str) -> ClipCorpus:
         return ClipCorpus(MINI, MINI_LABEL, True, open_dataset(str(MINI_FOLDER)).splits)
     try:
         opened = open_dataset(name, all_splits=True)
-    except CorpusError as error:
-        near = difflib.get_close_matches(name, [MINI, *own], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+    except DataError as error:
+        hint = did_you_mean(name, [MINI, *own])
         beside = f" (included: {', '.join(own)})" if own else ""
-        raise CorpusError(f"{error}{beside}{hint}") from error
+        raise DataError(f"{error}{beside}{hint}") from error
     label = place.path.name if place.path.is_file() else place.title
     return ClipCorpus(name, label, is_mini, opened.splits, opened.revision)

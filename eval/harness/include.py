@@ -5,7 +5,6 @@ processes that score read included metrics too.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -17,10 +16,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from eval.harness.foreign_errors import FOREIGN_ERRORS, described
+from soundcodec_llmcodec.nearest import did_you_mean
 
 # Metrics are imported where one is met: commands that have none start faster.
 if TYPE_CHECKING:
-    from eval.harness.metric import Score, Signal
+    from eval.harness.metric import Signal
+    from eval.harness.score import Score
 
 ENTRY_POINTS = "soundcodec_llmcodec.eval"
 CODECS = "CODECS"
@@ -34,7 +35,7 @@ class IncludeError(ValueError):
 
 @dataclass(frozen=True)
 class DataSetForm:
-    """What `dataset` was told of a function."""
+    """The arguments that the decorator `dataset` was given for a function; `name` is the function's without one."""
 
     name: str
     splits: tuple[str, ...] | None
@@ -87,7 +88,8 @@ def metric(
     """
     if direction not in ("lower", "higher"):
         raise IncludeError(f"a metric's direction is 'lower' or 'higher', whichever is better, got {direction!r}")
-    from eval.harness.metric import Metric, Score
+    from eval.harness.metric import Metric
+    from eval.harness.score import Score
 
     def decorated(function: _Function) -> _Function:
         description = definition or (function.__doc__ or "").strip().split("\n")[0] or function.__name__
@@ -158,11 +160,9 @@ def codec_in(file: Path, name: str | None) -> Included:
         return codecs[name]
     value = module.content.get(name)
     if not callable(value):
-        near = difflib.get_close_matches(name, codecs, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise IncludeError(
-            f"{file} has no class or function {name!r}{hint} Its codecs are: {', '.join(codecs) or 'none'}"
-        )
+        hint = did_you_mean(name, codecs, ".")
+        names = ", ".join(codecs) or "none"
+        raise IncludeError(f"{file} has no class or function {name!r}{hint} Its codecs are: {names}")
     return Included("codec", name, value, str(file.expanduser().resolve()), _digest(file.expanduser()))
 
 
@@ -239,21 +239,16 @@ def _registered(place: str, content: Mapping[str, Any], module: str, digest: str
         before = included(entry.kind).get(entry.name)
         if before is not None:
             raise IncludeError(f"{place} and {before.place} both have the {entry.kind} {entry.name!r}; rename one")
-    _register_metrics([entry for entry in entries if entry.kind == "metric"])
+    if metrics := [entry for entry in entries if entry.kind == "metric"]:
+        from eval.harness import metric_registry
+
+        for entry in metrics:
+            if entry.name in metric_registry.METRICS:
+                raise IncludeError(f"{entry.place}: there is a metric {entry.name!r} already; give it another name")
+        for entry in metrics:
+            metric_registry.register(entry.value, entry.place, entry.digest)
     _modules[place] = _Module(content, entries)
     return _modules[place]
-
-
-def _register_metrics(entries: Sequence[Included]) -> None:
-    if not entries:
-        return
-    from eval.harness import metric_registry
-
-    for entry in entries:
-        if entry.name in metric_registry.METRICS:
-            raise IncludeError(f"{entry.place}: there is a metric {entry.name!r} already; give it another name")
-    for entry in entries:
-        metric_registry.register(entry.value, entry.place, entry.digest)
 
 
 def _entries(
@@ -282,8 +277,7 @@ def _entries(
 
 def form_of(entry: Included) -> DataSetForm:
     """The decorator's arguments of an included data set."""
-    form = getattr(entry.value, _DATASET)
-    assert isinstance(form, DataSetForm)
+    form: DataSetForm = getattr(entry.value, _DATASET)
     return form
 
 

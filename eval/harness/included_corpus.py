@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from eval.harness.clips import ClipCorpus, CorpusError
+from eval.harness.clips import ClipCorpus
 from eval.harness.foreign_errors import FOREIGN_ERRORS, described
 from eval.harness.include import Included, form_of
-from soundcodec_llmcodec.data import Split
+from soundcodec_llmcodec.data import DataError, Split
 
 WHOLE = "all"
 _FORM = "(id, audio float (S,), rate in Hz) or (id, audio, rate, text)"
 
 
 def corpus_of(entry: Included) -> ClipCorpus:
-    """The data set. Rows are counted where the function's decorator was told no size. Raises CorpusError."""
+    """The data set. Rows are counted where the function's decorator was told no size. Raises DataError."""
     form = form_of(entry)
     splits = {}
     for split in form.splits or (WHOLE,):
@@ -35,21 +35,21 @@ def _rows(entry: Included, split: str | None) -> Iterator[Mapping[str, Any]]:
         rows = iter(entry.value() if split is None else entry.value(split))
         for place, row in enumerate(rows):
             yield _columns(row, f"{where}, row {place}")
-    except CorpusError:
+    except DataError:
         raise
     except FOREIGN_ERRORS as error:
-        raise CorpusError(f"{where} raised {described(error)}") from error
+        raise DataError(f"{where} raised {described(error)}") from error
 
 
 def _columns(row: Any, where: str) -> dict[str, Any]:
     if not isinstance(row, tuple) or len(row) not in (3, 4):
-        raise CorpusError(f"{where}: expected {_FORM}, got {_what(row)}")
+        raise DataError(f"{where}: expected {_FORM}, got {_what(row)}")
     clip_id, audio, rate, *text = row
     samples = np.asarray(audio)
     if samples.ndim != 1 or samples.dtype.kind != "f":
-        raise CorpusError(f"{where}: expected audio as floats (S,) within -1..1, got {samples.dtype} {samples.shape}")
+        raise DataError(f"{where}: expected audio as floats (S,) within -1..1, got {samples.dtype} {samples.shape}")
     if isinstance(rate, bool) or not isinstance(rate, int | np.integer) or rate < 1:
-        raise CorpusError(f"{where}: expected a rate in Hz as a whole number above 0, got {rate!r}")
+        raise DataError(f"{where}: expected a rate in Hz as a whole number above 0, got {rate!r}")
     columns = {"id": clip_id, "audio": {"array": samples, "sampling_rate": int(rate)}}
     return columns | ({"text": text[0]} if text else {})
 

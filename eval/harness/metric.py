@@ -60,7 +60,7 @@ class Signal:
 
     @functools.cached_property
     def is_silent(self) -> bool:
-        """Whether every sample is the same, so that nothing can be heard."""
+        """Whether all samples are equal (zeros, or a constant offset): nothing can be heard. True without samples."""
         return bool(np.all(self.samples == self.samples[0])) if len(self.samples) else True
 
     def at(self, rate: int) -> np.ndarray:

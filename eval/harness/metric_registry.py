@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from eval.harness.foreign_errors import FOREIGN_ERRORS, described
-from eval.harness.metric import Metric, Score, Signal
+from eval.harness.metric import Metric, Signal
+from eval.harness.score import Score
 
 METRICS: dict[str, Metric] = {}
 # Where included metrics are from, by name.

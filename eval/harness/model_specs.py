@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -53,11 +52,6 @@ def labelled(text: str, spec_signs: str = ":/?") -> tuple[str | None, str]:
     """
     match = re.fullmatch(rf"([^={re.escape(spec_signs)}]*)=(.*)", text, re.DOTALL)
     return (match[1].strip(), match[2]) if match else (None, text)
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that was probably meant; None where nothing is near."""
-    return next(iter(difflib.get_close_matches(name, names, n=1)), None)
 
 
 def place_name(path: Path, weights_file: str) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eval.predictability.token_sets import PredictError, TokenSet
+from soundcodec_llmcodec.lm.choices import BUNDLED_NAME
 from soundcodec_llmcodec.lm.counted import NGRAM_NAMES, UNIFORM, NgramLM
-from soundcodec_llmcodec.lm.loading import BUNDLED, BUNDLED_NAME, load_token_lm
+from soundcodec_llmcodec.lm.loading import BUNDLED, load_token_lm
 from soundcodec_llmcodec.lm.score_summary import score_all
 from soundcodec_llmcodec.lm.scores import TokenLM, TokenScores
 

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from eval.harness.journal import NAME, JournalError, RunJournal, discard, exists, identity_of
+from eval.harness.journal import RunJournal
 from eval.reconstruction.clip_results import ClipResult, Usage
-
-__all__ = ["NAME", "VERSION", "ClipBatch", "ClipJournal", "JournalError", "discard", "exists", "identity_of"]
 
 VERSION = 1
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
 from eval.harness.sample_files import SampleFiles, sample_name
 
 LONGEST_S = 8.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
 from eval.harness.foreign_errors import FOREIGN_ERRORS, described
 from eval.reconstruction.codecs import MeasuredCodec, ReconstructionError
 

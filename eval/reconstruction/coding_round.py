@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
 from eval.reconstruction import peak_memory
 from eval.reconstruction.clip_journal import ClipBatch
 from eval.reconstruction.clip_results import ClipResult, Usage, no_scores

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
 from eval.reconstruction.codecs import CodecInfo, Coded, Identity
 from eval.reconstruction.scoring import ORIGINALS
 

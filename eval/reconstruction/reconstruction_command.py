@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eval.harness import command, include
 from eval.harness.command import DONE, INCOMPLETE
@@ -51,13 +51,13 @@ def _plan(arguments: argparse.Namespace, scorer: Scorer) -> ReconstructionPlan:
     from eval.harness import corpora
     from eval.harness.run_files import check_folder
     from eval.reconstruction import codecs
-    from eval.reconstruction import metrics as metric_registry
+    from eval.reconstruction import metrics as all_metrics
     from eval.reconstruction.reconstruction_plan import ReconstructionPlan
     from soundcodec_llmcodec.checkpoints import usable_device
 
-    names = metric_registry.SUPERB_NAMES if arguments.compat else arguments.metrics or metric_registry.DEFAULT
-    metrics = metric_registry.named(names)
-    metric_registry.require(metrics)
+    names = all_metrics.SUPERB_NAMES if arguments.compat else arguments.metrics or all_metrics.DEFAULT
+    metrics = all_metrics.named(names)
+    all_metrics.require(metrics)
     corpus = corpora.load(arguments.dataset)
     splits = corpus.chosen(arguments.splits)
     corpus.check(splits)
@@ -89,9 +89,8 @@ def _load(
 
 def _run(plan: ReconstructionPlan, arguments: argparse.Namespace, scorer: Scorer, command_line: Sequence[str]) -> int:
     # The report's modules too: better to hear now that a package is missing.
-    from eval.harness import manifest
+    from eval.harness import journal, manifest
     from eval.reconstruction import (
-        clip_journal,
         reconstruction_results,
         reconstruction_run,
         reconstruction_table,
@@ -107,7 +106,7 @@ def _run(plan: ReconstructionPlan, arguments: argparse.Namespace, scorer: Scorer
         places = (*reconstruction_results.FILES, *samples.names(plan.splits, names), *_compat_files(plan, arguments))
         manifest.check(output, places, resumed=arguments.resume)
         if arguments.overwrite:
-            clip_journal.discard(output)
+            journal.discard(output)
             manifest.discard(output)
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(_journal(output, plan, arguments)) if output else None
@@ -133,14 +132,15 @@ def _compat_files(plan: ReconstructionPlan, arguments: argparse.Namespace) -> li
 
 
 def _journal(output: Path, plan: ReconstructionPlan, arguments: argparse.Namespace) -> ClipJournal:
+    from eval.harness import journal
     from eval.harness.provenance import versions
-    from eval.reconstruction import clip_journal
+    from eval.reconstruction.clip_journal import ClipJournal
 
     identity = {
         "dataset": {"label": plan.corpus.label, "revision": plan.corpus.revision},
         "splits": list(plan.splits),
         "limit": plan.limit,
-        "models": {model.info.name: clip_journal.identity_of(model.info) for model in plan.models},
+        "models": {model.info.name: journal.identity_of(model.info) for model in plan.models},
         "metrics": {metric.name: metric.version for metric in plan.metrics},
         "batch_size": plan.batch_size,
         "report_clips": arguments.report_clips,
@@ -148,12 +148,12 @@ def _journal(output: Path, plan: ReconstructionPlan, arguments: argparse.Namespa
         "sources": _sources(),
     }
     nameless = [model.info.name for model in plan.models if model.info.identity is None]
-    if arguments.resume and clip_journal.exists(output) and nameless:
+    if arguments.resume and journal.exists(output) and nameless:
         print(
             f"superb_tiny: nothing tells whether these are still the same: {', '.join(nameless)}",
             file=sys.stderr,
         )
-    return clip_journal.ClipJournal(output, identity, resume=arguments.resume)
+    return ClipJournal(output, identity, resume=arguments.resume)
 
 
 def _cache(folder: str) -> Cache:
@@ -180,37 +180,25 @@ def _report(
     command_line: Sequence[str],
 ) -> None:
     """Print the tables, and write all that the run leaves where it is to leave something."""
-    from eval.harness import manifest, reporting
-    from eval.harness.run_files import write_files
+    from eval.harness import reporting
     from eval.harness.table_files import tex_text
     from eval.reconstruction import (
         published_rows,
-        reconstruction_csv,
         reconstruction_results,
         reconstruction_table,
         reconstruction_terminal,
-        report,
-        superb_json,
     )
 
     mark = reporting.mark(plan.corpus.synthetic, plan.limit)
-    title_note = f"{mark}; Codec-SUPERB's rules" if mark and arguments.compat else mark
-    title_note = "Codec-SUPERB's rules" if arguments.compat and not mark else title_note
+    rules = "Codec-SUPERB's rules" if arguments.compat else None
+    title_note = "; ".join(note for note in (mark, rules) if note) or None
     tables = reconstruction_table.tables(run, baseline)
-    parts = []
-    for table in tables:
-        parts.append(reconstruction_table.markdown(table, plan.corpus.label, title_note))
-        if arguments.by_source:
-            parts.append(reconstruction_table.sources_markdown(table, run.models, plan.metrics))
-        parts += [text for text in (published_rows.markdown(table.split) if arguments.published else None,) if text]
-    parts += [f"- {model.name}: not loaded: {model.reason}" for model in run.unloaded]
-    text = "\n\n".join([*parts, reconstruction_table.legend(plan.metrics, baseline)])
+    text = _whole_text(run, plan, tables, arguments, baseline, title_note)
     compacts = [reconstruction_terminal.compact(table, run, plan.corpus.label, title_note) for table in tables]
     printed = text if arguments.wide else _compact_text(run, tables, compacts, arguments, baseline)
     if not arguments.output:
         print(printed)
         return
-    output = Path(arguments.output)
     settings = reconstruction_results.ReconstructionSettings(
         command_line=tuple(command_line),
         batch_size=plan.batch_size,
@@ -223,22 +211,50 @@ def _report(
     )
     rows = published_rows.rows() if arguments.published else []
     contents = reconstruction_results.document(run, tables, plan.corpus, settings, samples, rows)
+    output = Path(arguments.output)
+    _write(output, run, contents, text, tex_text(compacts, title_note), _compat_files(plan, arguments))
+    print(printed)  # last: what was computed is kept, whatever becomes of what is printed
+    print(f"written to {output}; open {output / 'report.html'}", file=sys.stderr)
+
+
+def _write(
+    output: Path, run: ReconstructionRun, contents: dict[str, Any], text: str, tex: str, compat_files: Sequence[str]
+) -> None:
+    """Write the tables in every form, the results, Codec-SUPERB's files and the report of them."""
+    from eval.harness import manifest
+    from eval.harness.run_files import write_files
+    from eval.reconstruction import reconstruction_csv, reconstruction_results, report, superb_json
+
     clips = list(reconstruction_results.clip_rows(run))
-    write_files(
-        output,
-        {
-            "table.csv": reconstruction_csv.table_csv(contents),
-            "clips.csv": reconstruction_csv.clips_csv(clips),
-            "table.tex": tex_text(compacts, title_note),
-        },
-    )
+    table_csv, clips_csv = reconstruction_csv.table_csv(contents), reconstruction_csv.clips_csv(clips)
+    write_files(output, {"table.csv": table_csv, "clips.csv": clips_csv, "table.tex": tex})
     reconstruction_results.write(output, contents, iter(clips), text)
-    for name in _compat_files(plan, arguments):
+    for name in compat_files:
         with manifest.written(output, name) as path:
             path.write_text(json.dumps(superb_json.document(run), indent=4) + "\n", encoding="utf-8")
     report.write(output)
-    print(printed)  # last: what was computed is kept, whatever becomes of what is printed
-    print(f"written to {output}; open {output / 'report.html'}", file=sys.stderr)
+
+
+def _whole_text(
+    run: ReconstructionRun,
+    plan: ReconstructionPlan,
+    tables: Sequence[SplitTable],
+    arguments: argparse.Namespace,
+    baseline: str | None,
+    title_note: str | None,
+) -> str:
+    """All tables in Markdown: what is printed with --wide, and kept in any case."""
+    from eval.reconstruction import published_rows, reconstruction_table
+
+    parts = []
+    for table in tables:
+        parts.append(reconstruction_table.markdown(table, plan.corpus.label, title_note))
+        if arguments.by_source:
+            parts.append(reconstruction_table.sources_markdown(table, run.models, plan.metrics))
+        if arguments.published and (published := published_rows.markdown(table.split)):
+            parts.append(published)
+    parts += [f"- {model.name}: not loaded: {model.reason}" for model in run.unloaded]
+    return "\n\n".join([*parts, reconstruction_table.legend(plan.metrics, baseline)])
 
 
 def _compact_text(
@@ -258,18 +274,18 @@ def _compact_text(
 
 
 def _list() -> int:
+    from eval.harness.metric_registry import METRICS, PLACES
     from eval.reconstruction import codecs
-    from eval.reconstruction import metrics as metric_registry
 
     by_kind = codecs.known_names()
     for kind, form in codecs.FORMS.items():
         print(f"{kind}: {form}")
         for model in by_kind.get(kind, ()):
             print(f"  {model}")
-    for name, metric in metric_registry.METRICS.items():
+    for name, metric in METRICS.items():
         extra = f"the extra {metric.extra}" if metric.extra else None
         needs = metric.install or extra
-        from_file = f" (in {metric_registry.PLACES[name]})" if name in metric_registry.PLACES else ""
+        from_file = f" (in {PLACES[name]})" if name in PLACES else ""
         needed = f" (needs {needs})" if needs else ""
         print(f"metric {name} {metric.arrow} [{metric.unit}]: {metric.source}{needed}{from_file}")
     for name, entry in include.included("dataset").items():

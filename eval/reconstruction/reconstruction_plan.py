@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eval.harness import run_loop
-from eval.harness.corpora import ClipCorpus
+from eval.harness.clips import ClipCorpus
 from eval.harness.model_specs import Unloaded
 from eval.reconstruction.codecs import CodecInfo, MeasuredCodec
 from eval.reconstruction.metrics import Metric

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.harness import results, statistics
-from eval.harness.corpora import ClipCorpus
+from eval.harness.clips import ClipCorpus
 from eval.harness.statistics import MetricColumn
 from eval.reconstruction.clip_results import CodecRun, ReconstructionRun, SplitRun
 from eval.reconstruction.clip_samples import ClipSamples

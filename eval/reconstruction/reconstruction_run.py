@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from eval.harness import corpora, run_loop
-from eval.harness.corpora import CorpusClip
-from eval.reconstruction.clip_journal import ClipBatch, ClipJournal, JournalError
+from eval.harness import run_loop
+from eval.harness.clips import CorpusClip, fingerprint
+from eval.harness.journal import JournalError
+from eval.reconstruction.clip_journal import ClipBatch, ClipJournal
 from eval.reconstruction.clip_results import CodecRun, ReconstructionRun, SplitRun
 from eval.reconstruction.clip_samples import ClipSamples
 from eval.reconstruction.coding_round import CodingRound, warm_up
@@ -31,7 +32,7 @@ def run(
     """Reconstruct and score the plan's clips, but for those that the journal has; finished batches go into the journal.
 
     The workers rest while codecs work and the other way round, so that real-time factors are those of the codec alone.
-    Raises corpora.CorpusError for repeated ids, JournalError for clips that are not those of the journal.
+    Raises DataError for repeated ids, JournalError for clips that are not those of the journal.
     """
     batches = list(journal.batches) if journal else []
     done = {(result.split, result.clip_id): (result.key, result.index) for batch in batches for result in batch.results}
@@ -64,9 +65,7 @@ def run(
     run_loop.check_none_gone(done.keys(), seen, "data set", "clips")
     models = _gathered(plan, batches)
     originals = models.pop(ORIGINALS, None)
-    return ReconstructionRun(
-        list(models.values()), plan.metrics, corpora.fingerprint(identities), plan.unloaded, originals
-    )
+    return ReconstructionRun(list(models.values()), plan.metrics, fingerprint(identities), plan.unloaded, originals)
 
 
 def _coding_s(batch: ClipBatch) -> float:

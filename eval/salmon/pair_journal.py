@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from eval.harness.journal import NAME, JournalError, RunJournal, discard, exists, identity_of
+from eval.harness.journal import RunJournal
 from eval.salmon.likelihood import Cost
 from eval.salmon.pair_scores import PairScore
-
-__all__ = ["NAME", "VERSION", "JournalError", "PairBatch", "PairJournal", "discard", "exists", "identity_of"]
 
 VERSION = 1
 

@@ -58,10 +58,9 @@ def _plan(arguments: argparse.Namespace) -> SalmonPlan:
 
 
 def _run(plan: SalmonPlan, arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
-    from eval.harness import manifest
-
     # The report's modules too: better to hear now that a package is missing.
-    from eval.salmon import pair_journal, report, salmon_results, salmon_run  # noqa: F401
+    from eval.harness import journal, manifest
+    from eval.salmon import report, salmon_results, salmon_run  # noqa: F401
     from eval.salmon.pair_samples import PairSamples
 
     output = Path(arguments.output) if arguments.output else None
@@ -69,7 +68,7 @@ def _run(plan: SalmonPlan, arguments: argparse.Namespace, command_line: Sequence
     if output and samples:
         manifest.check(output, (*salmon_results.FILES, *samples.names(plan.parts)), resumed=arguments.resume)
         if arguments.overwrite:
-            pair_journal.discard(output)
+            journal.discard(output)
             manifest.discard(output)
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(_journal(output, plan, arguments)) if output else None
@@ -80,8 +79,9 @@ def _run(plan: SalmonPlan, arguments: argparse.Namespace, command_line: Sequence
 
 
 def _journal(output: Path, plan: SalmonPlan, arguments: argparse.Namespace) -> PairJournal:
+    from eval.harness import journal
     from eval.harness.provenance import versions
-    from eval.salmon import pair_journal
+    from eval.salmon.pair_journal import PairJournal
     from eval.salmon.salmon_results import PACKAGES
 
     identity = {
@@ -89,7 +89,7 @@ def _journal(output: Path, plan: SalmonPlan, arguments: argparse.Namespace) -> P
         "parts": list(plan.parts),
         "limit": plan.limit,
         "models": {
-            model.info.name: {**pair_journal.identity_of(model.info), "codec_identity": model.tokenizer.identity}
+            model.info.name: {**journal.identity_of(model.info), "codec_identity": model.tokenizer.identity}
             for model in plan.models
         },
         "batch_size": plan.batch_size,
@@ -98,7 +98,7 @@ def _journal(output: Path, plan: SalmonPlan, arguments: argparse.Namespace) -> P
         "versions": versions(PACKAGES),
         "sources": _sources(),
     }
-    return pair_journal.PairJournal(output, identity, resume=arguments.resume)
+    return PairJournal(output, identity, resume=arguments.resume)
 
 
 def _sources() -> list[str]:
@@ -122,12 +122,13 @@ def _report(
     command_line: Sequence[str],
 ) -> None:
     """Print the table, and write all that the run leaves where it is to leave something."""
+    from eval.harness import reporting
     from eval.harness.run_files import write_files
     from eval.harness.table_files import tex_text
     from eval.harness.terminal_table import Terminal, below, render, where_all_is
     from eval.salmon import published_accuracies, report, salmon_csv, salmon_results, salmon_table, salmon_terminal
 
-    mark = salmon_table.mark(plan.suite.synthetic, plan.limit)
+    mark = reporting.mark(plan.suite.synthetic, plan.limit)
     baseline = arguments.baseline or salmon_table.default_baseline(run.models)
     table = salmon_table.tables(run, arguments.normalize, baseline)
     parts = [salmon_table.markdown(table, plan.suite.label, mark)]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from eval.harness import include
 from eval.harness.codec_tokenizer import AudioTokenizer, CodecTokenizer
 from eval.harness.included_tokenizer import IncludedTokenizer
-from eval.harness.model_specs import LoadError, UnknownSpecError, check_labels, labelled, nearest, place_name
+from eval.harness.model_specs import LoadError, UnknownSpecError, check_labels, labelled, place_name
 from eval.salmon.pair_scores import ModelInfo
+from soundcodec_llmcodec.nearest import nearest
 
 # torch and transformers are imported where a model is loaded: names are checked, and refused, without them.
 if TYPE_CHECKING:
@@ -93,10 +94,10 @@ class Loader:
     def load(self, spec: SalmonModelSpec) -> Model:
         """The model. Raises LoadError where a part of it cannot be had here, and CodecMismatchError where the
         language model was trained on another codec's tokens."""
-        from soundcodec_llmcodec.checkpoints import CheckpointError
         from soundcodec_llmcodec.lm.lm_folder import TokenLMError
         from soundcodec_llmcodec.lm.loading import load_token_lm
         from soundcodec_llmcodec.lm.scores import check_codec
+        from soundcodec_llmcodec.weights_files import CheckpointError
 
         try:
             tokenizer = self._codec(spec.codec)
@@ -148,7 +149,7 @@ def _names() -> list[str]:
 def _checked_codec(codec: str) -> str:
     """What tables call the codec. Raises UnknownSpecError where the text means none."""
     from eval.harness.checked_codec import included_codec
-    from soundcodec_llmcodec.checkpoints import WEIGHTS_FILE
+    from soundcodec_llmcodec.checkpoint_files import WEIGHTS_FILE
 
     entry = included_codec(codec)
     if entry is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.harness.model_specs import nearest
+from soundcodec_llmcodec.nearest import nearest
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from typing import Protocol
 import numpy as np
 
 from eval.harness import run_loop
+from eval.harness.journal import JournalError
 from eval.harness.model_specs import Unloaded
 from eval.salmon.likelihood import Cost, Known, Likelihood, Outcome, encoded, measure, scored
-from eval.salmon.pair_journal import JournalError, PairBatch, PairJournal
+from eval.salmon.pair_journal import PairBatch, PairJournal
 from eval.salmon.pair_scores import PairScore, SalmonModelRun, SalmonRun
 from eval.salmon.salmon_models import Model
 from eval.salmon.suite import Pair, PairedRecording, Suite, SuiteError, fingerprint

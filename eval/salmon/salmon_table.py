@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from eval.harness.leading import ALPHA
-from eval.harness.reporting import SHORT_HASH, mark
+from eval.harness.reporting import SHORT_HASH
 from eval.harness.statistics import MAX_FAILED_SHARE, RESAMPLES
 from eval.salmon import accuracy
 from eval.salmon.accuracy import Accuracy, AccuracyColumn
@@ -21,7 +21,6 @@ __all__ = [
     "Table",
     "default_baseline",
     "legend",
-    "mark",
     "markdown",
     "pairs_per_s",
     "tables",

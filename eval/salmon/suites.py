@@ -68,9 +68,9 @@ def _samples(folder: Path) -> _Samples:
         if match is None or path.suffix.lower() not in SOUND_ENDINGS or not path.is_file():
             continue
         index, k = (int(number) for number in match.groups())
-        twin = samples.setdefault(index, {}).setdefault(k, path)
-        if twin is not path:
-            raise SuiteError(f"{twin} and {path.name} beside it are one sample; keep one of them")
+        duplicate = samples.setdefault(index, {}).setdefault(k, path)
+        if duplicate is not path:
+            raise SuiteError(f"{duplicate} and {path.name} beside it are one sample; keep one of them")
     return dict(sorted(samples.items()))
 
 
@@ -123,7 +123,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _metadata(path: Path) -> dict[str, dict[str, Any]]:
-    """Rows by `pair_id`; rows of other uses of this file name, such as `datasets` makes of it, have none."""
+    """Rows by `pair_id`. Rows without one are passed over: the package `datasets` reads a file of this name as well."""
     if not path.is_file():
         return {}
     rows: dict[str, dict[str, Any]] = {}
@@ -178,9 +178,9 @@ def _rows(name: str, part: str) -> Any:
     if len(splits) != 1:
         raise SuiteError(f"{name} {part} has the splits {list(splits)}; expected one, with the pairs")
     (data,) = splits.values()
-    missing = [column for column in _AUDIO_COLUMNS if column not in data.column_names]
-    if missing:
-        raise SuiteError(f"{name} {part} has no columns {missing}; it has {data.column_names}")
+    absent = [column for column in _AUDIO_COLUMNS if column not in data.column_names]
+    if absent:
+        raise SuiteError(f"{name} {part} has no columns {absent}; it has {data.column_names}")
     for column in _AUDIO_COLUMNS:
         data = data.cast_column(column, datasets.Audio(decode=False))
     return data

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
-from soundcodec_llmcodec.audio import AudioError
-from soundcodec_llmcodec.checkpoints import CheckpointError
+from soundcodec_llmcodec.audio_files import AudioError
 from soundcodec_llmcodec.coding import CodecInputError
-from soundcodec_llmcodec.config import ConfigError
+from soundcodec_llmcodec.config_parts import ConfigError
 from soundcodec_llmcodec.superb.register import SoundCodecMissingError
-from soundcodec_llmcodec.tokens import TokenError, TokenFileError
+from soundcodec_llmcodec.token_ids import TokenError
+from soundcodec_llmcodec.tokens import TokenFileError
+from soundcodec_llmcodec.weights_files import CheckpointError
 
 
 class CommandError(ValueError):

@@ -153,12 +153,11 @@ def _check(parser: argparse.ArgumentParser, command: Command, word: str) -> None
     """Exit with argparse's own message for a word that is no command, and with what may have been meant."""
     if word in command.commands:
         return
-    from difflib import get_close_matches
+    from soundcodec_llmcodec.nearest import did_you_mean
 
-    close = get_close_matches(word, command.commands, n=1)
-    if close or not command.run:
+    meant = did_you_mean(word, command.commands)
+    if meant or not command.run:
         names = ", ".join(map(repr, command.commands))
-        meant = f"; did you mean {close[0]!r}?" if close else ""
         parser.error(f"argument COMMAND: invalid choice: {word!r} (choose from {names}){meant}")
 
 

@@ -9,7 +9,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from soundcodec_llmcodec.config import CodecConfig, HarmonicConfig, MagnitudeConfig, SemanticConfig
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import HarmonicConfig, MagnitudeConfig, SemanticConfig
 from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.lm.training.lm_config import LMTrainConfig
 from soundcodec_llmcodec.runs.config_keys import key_table, keys_of

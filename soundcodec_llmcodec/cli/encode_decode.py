@@ -11,14 +11,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from soundcodec_llmcodec import tokens
-from soundcodec_llmcodec.audio import check_rate, write_audio
-from soundcodec_llmcodec.audio_writing import check_ending
+from soundcodec_llmcodec.audio_files import check_rate
+from soundcodec_llmcodec.audio_writing import check_ending, write_audio
 from soundcodec_llmcodec.cli.codec_choice import TOKEN_ENDING, load_codec
 from soundcodec_llmcodec.cli.command_errors import FILE_ERRORS, CommandError, one_line
 from soundcodec_llmcodec.data import SOUND_ENDINGS, sound_files
 from soundcodec_llmcodec.data.arrow_tables import visible_files
 from soundcodec_llmcodec.llmcodec import LLMCodec
-from soundcodec_llmcodec.tokens import TokenError
+from soundcodec_llmcodec.token_ids import TokenError
 
 _HASH_SHOWN = 12
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from soundcodec_llmcodec.audio import AudioError
+from soundcodec_llmcodec.audio_files import AudioError
 from soundcodec_llmcodec.cli.codec_choice import load_codec
 from soundcodec_llmcodec.cli.command_errors import CommandError, one_line
 from soundcodec_llmcodec.listening import Excerpt, build, read_excerpt

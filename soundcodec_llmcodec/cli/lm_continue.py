@@ -6,8 +6,8 @@ import argparse
 import math
 import os
 
-from soundcodec_llmcodec.audio import Clip, as_clip, write_audio
-from soundcodec_llmcodec.audio_writing import check_ending
+from soundcodec_llmcodec.audio import Clip, as_clip
+from soundcodec_llmcodec.audio_writing import check_ending, write_audio
 from soundcodec_llmcodec.cli.codec_choice import load_codec
 from soundcodec_llmcodec.cli.command_errors import CommandError
 from soundcodec_llmcodec.data.token_corpus import TokenSource

@@ -16,6 +16,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `llmcodec lm train`."""
     parser.description = __doc__
     parser.set_defaults(misused=parser.error)  # what options need each other is seen once they are read
+    _add_settings(parser)
+    _add_running(parser)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """What is trained, on what, and where."""
     parser.add_argument(
         "--config",
         default="small",
@@ -53,6 +59,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print every key with its value, as --config reads it, and exit",
     )
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    """How the run goes, and what it leaves."""
     parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: cuda where there is one)")
     parser.add_argument(
         "--max-minutes",
@@ -75,7 +85,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="what tables call the language model (default: the export folder's name)",
     )
     parser.add_argument("--export-only", action="store_true", help="export without training")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar and no log lines")
 
 
 def train(arguments: argparse.Namespace) -> int:

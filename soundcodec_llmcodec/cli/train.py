@@ -16,6 +16,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.set_defaults(misused=parser.error)  # what options need each other is seen once they are read
     parser.epilog = "further: llmcodec train plot RUN, llmcodec train export RUN, llmcodec train push FOLDER owner/name"
+    _add_settings(parser)
+    _add_running(parser)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """What is trained, on what, and where."""
     parser.add_argument(
         "--config",
         default="compact",
@@ -51,6 +57,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print every key with its value, as --config reads it, and exit",
     )
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    """How the run goes, and what it leaves."""
     parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: cuda where there is one)")
     parser.add_argument("--cache", type=Path, help="where decoded audio is kept (default: OUT/cache)")
     parser.add_argument(
@@ -75,7 +85,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="export the newest checkpoint without training",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar and no log lines")
 
 
 def train(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from soundcodec_llmcodec.data.arrow_tables import parquet_rows, parquet_size, pa
 from soundcodec_llmcodec.data.hub import hub_splits, saved_splits
 from soundcodec_llmcodec.data.rows import DataError, DataRow, identified
 from soundcodec_llmcodec.data.sound_folders import SOUND_ENDINGS, folder_rows, sound_files
+from soundcodec_llmcodec.nearest import did_you_mean
 
 DOMAINS = ("Speech", "Music", "Audio")  # Codec-SUPERB's; other splits follow these
 WHOLE = "all"
@@ -118,8 +118,7 @@ def matching(names: Iterable[str], text: str, where: str) -> str:
     by_name = {name.lower(): name for name in names}
     if text.lower() in by_name:
         return by_name[text.lower()]
-    near = difflib.get_close_matches(text, by_name.values(), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    hint = did_you_mean(text, by_name.values(), ";")
     raise DataError(f"{where} has no split {text!r}{hint} its splits are {in_order(by_name.values())}")
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from soundcodec_llmcodec.audio import AudioError, Clip, as_clip
+from soundcodec_llmcodec.audio import Clip, as_clip
+from soundcodec_llmcodec.audio_files import AudioError
 
 # What columns are called in the data sets that people have; the first that is there and filled counts.
 FIELDS: Mapping[str, tuple[str, ...]] = {

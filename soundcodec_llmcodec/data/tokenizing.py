@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from soundcodec_llmcodec.audio import AudioError, mono, resample
+from soundcodec_llmcodec.audio import mono, resample
+from soundcodec_llmcodec.audio_files import AudioError
 from soundcodec_llmcodec.data import DataRow, DataSet, open_dataset
 from soundcodec_llmcodec.data.token_corpus import (
     DATA_FOLDER,

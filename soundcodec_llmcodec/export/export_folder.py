@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from soundcodec_llmcodec.config import CodecConfig, ConfigError
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import ConfigError
 from soundcodec_llmcodec.files import sha256_of
 from soundcodec_llmcodec.llmcodec import LLMCodec
 

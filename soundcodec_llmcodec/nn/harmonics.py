@@ -14,7 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from soundcodec_llmcodec.config import CodecConfig, HarmonicConfig
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import HarmonicConfig
 from soundcodec_llmcodec.nn.linear import linear
 
 # Below this sine of half a pulse's phase, its harmonics add up as at its peak.

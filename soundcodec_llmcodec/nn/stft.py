@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from soundcodec_llmcodec.config import CodecConfig, MagnitudeConfig
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import MagnitudeConfig
 from soundcodec_llmcodec.nn.harmonics import Harmonics
 from soundcodec_llmcodec.nn.linear import linear
 from soundcodec_llmcodec.nn.mel import mel_filters

@@ -65,7 +65,7 @@ class BaseTrainer(ABC, Generic[ConfigT, StateT, ResultT, ValidationT]):
     """A run in a folder: `config.yaml`, `log.jsonl`, `metrics.csv` and `checkpoints/step-N`.
 
     A subclass's `__init__` calls this one's, makes `state`, `facts` (kept with every checkpoint) and `held_out` (what
-    is validated on, None where nothing is), and calls `_go_on` with what a resumed run must have in common with it.
+    is validated on, None where nothing is), and calls `_resume` with what a resumed run must have in common with it.
     """
 
     places: ClassVar[Sequence[str]] = PLACES  # keys that say where things lie, which are no settings
@@ -81,6 +81,7 @@ class BaseTrainer(ABC, Generic[ConfigT, StateT, ResultT, ValidationT]):
         self.device = self.world.device
         self.progress = progress and self.world.is_main
         self._changes: dict[str, str] = {}
+        self._ignored: list[str] = []  # what a resume was given and takes no notice of, in words
         self._validated: tuple[int, ValidationT | None] | None = None
         self._saved: int | None = None
 
@@ -114,7 +115,9 @@ class BaseTrainer(ABC, Generic[ConfigT, StateT, ResultT, ValidationT]):
         facts = {"device": str(self.device), "processes": self.world.size, **self.run_facts()}
         self.monitor.event("start", self.state.step, **facts)
         if self._changes:
-            self.monitor.event("changed", self.state.step, **self._changes)
+            self.monitor.changed(self.state.step, self._changes)
+        for text in self._ignored:
+            self.monitor.warning(self.state.step, text)
         self._warn_of_slow_products()
         if self.world.is_main:
             write_config(self.folder, self.config, self.places)
@@ -146,7 +149,7 @@ class BaseTrainer(ABC, Generic[ConfigT, StateT, ResultT, ValidationT]):
         self.world.wait()
         return self.checkpoints / step_name(self.state.step)
 
-    def _go_on(self, same: Mapping[str, Any], *, tensorboard: bool = False) -> dict[str, Any]:
+    def _resume(self, same: Mapping[str, Any], *, tensorboard: bool = False) -> dict[str, Any]:
         """Load the newest checkpoint, where there is one, and open the log; returns the facts that came with it.
 
         Raises TrainConfigError where one of the facts `same` was another then, or where processes see other

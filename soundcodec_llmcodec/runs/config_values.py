@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import types
 import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from soundcodec_llmcodec.nearest import did_you_mean
 from soundcodec_llmcodec.runs.errors import TrainConfigError
 
 T = TypeVar("T")
@@ -29,8 +29,7 @@ def build(kind: type[T], values: Any, where: str = "") -> T:
     names = [field.name for field in dataclasses.fields(kind) if field.init]  # type: ignore[arg-type]
     for key in values:
         if key not in names:
-            near = difflib.get_close_matches(str(key), names, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(str(key), names)
             raise TrainConfigError(f"unknown key {_joined(where, key)!r}{hint} The keys here are: {', '.join(names)}")
     fields = {key: convert(hints[key], value, _joined(where, key)) for key, value in values.items()}
     try:

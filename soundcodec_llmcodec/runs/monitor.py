@@ -97,6 +97,15 @@ class Monitor:
             self._scalars(step, {f"{name}/{key}": value for key, value in numbers.items() if value is not None})
         self._show(event_text(name, step, facts))
 
+    def changed(self, step: int, changes: Mapping[str, str]) -> None:
+        """Write what a resume changes of the run's settings: an event "changed", and a line on stderr in any case."""
+        if self._records is None:
+            return
+        if not self.progress:
+            text = ", ".join(f"{key} {change}" for key, change in changes.items())
+            tqdm.write(f"llmcodec: changed at step {step:,}: {text}", file=sys.stderr)
+        self.event("changed", step, **changes)
+
     def warning(self, step: int, text: str) -> None:
         """Write what whoever started the run should know: an event "warning", and a line on stderr in any case."""
         if self._records is not None:

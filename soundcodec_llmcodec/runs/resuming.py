@@ -13,6 +13,8 @@ from soundcodec_llmcodec.runs.errors import TrainConfigError
 CONFIG = "config.yaml"
 # Where things lie is no setting: data are known by what is in them.
 PLACES = ("data", "validation", "init")
+# Facts that are hashes of the training clips, of which a person sees nothing.
+_HASHES_OF_CLIPS = ("data", "tokens_hash")
 
 
 class Config(Protocol):
@@ -45,11 +47,18 @@ def check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], 
     """Raise TrainConfigError where a dotted key has another value now than in the run that `folder` is of."""
     before, now = (json.loads(json.dumps(values)) for values in (before, now))
     pairs = {key: (_at(before, key), _at(now, key)) for key in keys}
-    changed = [f"{key} was {was!r}, now {new!r}" for key, (was, new) in pairs.items() if was != new]
+    changed = [_difference(key, was, new) for key, (was, new) in pairs.items() if was != new]
     if changed:
         raise TrainConfigError(
             f"{folder} is of another run: {'; '.join(changed)}. Use the same values, or another --out"
         )
+
+
+def _difference(key: str, was: Any, new: Any) -> str:
+    """What to say of a value that has changed."""
+    if key in _HASHES_OF_CLIPS:
+        return "the training clips differ from those of this run (another data set, other files or another order)"
+    return f"{key} was {was!r}, now {new!r}"
 
 
 def _plain(config: Config, places: Collection[str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soundcodec_llmcodec.audio import check_rate
+from soundcodec_llmcodec.audio_files import check_rate
 from soundcodec_llmcodec.coding import exact_inference
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.streaming.exact import ExactDecoder, exact_lookahead

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from soundcodec_llmcodec import checkpoints
-from soundcodec_llmcodec.audio import AudioError, resampled_length, write_audio
+from soundcodec_llmcodec.audio import resampled_length
+from soundcodec_llmcodec.audio_files import AudioError
+from soundcodec_llmcodec.audio_writing import write_audio
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.superb.interface import BatchExtractedUnit, ExtractedUnit
 from soundcodec_llmcodec.tokens import Tokens

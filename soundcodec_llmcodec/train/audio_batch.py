@@ -36,7 +36,11 @@ class AudioBatch:
 
 @dataclass(frozen=True)
 class Shares:
-    """What a piece's losses count in the step: as means over its rows, and as means over its texts."""
+    """The weights of a piece's losses in the step's loss.
+
+    `piece` weighs a mean over the piece's rows, `texts` a mean over its texts; `n_texts` is how many texts the LLM
+    reads in the step's whole batch.
+    """
 
     piece: float
     texts: float
@@ -45,10 +49,10 @@ class Shares:
 
 def pieces_of(batch: AudioBatch, world: World, accumulation: int) -> Iterator[AudioBatch]:
     """This process's rows of the batch, in as many pieces as gradients are accumulated over."""
-    mine = batch.part(world.rows(len(batch)))
-    size = len(mine) // accumulation
-    for start in range(0, len(mine), size):
-        yield mine.part(slice(start, start + size))
+    local_rows = batch.part(world.rows(len(batch)))
+    size = len(local_rows) // accumulation
+    for start in range(0, len(local_rows), size):
+        yield local_rows.part(slice(start, start + size))
 
 
 def texts_read(batch: AudioBatch, world: World, config: TrainConfig) -> tuple[str | None, ...]:

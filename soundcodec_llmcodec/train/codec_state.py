@@ -37,17 +37,31 @@ STATE_VERSION = 2
 # What decides the batches and the networks: a resumed run must have the same.
 FIXED: tuple[str, ...] = (
     "codec",
+    "trains",
     "seed",
     "batch_size",
     "segment_s",
     "speeds",
     "gain_db",
     "phase_jitter",
+    "draw",
+    "padding",
+    "random_polarity",
     "optimizer.kind",
+    "adversary.discriminators",
+    "adversary.optimizer.kind",
+    "prior",
+    "prior_optimizer.kind",
+    "language.rows",
+    "language.row_hidden",
+    "language.alignment",
+    "language.future_heads",
+    "language.text_coverage",
+    "language.text_share",
+    "language.bridge.logits",
+    "language.bridge.optimizer",
+    "language.optimizer.kind",
 )
-FIXED += ("adversary.optimizer.kind", "language.optimizer.kind", "prior_optimizer.kind", "adversary.discriminators")
-FIXED += ("prior", "trains", "language.future_heads", "language.bridge.logits", "language.alignment", "language.rows")
-FIXED += ("language.row_hidden", "language.bridge.optimizer", "draw", "padding", "random_polarity")
 
 
 @dataclass

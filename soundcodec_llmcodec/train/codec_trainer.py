@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from torch import Tensor
 
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.runs.base_trainer import BaseTrainer
+from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
 from soundcodec_llmcodec.runs.errors import TrainConfigError, TrainingError
 from soundcodec_llmcodec.teachers import teacher_hash
 from soundcodec_llmcodec.train.audio_batch import AudioBatch
 from soundcodec_llmcodec.train.checks import check_before_decoding, check_texts
-from soundcodec_llmcodec.train.codec_state import TrainState
+from soundcodec_llmcodec.train.codec_state import TrainState, saved_config
 from soundcodec_llmcodec.train.codec_validation import Validation, validate
 from soundcodec_llmcodec.train.crops import Cropping, DecodedCorpus, change_speed, crops, open_corpus, speed_of
 from soundcodec_llmcodec.train.loss_names import LANGUAGE
@@ -72,7 +74,8 @@ class Trainer(BaseTrainer[TrainConfig, TrainState, StepResult, Validation]):
             for conformer in (self.state.model.tokenizer.conformer, self.state.model.token2wav.conformer):
                 for layer in conformer.layers:
                     layer.compile()
-        self._go_on(self.facts, tensorboard=config.tensorboard)
+        self._resume(self.facts, tensorboard=config.tensorboard)
+        self._keep_init()
 
     def step(self) -> StepResult:
         """One step on the batch that belongs to the state's step. Raises TrainingError for one that is not finite."""
@@ -89,8 +92,8 @@ class Trainer(BaseTrainer[TrainConfig, TrainState, StepResult, Validation]):
         length = 2 * round(self.segment * speed / 2)
         share = config.language.text_share if config.uses("alignment", "contrast") else 0.0
         drawing = (config.draw, config.padding, config.random_polarity)
-        how = Cropping(length, config.gain_db, config.phase_jitter, config.language.text_coverage, share, *drawing)
-        cropped = crops(self.corpus, config.seed, step, config.batch_size, how)
+        cropping = Cropping(length, config.gain_db, config.phase_jitter, config.language.text_coverage, share, *drawing)
+        cropped = crops(self.corpus, config.seed, step, config.batch_size, cropping)
         target = change_speed(cropped.waves.to(self.device, non_blocking=True), self.segment)
         padded = torch.nn.functional.pad(target, (self.codec.stft_padding,) * 2, mode="reflect")
         return AudioBatch(padded, target, cropped.ids, cropped.texts)
@@ -116,6 +119,22 @@ class Trainer(BaseTrainer[TrainConfig, TrainState, StepResult, Validation]):
             self._show(held_out)
         self.world.wait()
         return result
+
+    def _keep_init(self) -> None:
+        """Note, where a resume names another `init`, that it is ignored; records keep the one that the run began with.
+
+        A resume that names none, as one by the folder's own config.yaml, asks for nothing that is not done.
+        """
+        saved = checkpoints_in(self.checkpoints)
+        if not saved:
+            return
+        init, given = saved_config(saved[-1]).init, self.config.init
+        if given is not None and given != init:
+            self._ignored.append(
+                f"init is ignored: the run goes on from step {self.state.step:,} of its own checkpoint "
+                f"(it began with init={init or 'null'}, not {given}); for another start use another --out"
+            )
+        self.config = self.state.config = dataclasses.replace(self.config, init=init)
 
     def _tools(self, lm: FrozenLM | None) -> Tools:
         """What steps use of the config's losses."""

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from soundcodec_llmcodec.audio import AudioError, mono, resample
+from soundcodec_llmcodec.audio import mono, resample
+from soundcodec_llmcodec.audio_files import AudioError
 from soundcodec_llmcodec.data import DataError, DataRow, Place, open_dataset
 from soundcodec_llmcodec.files import files_below
 
@@ -132,7 +133,7 @@ class Cropping:
     random_polarity: bool = True
 
 
-def crops(corpus: DecodedCorpus, seed: int, step: int, batch_size: int, how: Cropping) -> Crops:
+def crops(corpus: DecodedCorpus, seed: int, step: int, batch_size: int, cropping: Cropping) -> Crops:
     """The batch of a step.
 
     Clips are drawn in proportion to their length, or evenly, the crop's place and gain (and polarity) at random; a clip
@@ -143,31 +144,31 @@ def crops(corpus: DecodedCorpus, seed: int, step: int, batch_size: int, how: Cro
     draw = np.random.default_rng([seed, step])
     positions = draw.integers(0, len(corpus.samples), batch_size)
     clips = np.searchsorted(corpus.offsets, positions, side="right") - 1
-    if how.draw == "clip":
+    if cropping.draw == "clip":
         clips = _even_draw(len(corpus.ids), seed, step, batch_size)
-    if how.text_share > 0:
-        short = corpus.short_texts(how.length, how.text_coverage)
-        from_texts = draw.random(batch_size) < how.text_share
+    if cropping.text_share > 0:
+        short = corpus.short_texts(cropping.length, cropping.text_coverage)
+        from_texts = draw.random(batch_size) < cropping.text_share
         clips = np.where(from_texts, draw.choice(short, batch_size), clips) if len(short) else clips
-    batch = np.zeros((batch_size, how.length), dtype=np.float32)
+    batch = np.zeros((batch_size, cropping.length), dtype=np.float32)
     texts: list[str | None] = []
     for row, index in enumerate(clips):
         start, stop = corpus.offsets[index], corpus.offsets[index + 1]
-        first = start + draw.integers(0, max(1, stop - start - how.length + 1))
-        reflected = how.padding == "reflection"
-        shift = int(draw.integers(-how.jitter if reflected else 0, how.jitter + 1))
-        late = 0 if reflected else min(shift, max(0, how.length - int(stop - start)))
-        part = corpus.samples[first : min(first + how.length - late, stop)]
+        first = start + draw.integers(0, max(1, stop - start - cropping.length + 1))
+        reflected = cropping.padding == "reflection"
+        shift = int(draw.integers(-cropping.jitter if reflected else 0, cropping.jitter + 1))
+        late = 0 if reflected else min(shift, max(0, cropping.length - int(stop - start)))
+        part = corpus.samples[first : min(first + cropping.length - late, stop)]
         wave = part.astype(np.float32) / FULL_SCALE
         if reflected:
-            batch[row] = _with_reflections(wave, how.length, shift)
+            batch[row] = _with_reflections(wave, cropping.length, shift)
         else:
             batch[row, late : late + len(part)] = wave
-        texts.append(corpus.texts[index] if len(part) >= how.text_coverage * (stop - start) else None)
-    gains = 10.0 ** (draw.uniform(how.gain_db[0], how.gain_db[1], batch_size) / 20)
+        texts.append(corpus.texts[index] if len(part) >= cropping.text_coverage * (stop - start) else None)
+    gains = 10.0 ** (draw.uniform(cropping.gain_db[0], cropping.gain_db[1], batch_size) / 20)
     peaks = np.abs(batch).max(axis=1)
     gains = np.minimum(gains, 1.0 / np.maximum(peaks, 1e-3))
-    if how.random_polarity:
+    if cropping.random_polarity:
         gains *= draw.choice((-1.0, 1.0), batch_size)
     batch *= gains[:, None].astype(np.float32)
     return Crops(torch.from_numpy(batch), tuple(corpus.ids[index] for index in clips), tuple(texts))

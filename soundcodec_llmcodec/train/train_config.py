@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import SemanticConfig
 from soundcodec_llmcodec.runs.config_files import BundledConfigs
 from soundcodec_llmcodec.runs.config_values import build, plain
 from soundcodec_llmcodec.runs.errors import TrainConfigError

@@ -14,11 +14,12 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from eval.harness import corpora  # noqa: E402
-from eval.harness.corpora import ClipCorpus, CorpusClip, Split  # noqa: E402
+from eval.harness.clips import ClipCorpus, CorpusClip  # noqa: E402
 from eval.reconstruction import codecs  # noqa: E402
 from eval.reconstruction.codecs import CodecInfo, CodecSpec, Coded  # noqa: E402
 from eval.reconstruction.metrics import named  # noqa: E402
 from eval.reconstruction.reconstruction_plan import ReconstructionPlan  # noqa: E402
+from soundcodec_llmcodec.data import Split  # noqa: E402
 
 
 class FakeCodec:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from eval.harness import corpora
+from eval.harness.clips import CorpusClip
 
 FOLDER = corpora.MINI_FOLDER
 COUNTS = {"Speech": 12, "Music": 6, "Audio": 6}
@@ -20,7 +21,7 @@ def rows() -> dict[str, list[dict]]:
 
 
 @pytest.fixture(scope="module")
-def clips(mini) -> list[corpora.CorpusClip]:
+def clips(mini) -> list[CorpusClip]:
     return [clip for split in mini.splits for clip in mini.clips(split)]
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from soundcodec_llmcodec.__main__ import main
-from soundcodec_llmcodec.audio import AudioError
+from soundcodec_llmcodec.audio_files import AudioError
 from soundcodec_llmcodec.coding import TIE_MARGIN, CodecInputError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.export import agreement, graph_writing

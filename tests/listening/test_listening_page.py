@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundcodec_llmcodec.audio import AudioError, Clip
+from soundcodec_llmcodec.audio import Clip
+from soundcodec_llmcodec.audio_files import AudioError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.listening import Excerpt, build, code_pictures, read_excerpt
 from soundcodec_llmcodec.listening.recordings import flac

@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch.nn.utils.rnn import pad_sequence
 from transformers import GPT2LMHeadModel
 
-from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.lm.backbone import BackboneError, load_backbone
 from soundcodec_llmcodec.lm.weights import weights_hash
+from soundcodec_llmcodec.weights_files import CheckpointError
 
 
 @pytest.fixture

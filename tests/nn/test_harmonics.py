@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from soundcodec_llmcodec import coding
-from soundcodec_llmcodec.config import CodecConfig, ConfigError, HarmonicConfig
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import ConfigError, HarmonicConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.nn.harmonics import Anchor, HarmonicSource
 from soundcodec_llmcodec.streaming.decoder import StreamDecoder

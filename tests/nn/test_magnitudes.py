@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from soundcodec_llmcodec.config import CodecConfig, ConfigError, MagnitudeConfig
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import ConfigError, MagnitudeConfig
 from soundcodec_llmcodec.nn.mel import mel_filters
 from soundcodec_llmcodec.nn.model import framed_samples
 from soundcodec_llmcodec.nn.stft import MagnitudeHead

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from soundcodec_llmcodec import coding
-from soundcodec_llmcodec.config import CodecConfig, ConfigError, SemanticConfig
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import ConfigError, SemanticConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.nn.model import framed_samples
 from soundcodec_llmcodec.nn.semantic import SemanticEncoder, position_table

@@ -18,10 +18,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.codec import load_codec
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.superb import Codec
+from soundcodec_llmcodec.weights_files import CheckpointError
 
 RATE = 16_000
 ROOT = Path(__file__).parents[2]

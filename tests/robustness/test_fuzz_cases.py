@@ -22,9 +22,9 @@ from fuzzing.targets import TARGETS
 from fuzzing.worker import Worker
 
 from soundcodec_llmcodec import audio, checkpoints, tokens
-from soundcodec_llmcodec.checkpoints import CheckpointError
 from soundcodec_llmcodec.data.token_corpus import TokenCorpusError, read_source
 from soundcodec_llmcodec.lm.loading import load_token_lm
+from soundcodec_llmcodec.weights_files import CheckpointError
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 NEEDS = {"corpus": "pyarrow", "lm": "transformers"}

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from eval.reconstruction.codecs.codec_protocol import LoadError
+from eval.harness.model_specs import LoadError
 from eval.reconstruction.codecs.hf import _model
 from soundcodec_llmcodec.data import hub
 from soundcodec_llmcodec.data.rows import DataError

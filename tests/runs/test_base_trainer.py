@@ -63,7 +63,7 @@ class CountingTrainer(BaseTrainer[CountingConfig, CountingState, int, int]):
         super().__init__(config or CountingConfig(), folder, device, progress=False)
         self.state, self.facts, self.held_out = CountingState(), {"about": "numbers"}, "numbers"
         self.validations = 0
-        self.before = self._go_on(self.facts)
+        self.before = self._resume(self.facts)
 
     def step(self) -> int:
         self.state.step += 1

@@ -9,7 +9,8 @@ import yaml
 
 from soundcodec_llmcodec.__main__ import main
 from soundcodec_llmcodec.cli.configuration_page import PAGE, configuration_page
-from soundcodec_llmcodec.config import CodecConfig, HarmonicConfig, MagnitudeConfig
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import HarmonicConfig, MagnitudeConfig
 from soundcodec_llmcodec.lm.training import lm_config
 from soundcodec_llmcodec.runs.config_files import parse_overrides
 from soundcodec_llmcodec.runs.config_keys import commented_yaml, keys_of

@@ -10,11 +10,12 @@ import pytest
 import soundfile
 import torch
 
-from soundcodec_llmcodec.audio import AudioError, resampled_length
+from soundcodec_llmcodec.audio import resampled_length
+from soundcodec_llmcodec.audio_files import AudioError
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.superb import BatchExtractedUnit, Codec, CodecInterface, ExtractedUnit
-from soundcodec_llmcodec.tokens import TokenError
+from soundcodec_llmcodec.token_ids import TokenError
 
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
 

@@ -10,8 +10,8 @@ from toy_lm import ToyLM
 from train_runs import tensors_of, trainer
 
 from soundcodec_llmcodec.runs.errors import TrainConfigError
-from soundcodec_llmcodec.train.codec_state import optimizer_of
 from soundcodec_llmcodec.train.codec_trainer import Trainer
+from soundcodec_llmcodec.train.optimizers import optimizer_of
 from soundcodec_llmcodec.train.outputs import export_run
 
 

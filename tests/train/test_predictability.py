@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from soundcodec_llmcodec.train.code_perplexity import Ngrams, Predictability, predictability
+from soundcodec_llmcodec.lm.ngrams import Ngrams
+from soundcodec_llmcodec.train.code_perplexity import Predictability, predictability
 
 
 def test_by_hand():

@@ -6,20 +6,24 @@ import dataclasses
 import sys
 
 import pytest
-from train_runs import trainer
+from train_runs import assert_equal, trainer
 
-from soundcodec_llmcodec.checkpoints import CheckpointError
+from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.data import DataError
 from soundcodec_llmcodec.lm.backbone import BackboneError
+from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
 from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.runs.resuming import CONFIG, changes
 from soundcodec_llmcodec.runs.run_log import read_log
 from soundcodec_llmcodec.runs.schedules import LossSchedule
+from soundcodec_llmcodec.train.codec_state import saved_config
 from soundcodec_llmcodec.train.codec_trainer import Trainer
 from soundcodec_llmcodec.train.train_config import load_config
+from soundcodec_llmcodec.weights_files import CheckpointError
 
 
-def test_a_folder_holds_its_config_and_a_resume_logs_what_it_changes(tiny_config, tmp_path):
+def test_a_folder_holds_its_config_and_a_resume_logs_what_it_changes(tiny_config, tmp_path, capsys):
     config = dataclasses.replace(tiny_config, steps=1, losses={"mel": LossSchedule(1.0)})
     trainer(config, tmp_path / "run").run()
     assert "changed" not in {row["event"] for row in read_log(tmp_path / "run")}
@@ -30,9 +34,56 @@ def test_a_folder_holds_its_config_and_a_resume_logs_what_it_changes(tiny_config
     assert row["steps"] == "1 -> 2"
     assert row["losses.mel.weight"] == "1.0 -> 3.0"
     assert row["losses.stft.weight"] == "None -> 0.5"
+    # Runs of these tests show no progress, and say this all the same.
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "changed" in line]
+    assert line.startswith("llmcodec: changed at step 1: ")
+    assert "steps 1 -> 2" in line
+    assert "losses.mel.weight 1.0 -> 3.0" in line
     assert not any(key.startswith(("data", "validation", "init")) for key in row)
     kept = load_config(str(tmp_path / "run" / CONFIG))
     assert changes(kept, again) == {}
+
+
+@pytest.fixture
+def other_codec(tiny_config, tmp_path):
+    """A folder with another codec of the config's sizes."""
+    checkpoints.save(tmp_path / "other", tiny_config.codec_config, CodecModel(tiny_config.codec_config))
+    return tmp_path / "other"
+
+
+def test_another_init_at_a_resume_is_said_to_be_ignored(tiny_config, tmp_path, other_codec, capsys):
+    config = dataclasses.replace(tiny_config, steps=1, losses={"mel": LossSchedule(1.0)})
+    trainer(config, tmp_path / "run").run()
+    went_on = trainer(config, tmp_path / "plain", steps=2).run()
+    again = trainer(config, tmp_path / "run", steps=2, init=str(other_codec))
+    again.run()
+    (row,) = [row for row in read_log(tmp_path / "run") if row["event"] == "warning"]
+    assert "init is ignored: the run goes on from step 1 of its own checkpoint" in row["text"]
+    assert [line for line in capsys.readouterr().err.splitlines() if row["text"] in line]
+    assert_equal(again.state, went_on)
+    # What the run began with stays on record, and is what a later resume is compared with.
+    assert saved_config(checkpoints_in(again.checkpoints)[-1]).init is None
+    trainer(config, tmp_path / "run", steps=3).run()
+    assert len([row for row in read_log(tmp_path / "run") if row["event"] == "warning"]) == 1
+
+
+def test_the_init_that_a_run_began_with_and_none_are_not_warned_of(tiny_config, tmp_path, other_codec):
+    config = dataclasses.replace(tiny_config, steps=1, losses={"mel": LossSchedule(1.0)}, init=str(other_codec))
+    trainer(config, tmp_path / "run").run()
+    trainer(config, tmp_path / "run", steps=2).run()
+    again = trainer(config, tmp_path / "run", steps=3, init=None)
+    again.run()
+    assert "warning" not in {row["event"] for row in read_log(tmp_path / "run")}
+    assert saved_config(checkpoints_in(again.checkpoints)[-1]).init == str(other_codec)
+
+
+@pytest.mark.parametrize("name", ["text_share", "text_coverage"])
+def test_what_decides_the_draw_of_texts_stays(everything, tmp_path, name):
+    trainer(dataclasses.replace(everything, steps=1), tmp_path / "run").run()
+    trainer(dataclasses.replace(everything, steps=2), tmp_path / "run")
+    language = dataclasses.replace(everything.language, **{name: 0.25})
+    with pytest.raises(TrainConfigError, match=rf"language\.{name} was 0\.5, now 0\.25"):
+        trainer(dataclasses.replace(everything, language=language), tmp_path / "run")
 
 
 def test_places_are_no_settings(tiny_config):

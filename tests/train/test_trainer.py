@@ -161,7 +161,7 @@ def test_a_run_is_resumed_with_its_own_data_and_codec_only(tiny_config, tmp_path
         trainer(
             tiny_config, tmp_path, adversary=dataclasses.replace(tiny_config.adversary, discriminators=discriminators)
         )
-    with pytest.raises(TrainConfigError, match="data was"):
+    with pytest.raises(TrainConfigError, match="the training clips differ from those of this run"):
         trainer(tiny_config, tmp_path, data=(str(text_folder),))
     rates = dataclasses.replace(tiny_config.optimizer, weight_decay=0.5)
     later = trainer(tiny_config, tmp_path, steps=20, optimizer=rates)

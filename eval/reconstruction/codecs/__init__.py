@@ -10,15 +10,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from eval.harness.model_specs import LoadError, ReconstructionError, UnknownSpecError
 from eval.reconstruction.codecs.bounds import Identity, Resampled
-from eval.reconstruction.codecs.codec_protocol import (
-    CodecInfo,
-    Coded,
-    LoadError,
-    MeasuredCodec,
-    ReconstructionError,
-    UnknownSpecError,
-)
+from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded, MeasuredCodec
 from eval.reconstruction.codecs.codec_specs import FORMS, CodecSpec, KnownModel, check, known_names, parse
 from eval.reconstruction.codecs.registered import Registered
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from eval.harness import fingerprints
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
 from eval.reconstruction.codecs.adapter_sources import of_adapter
 from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded
 from eval.reconstruction.codecs.shaping import to_clip, to_rate

@@ -8,17 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from eval.harness.corpora import CorpusClip
-from eval.harness.model_specs import LoadError, ReconstructionError, UnknownSpecError
-
-__all__ = [
-    "CodecInfo",
-    "Coded",
-    "LoadError",
-    "MeasuredCodec",
-    "ReconstructionError",
-    "UnknownSpecError",
-]
+from eval.harness.clips import CorpusClip
 
 
 @dataclass(frozen=True)

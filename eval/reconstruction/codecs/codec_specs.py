@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl
 from eval.harness import include
 from eval.harness.checked_codec import included_codec
 from eval.harness.include import Included
-from eval.harness.model_specs import check_labels, labelled, nearest, place_name
+from eval.harness.model_specs import UnknownSpecError, check_labels, labelled, place_name
 from eval.reconstruction.codecs import codec2, hf, opus, programs, superb
-from eval.reconstruction.codecs.codec_protocol import UnknownSpecError
+from soundcodec_llmcodec.nearest import nearest
 
 # The forms that a SPEC can have, by kind: for help texts and errors.
 FORMS = {

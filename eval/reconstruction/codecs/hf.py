@@ -10,17 +10,12 @@ from typing import Any
 import numpy as np
 
 from eval.harness import fingerprints
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
 from eval.harness.foreign_errors import FOREIGN_ERRORS
+from eval.harness.model_specs import LoadError, ReconstructionError, UnknownSpecError
 from eval.reconstruction.codecs import hf_families
 from eval.reconstruction.codecs.adapter_sources import of_adapter
-from eval.reconstruction.codecs.codec_protocol import (
-    CodecInfo,
-    Coded,
-    LoadError,
-    ReconstructionError,
-    UnknownSpecError,
-)
+from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded
 from eval.reconstruction.codecs.hf_families import FAMILIES, LEFT_OUT, Family
 from eval.reconstruction.codecs.shaping import to_clip, to_rate
 from soundcodec_llmcodec import extras
@@ -166,7 +161,8 @@ def _model(source: str, revision: str | None, device: str) -> Any:
 
 
 def _on(model: Any, device: str) -> Any:
-    from soundcodec_llmcodec.checkpoints import CheckpointError, usable_device
+    from soundcodec_llmcodec.checkpoints import usable_device
+    from soundcodec_llmcodec.weights_files import CheckpointError
 
     try:
         return model.to(usable_device(device))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from eval.reconstruction.codecs.codec_protocol import LoadError, UnknownSpecError
+from eval.harness.model_specs import LoadError, UnknownSpecError
 from eval.reconstruction.codecs.shaping import padded_to_multiple
 
 _SCALE_BITS = 32  # EnCodec's own format stores a chunk's loudness as a float32

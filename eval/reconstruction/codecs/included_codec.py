@@ -9,7 +9,7 @@ import numpy as np
 
 from eval.harness import checked_codec, fingerprints
 from eval.harness.checked_codec import IncludedCodec
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
 from eval.harness.include import Included
 from eval.reconstruction.codecs.adapter_sources import of_adapter
 from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded

@@ -13,10 +13,11 @@ import numpy as np
 import soundfile
 
 from eval.harness import fingerprints
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
+from eval.harness.model_specs import ReconstructionError
 from eval.reconstruction.codecs import programs
 from eval.reconstruction.codecs.adapter_sources import of_adapter
-from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded, ReconstructionError
+from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded
 from eval.reconstruction.codecs.shaping import to_clip, to_rate
 
 PROGRAMS = ("opusenc", "opusdec")

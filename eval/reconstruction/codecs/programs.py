@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from eval.reconstruction.codecs.codec_protocol import LoadError, ReconstructionError
+from eval.harness.model_specs import LoadError, ReconstructionError
 
 AT_ONCE = 2  # programs side by side in a batch
 TIMEOUT_S = 300.0

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from eval.harness import fingerprints
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
+from eval.harness.model_specs import LoadError, ReconstructionError
 from eval.reconstruction.codecs.adapter_sources import of_adapter
-from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded, LoadError, ReconstructionError
+from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded
 from eval.reconstruction.codecs.shaping import to_clip
-from soundcodec_llmcodec.audio import AudioError, as_clip, mono
+from soundcodec_llmcodec.audio import as_clip, mono
+from soundcodec_llmcodec.audio_files import AudioError
 from soundcodec_llmcodec.data import SOUND_ENDINGS, sound_files
 
 MAX_DIFFERENCE_S = 0.5  # a file whose duration differs by more is not taken for the clip's

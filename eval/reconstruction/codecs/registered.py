@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from eval.harness import fingerprints
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
+from eval.harness.model_specs import LoadError
 from eval.reconstruction.codecs.adapter_sources import of_adapter
-from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded, LoadError
+from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded
 
 
 class Registered:
@@ -63,8 +64,8 @@ def load(
     optimize: str | None = None,
 ) -> Registered:
     """The codec `name` of the registry, with another checkpoint in its place if one is given. Raises LoadError."""
-    from soundcodec_llmcodec.checkpoints import CheckpointError
     from soundcodec_llmcodec.codec import load_codec
+    from soundcodec_llmcodec.weights_files import CheckpointError
 
     try:
         return Registered(load_codec(name, checkpoint=checkpoint, device=device, optimize=optimize), label)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eval.harness.corpora import CorpusClip
-from eval.reconstruction.codecs.codec_protocol import ReconstructionError
+from eval.harness.clips import CorpusClip
+from eval.harness.model_specs import ReconstructionError
 
 
 def to_rate(clip: CorpusClip, rate: int) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import importlib.metadata
 from collections.abc import Iterator, Sequence
@@ -12,16 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
 from eval.harness.foreign_errors import FOREIGN_ERRORS
-from eval.reconstruction.codecs.codec_protocol import (
-    CodecInfo,
-    Coded,
-    LoadError,
-    ReconstructionError,
-    UnknownSpecError,
-)
+from eval.harness.model_specs import LoadError, ReconstructionError, UnknownSpecError
+from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded
 from eval.reconstruction.codecs.shaping import to_clip, to_rate
+from soundcodec_llmcodec.nearest import nearest
 
 PACKAGE = "SoundCodec.codec"
 
@@ -108,8 +103,8 @@ def names() -> tuple[str, ...]:
 
 def unknown(name: str, names: Sequence[str]) -> str:
     """What to say of a name that SoundCodec does not have."""
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean 'superb:{near[0]}'?" if near else "."
+    near = nearest(name, names)
+    hint = f"; did you mean 'superb:{near}'?" if near else "."
     return f"SoundCodec has no codec {name!r}{hint} It has: {', '.join(names)}"
 
 

@@ -3,11 +3,11 @@ from a file of one's own (eval.harness.include)."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
-from eval.harness.metric import Metric, Score, Signal
-from eval.harness.metric_registry import METRICS, PLACES, register, register_built_in, unregister
+from eval.harness.metric import Metric, Signal
+from eval.harness.metric_registry import METRICS, PLACES, register_built_in
+from eval.harness.score import Score
 from eval.reconstruction.default_metrics import DEFAULT
 from eval.reconstruction.metrics import (
     distill_mos,
@@ -31,6 +31,7 @@ from eval.reconstruction.metrics import (
 )
 from eval.reconstruction.metrics.recogniser import RECOGNISERS
 from eval.reconstruction.metrics.superb_rules import SUPERB_METRICS, SUPERB_NAMES
+from soundcodec_llmcodec.nearest import did_you_mean
 
 _KNOWN = (
     mel_metric.METRIC,
@@ -64,15 +65,12 @@ __all__ = [
     "ALL",
     "DEFAULT",
     "METRICS",
-    "PLACES",
     "SUPERB_NAMES",
     "Metric",
     "Score",
     "Signal",
     "named",
-    "register",
     "require",
-    "unregister",
 ]
 
 
@@ -89,8 +87,7 @@ def named(names: Iterable[str]) -> tuple[Metric, ...]:
             continue
         name = name.removesuffix(_DEFAULT_RECOGNISER) if name not in METRICS else name
         if name not in METRICS:
-            near = difflib.get_close_matches(name, METRICS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
+            hint = did_you_mean(name, METRICS, ".")
             raise ValueError(f"no metric is called {name!r}{hint} The metrics are: all, {', '.join(METRICS)}")
         chosen[name] = METRICS[name]
     return tuple(chosen.values())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from dataclasses import replace
 
-from eval.harness.metric import Metric, Score, Signal
+from eval.harness.metric import Metric, Signal
+from eval.harness.score import Score
 
 # What legends say of either kind.
 UNCAPPED_NOTE = "not capped: a clip is above 1 where more was heard than said"

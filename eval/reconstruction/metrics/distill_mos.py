@@ -10,7 +10,8 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from eval.harness.metric import Metric, Score, Signal
+from eval.harness.metric import Metric, Signal
+from eval.harness.score import Score
 from eval.reconstruction.metrics import opinions
 from eval.reconstruction.metrics.one_thread import torch_on_one_thread
 

@@ -6,7 +6,8 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from eval.harness.metric import Metric, Score, Signal
+from eval.harness.metric import Metric, Signal
+from eval.harness.score import Score
 from eval.reconstruction.metrics import opinions
 from eval.reconstruction.metrics.one_thread import onnx_session
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from eval.harness.metric import Metric, Score, Signal
+from eval.harness.metric import Metric, Signal
+from eval.harness.score import Score
 from eval.reconstruction.metrics import words
 from eval.reconstruction.metrics.capping import capped, uncapped
 from eval.reconstruction.metrics.recogniser import RECOGNISERS, Recogniser, metric_name

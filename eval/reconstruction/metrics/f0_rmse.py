@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eval.harness.metric import Metric, Score, Signal, silence
+from eval.harness.metric import Metric, Signal, silence
+from eval.harness.score import Score
 from eval.reconstruction.metrics import pitch
 
 

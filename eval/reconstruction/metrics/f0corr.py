@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from eval.harness.metric import Metric, Score, Signal, silence
+from eval.harness.metric import Metric, Signal, silence
+from eval.harness.score import Score
 from eval.reconstruction.metrics import dtw, pitch
 
 COMPARISON = (

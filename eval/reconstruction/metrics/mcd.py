@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
-from eval.harness.metric import Metric, Score, Signal, silence
+from eval.harness.metric import Metric, Signal, silence
+from eval.harness.score import Score
 from eval.reconstruction.metrics.spectral import too_short
 from soundcodec_llmcodec.measures.mel_distance import FLOOR, mel_magnitude
 

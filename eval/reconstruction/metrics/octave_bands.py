@@ -14,7 +14,8 @@ import scipy.fft
 import scipy.signal
 import scipy.sparse
 
-from eval.harness.metric import Score, Signal
+from eval.harness.metric import Signal
+from eval.harness.score import Score
 
 # What metrics over these bands need.
 NEEDS = ("pystoi",)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eval.harness.metric import Score, Signal
+from eval.harness.metric import Signal
+from eval.harness.score import Score
 
 RATE = 16_000
 SHORTEST_S = 0.5

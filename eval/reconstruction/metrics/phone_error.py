@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from eval.harness.metric import Metric, Score, Signal
+from eval.harness.metric import Metric, Signal
+from eval.harness.score import Score
 from eval.reconstruction.metrics import words
 from eval.reconstruction.metrics.capping import uncapped
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from eval.harness.metric import Metric, Score, Signal
+from eval.harness.metric import Metric, Signal
+from eval.harness.score import Score
 from eval.reconstruction.metrics import opinions
 from eval.reconstruction.metrics.one_thread import onnx_session
 
@@ -34,8 +35,8 @@ def _opinion(signal: Signal) -> float:
 
     # Its constructor loads the model on as many threads as there are cores.
     features = plcmos.PLCMOS.__new__(plcmos.PLCMOS).stft_transform(opinions.full_scale(signal))
-    seen = features.astype(np.float32)[None, None]
-    votes = [_session().run(None, {"degraded_audio": seen, "rater_embed": taste[None]})[0] for taste in _tastes()]
+    batch = features.astype(np.float32)[None, None]
+    votes = [_session().run(None, {"degraded_audio": batch, "rater_embed": taste[None]})[0] for taste in _tastes()]
     return float(np.mean(votes))
 
 

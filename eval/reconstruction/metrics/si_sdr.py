@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from eval.harness.metric import Metric, Score, Signal, silence
+from eval.harness.metric import Metric, Signal, silence
+from eval.harness.score import Score
 from soundcodec_llmcodec.measures.signal_to_distortion import LIMIT_DB, centred, centred_ratio
 
 

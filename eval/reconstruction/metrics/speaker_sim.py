@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from eval.harness.metric import Metric, Score, Signal, silence
+from eval.harness.metric import Metric, Signal, silence
+from eval.harness.score import Score
 from eval.reconstruction.metrics.one_thread import torch_on_one_thread
 
 RATE = 16_000

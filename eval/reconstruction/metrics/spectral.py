@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 
-from eval.harness.metric import Score, Signal
+from eval.harness.metric import Signal
+from eval.harness.score import Score
 from soundcodec_llmcodec.measures import mel_distance
 from soundcodec_llmcodec.measures.mel_distance import MagnitudeSpectrogram
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from eval.harness.metric import Metric, Score, Signal
+from eval.harness.metric import Metric, Signal
+from eval.harness.score import Score
 from eval.reconstruction.metrics.spectral import spectrogram, too_short
 from soundcodec_llmcodec.measures.mel_distance import MagnitudeSpectrogram, magnitude_distance
 

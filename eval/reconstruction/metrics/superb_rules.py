@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 import scipy.signal
 
-from eval.harness.metric import Metric, Score, Signal
+from eval.harness.metric import Metric, Signal
+from eval.harness.score import Score
 from eval.reconstruction.metrics import f0corr, itu_pesq, mel_metric, pitch, stft_metric, stoi, waveform
 from eval.reconstruction.metrics.octave_bands import FRAME, Rules, window
 

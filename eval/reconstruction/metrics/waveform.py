@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eval.harness.metric import Metric, Score, Signal
+from eval.harness.metric import Metric, Signal
+from eval.harness.score import Score
 
 
 def compute(reference: Signal, estimate: Signal) -> Score:

@@ -6,7 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Literal
 
-from eval.harness.metric import Metric, Score, Signal
+from eval.harness.metric import Metric, Signal
+from eval.harness.score import Score
 from eval.reconstruction.metrics import words
 from eval.reconstruction.metrics.capping import capped, uncapped
 from eval.reconstruction.metrics.recogniser import RECOGNISERS, Recogniser, language_of, metric_name

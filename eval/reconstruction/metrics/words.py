@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from eval.harness.metric import Score
+from eval.harness.score import Score
 
 RULES = (
     "words are what is left of the text in lower case (NFKC) after every character but letters with the marks on them, "

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from eval.harness.corpora import CorpusError
 from eval.salmon.build.built_pairs import RATE
 from eval.salmon.build.material import Sound, Utterance
 from soundcodec_llmcodec import audio
-from soundcodec_llmcodec.audio import AudioError
-from soundcodec_llmcodec.data import DataRow, Place, open_dataset
+from soundcodec_llmcodec.audio_files import AudioError
+from soundcodec_llmcodec.data import DataError, DataRow, Place, open_dataset
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def _read(place: str, limit: int | None, make: Callable[[DataRow, str, np.ndarra
         except (AudioError, OSError) as error:
             unreadable[row.clip_id] = " ".join(str(error).split())
     if not items:
-        raise CorpusError(f"{place} holds no readable clip ({len(unreadable)} unreadable ones)")
+        raise DataError(f"{place} holds no readable clip ({len(unreadable)} unreadable ones)")
     return Read(title, tuple(items), unreadable)
 
 
@@ -77,12 +76,12 @@ def _samples(row: DataRow) -> np.ndarray:
 
 
 def _words(given: Any, name: str) -> tuple[tuple[float, float, str], ...] | None:
-    """The `words` column: a list of {start, end, word} in s. Raises CorpusError for another form."""
+    """The `words` column: a list of {start, end, word} in s. Raises DataError for another form."""
     if given is None:
         return None
     try:
         return tuple((float(word["start"]), float(word["end"]), str(word["word"])) for word in given)
     except (TypeError, KeyError, ValueError) as error:
-        raise CorpusError(
+        raise DataError(
             f"the words of {name!r} are not a list of {{start, end, word}} with seconds: {given!r}"
         ) from error

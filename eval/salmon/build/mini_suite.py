@@ -21,7 +21,7 @@ from types import MappingProxyType
 import numpy as np
 
 from eval.harness import corpora
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
 from eval.salmon.build import rooms as room_library
 from eval.salmon.build.background_pairs import background_pair
 from eval.salmon.build.built_pairs import RATE, BuiltPair, db, finished

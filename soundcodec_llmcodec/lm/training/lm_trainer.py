@@ -50,7 +50,7 @@ class LMTrainer(BaseTrainer[LMTrainConfig, LMState, dict[str, float], LMValidati
         same |= base_facts(config, network)
         held_out = None if self.held_out is None else self.held_out.fingerprint
         self.facts = {**same, "corpora": list(self.clips.labels), "validation_hash": held_out}
-        before = self._go_on(same)
+        before = self._resume(same)
         if saved := checkpoints_in(self.checkpoints):
             self._changes = changes(saved_config(saved[-1]), config, self.places)
         if before.get("validation_hash", held_out) != held_out:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from soundcodec_llmcodec.config import CodecConfig, HarmonicConfig
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import HarmonicConfig
 
 WINDOW_S = 0.064
 # A frame is voiced where its corrected autocorrelation has a peak of this height, and it is not nearly silent.

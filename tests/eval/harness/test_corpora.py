@@ -11,7 +11,8 @@ import pytest
 import soundfile
 
 from eval.harness import corpora
-from eval.harness.corpora import ClipCorpus, CorpusError, Split
+from eval.harness.clips import ClipCorpus, fingerprint
+from soundcodec_llmcodec.data import DataError, Split
 
 
 def flac(samples: np.ndarray, rate: int = 16_000) -> bytes:
@@ -80,7 +81,7 @@ def test_a_split_without_rows_is_found_before_any_work(tmp_path):
     pq.write_table(pa.Table.from_pylist([row("a.flac")]).slice(0, 0), tmp_path / "Music.parquet")
     loaded = corpora.load(str(tmp_path))
     loaded.check(["Speech"])
-    with pytest.raises(CorpusError, match="Music has no rows"):
+    with pytest.raises(DataError, match="Music has no rows"):
         loaded.check(loaded.chosen(None))
 
 
@@ -106,7 +107,7 @@ def test_a_clip_is_another_when_anything_that_a_score_hangs_on_is():
 
 def test_a_name_that_is_no_text_is_refused_by_name(tmp_path):
     sound(tmp_path / "a\udcff.flac")
-    with pytest.raises(CorpusError, match="no valid Unicode text"):
+    with pytest.raises(DataError, match="no valid Unicode text"):
         corpora.load(str(tmp_path))
 
 
@@ -183,21 +184,21 @@ def test_splits_by_name_without_case():
     loaded = corpus([row("a.flac")])
     assert loaded.chosen(["speech"]) == ("Speech",)
     assert loaded.chosen(None) == ("Speech",)
-    with pytest.raises(CorpusError, match=r"no split 'Spech'; did you mean 'Speech'\? its splits are \['Speech'\]"):
+    with pytest.raises(DataError, match=r"no split 'Spech'; did you mean 'Speech'\? its splits are \['Speech'\]"):
         loaded.chosen(["Spech"])
 
 
 @pytest.mark.parametrize("name", ["no/such/folder/here", "nothing"])
 def test_an_unknown_data_set_is_refused(name):
-    with pytest.raises(CorpusError, match="expected a folder"):
+    with pytest.raises(DataError, match="expected a folder"):
         corpora.load(name)
 
 
 def test_a_folder_without_audio_is_refused(tmp_path):
-    with pytest.raises(CorpusError, match="no parquet files, no sound files"):
+    with pytest.raises(DataError, match="no parquet files, no sound files"):
         corpora.load(str(tmp_path))
     parquet(tmp_path / "x.parquet", [{"text": "words"}])
-    with pytest.raises(CorpusError, match=r"no column 'audio'; it has \['text'\]"):
+    with pytest.raises(DataError, match=r"no column 'audio'; it has \['text'\]"):
         corpora.load(str(tmp_path))
 
 
@@ -207,7 +208,7 @@ def test_a_bad_parquet_file_is_named(tmp_path):
     whole = (tmp_path / "Music.parquet").read_bytes()
     for broken in (b"", b"not parquet at all", whole[:-20]):
         (tmp_path / "Music.parquet").write_bytes(broken)
-        with pytest.raises(CorpusError, match=r"Music\.parquet as parquet: "):
+        with pytest.raises(DataError, match=r"Music\.parquet as parquet: "):
             corpora.load(str(tmp_path))
 
 
@@ -216,12 +217,12 @@ def test_a_parquet_file_that_breaks_in_the_middle_is_named(tmp_path):
     whole = (tmp_path / "Music.parquet").read_bytes()
     (tmp_path / "Music.parquet").write_bytes(whole[:4] + bytes(len(whole) // 2) + whole[4 + len(whole) // 2 :])
     loaded = corpora.load(str(tmp_path))
-    with pytest.raises(CorpusError, match=r"Music\.parquet as parquet: "):
+    with pytest.raises(DataError, match=r"Music\.parquet as parquet: "):
         list(loaded.clips("Music"))
 
 
 def test_the_fingerprint_is_of_the_audio_and_not_of_the_order():
     clips = [("Speech", "a", "1"), ("Speech", "b", "2")]
-    assert corpora.fingerprint(clips) == corpora.fingerprint(clips[::-1])
-    assert corpora.fingerprint(clips) != corpora.fingerprint([("Speech", "a", "1"), ("Speech", "b", "3")])
-    assert corpora.fingerprint(clips) != corpora.fingerprint(clips[:1])
+    assert fingerprint(clips) == fingerprint(clips[::-1])
+    assert fingerprint(clips) != fingerprint([("Speech", "a", "1"), ("Speech", "b", "3")])
+    assert fingerprint(clips) != fingerprint(clips[:1])

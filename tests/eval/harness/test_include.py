@@ -10,6 +10,7 @@ import pytest
 
 from eval.harness import corpora, include
 from eval.harness.checked_codec import IncludedCodec
+from eval.harness.clips import CorpusClip
 from eval.harness.include import ENTRY_POINTS, IncludeError
 from eval.harness.included_tokenizer import IncludedTokenizer
 from eval.predictability import included_tokens
@@ -17,6 +18,7 @@ from eval.reconstruction import codecs, reconstruction_command
 from eval.reconstruction.codecs import LoadError, ReconstructionError, UnknownSpecError
 from eval.reconstruction.metrics import METRICS, Signal, named
 from eval.salmon import salmon_models
+from soundcodec_llmcodec.data import DataError
 from soundcodec_llmcodec.data.token_corpus import TokenCorpus
 from soundcodec_llmcodec.lm.counted import NgramLM
 from soundcodec_llmcodec.lm.scores import CodecMismatchError
@@ -78,9 +80,9 @@ def file(tmp_path):
     return written
 
 
-def clip(seconds: float = 0.5, rate: int = 16_000) -> corpora.CorpusClip:
+def clip(seconds: float = 0.5, rate: int = 16_000) -> CorpusClip:
     samples = (0.5 * np.sin(np.arange(int(seconds * rate)) / 9)).astype(np.float32)
-    return corpora.CorpusClip("a", "s", "s", samples, rate, "d")
+    return CorpusClip("a", "s", "s", samples, rate, "d")
 
 
 def test_a_codec_in_a_file_has_its_bit_rate_and_gives_clips_their_rate_and_length(file):
@@ -156,7 +158,7 @@ def test_names_that_nothing_has_are_answered_with_the_nearest(file):
         codecs.parse("Stepz")
     with pytest.raises(ValueError, match="did you mean 'loud'"):
         named(["loudd"])
-    with pytest.raises(corpora.CorpusError, match="did you mean 'beeps'"):
+    with pytest.raises(DataError, match="did you mean 'beeps'"):
         corpora.load("beepz")
 
 
@@ -199,7 +201,7 @@ def test_rows_of_another_form_are_refused(tmp_path, row, message):
     start = "import numpy as np\nfrom eval.harness.include import dataset\n@dataset()\ndef odd():\n"
     path.write_text(f"{start}    yield {row}\n")
     include.load([str(path)])
-    with pytest.raises(corpora.CorpusError, match=message):
+    with pytest.raises(DataError, match=message):
         corpora.load("odd")
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from eval.reconstruction import clip_journal
-from eval.reconstruction.clip_journal import ClipBatch, ClipJournal, JournalError
+from eval.harness import journal
+from eval.harness.journal import JournalError
+from eval.reconstruction.clip_journal import ClipBatch, ClipJournal
 from eval.reconstruction.clip_results import ClipResult, Usage
 from eval.reconstruction.metrics import Score
 
@@ -37,7 +38,7 @@ def test_a_torn_last_line_is_dropped_and_the_journal_goes_on(tmp_path):
     with ClipJournal(tmp_path, IDENTITY, resume=False) as log:
         log.add(batch("a"))
         log.add(batch("b"))
-    path = tmp_path / clip_journal.NAME
+    path = tmp_path / journal.NAME
     whole = path.read_bytes()
     first_two = whole[: whole.rstrip(b"\n").rfind(b"\n") + 1]
     for cut in (1, 2, 40):
@@ -55,7 +56,7 @@ def test_any_text_may_be_an_id_wherever_a_kill_cuts_it(tmp_path, odd):
     with ClipJournal(tmp_path, IDENTITY, resume=False) as log:
         log.add(batch("a"))
         log.add(batch(odd))
-    path = tmp_path / clip_journal.NAME
+    path = tmp_path / journal.NAME
     with ClipJournal(tmp_path, IDENTITY, resume=True) as log:
         assert log.batches == [batch("a"), batch(odd)]
     whole = path.read_bytes()
@@ -67,7 +68,7 @@ def test_any_text_may_be_an_id_wherever_a_kill_cuts_it(tmp_path, odd):
 
 
 def test_a_head_that_was_torn_begins_anew(tmp_path):
-    (tmp_path / clip_journal.NAME).write_text('{"journal": 1, "ident')
+    (tmp_path / journal.NAME).write_text('{"journal": 1, "ident')
     with ClipJournal(tmp_path, IDENTITY, resume=True) as log:
         log.add(batch())
     with ClipJournal(tmp_path, IDENTITY, resume=True) as log:
@@ -78,7 +79,7 @@ def test_a_damaged_line_in_the_middle_is_an_error_and_nothing_is_lost(tmp_path):
     with ClipJournal(tmp_path, IDENTITY, resume=False) as log:
         log.add(batch("a"))
         log.add(batch("b"))
-    path = tmp_path / clip_journal.NAME
+    path = tmp_path / journal.NAME
     head, first, second = path.read_text().splitlines()
     damaged = "\n".join([head, first[:-30], second]) + "\n"
     path.write_text(damaged)
@@ -90,10 +91,10 @@ def test_a_damaged_line_in_the_middle_is_an_error_and_nothing_is_lost(tmp_path):
 def test_without_resume_a_run_is_not_touched(tmp_path):
     with ClipJournal(tmp_path, IDENTITY, resume=False) as log:
         log.add(batch())
-    before = (tmp_path / clip_journal.NAME).read_bytes()
+    before = (tmp_path / journal.NAME).read_bytes()
     with pytest.raises(JournalError, match="--resume goes on with it"):
         ClipJournal(tmp_path, IDENTITY, resume=False)
-    assert (tmp_path / clip_journal.NAME).read_bytes() == before
+    assert (tmp_path / journal.NAME).read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -115,28 +116,29 @@ def test_another_run_is_refused_and_the_difference_named(tmp_path, changed, mess
 
 
 def test_another_version_is_refused(tmp_path):
-    (tmp_path / clip_journal.NAME).write_text(json.dumps({"journal": 99, "identity": IDENTITY}) + "\n")
+    (tmp_path / journal.NAME).write_text(json.dumps({"journal": 99, "identity": IDENTITY}) + "\n")
     with pytest.raises(JournalError, match="has version 99, this program writes and reads 1"):
         ClipJournal(tmp_path, IDENTITY, resume=True)
 
 
 def test_a_file_of_something_else_is_refused_and_kept(tmp_path):
-    (tmp_path / clip_journal.NAME).write_text("my diary\n")
+    (tmp_path / journal.NAME).write_text("my diary\n")
     with pytest.raises(JournalError, match="no journal of a run"):
         ClipJournal(tmp_path, IDENTITY, resume=True)
-    assert (tmp_path / clip_journal.NAME).read_text() == "my diary\n"
+    assert (tmp_path / journal.NAME).read_text() == "my diary\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such locks there")
 def test_one_process_at_a_time(tmp_path):
     with ClipJournal(tmp_path, IDENTITY, resume=False):
         code = (
-            "import sys; from pathlib import Path; from eval.reconstruction.clip_journal import ClipJournal, discard\n"
+            "import sys; from pathlib import Path\n"
+            "from eval.harness.journal import discard; from eval.reconstruction.clip_journal import ClipJournal\n"
             "for how in (lambda p: ClipJournal(p, {}, resume=True), discard):\n"
             "    try: how(Path(sys.argv[1]))\n"
             "    except ValueError as error: print(error)\n"
         )
-        root = str(Path(clip_journal.__file__).resolve().parents[2])
+        root = str(Path(journal.__file__).resolve().parents[2])
         done = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path)],
             cwd=root,
@@ -146,13 +148,13 @@ def test_one_process_at_a_time(tmp_path):
             timeout=60,
         )
     assert done.stdout.count("another process is writing") == 2, done.stderr
-    assert (tmp_path / clip_journal.NAME).is_file()
+    assert (tmp_path / journal.NAME).is_file()
 
 
 def test_discarding_begins_anew(tmp_path):
-    clip_journal.discard(tmp_path)
+    journal.discard(tmp_path)
     with ClipJournal(tmp_path, IDENTITY, resume=False) as log:
         log.add(batch())
-    clip_journal.discard(tmp_path)
+    journal.discard(tmp_path)
     with ClipJournal(tmp_path, {"another": 1}, resume=False) as log:
         assert log.batches == []

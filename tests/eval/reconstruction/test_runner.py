@@ -7,14 +7,15 @@ import json
 import numpy as np
 import pytest
 
-from eval.harness.corpora import Split
+from eval.harness.journal import JournalError
 from eval.reconstruction import peak_memory, reconstruction_run, scoring
-from eval.reconstruction.clip_journal import ClipJournal, JournalError
+from eval.reconstruction.clip_journal import ClipJournal
 from eval.reconstruction.clip_samples import ClipSamples
 from eval.reconstruction.codecs import Identity
 from eval.reconstruction.metrics import named
 from eval.reconstruction.score_cache import Cache
 from eval.reconstruction.scoring import Scorer
+from soundcodec_llmcodec.data import Split
 
 
 def run(plan, **parts):

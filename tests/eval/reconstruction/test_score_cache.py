@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
 from eval.harness.provenance import sources_digest
 from eval.reconstruction import score_cache
 from eval.reconstruction.codecs import CodecInfo

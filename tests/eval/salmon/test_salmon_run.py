@@ -27,7 +27,8 @@ from salmon_stubs import (
     uniform,
 )
 
-from eval.salmon.pair_journal import JournalError, PairJournal
+from eval.harness.journal import JournalError
+from eval.salmon.pair_journal import PairJournal
 from eval.salmon.salmon_run import SalmonPlan, run
 from eval.salmon.suite import Pair, PairedRecording, SuiteError
 from soundcodec_llmcodec.lm.scores import TokenScores

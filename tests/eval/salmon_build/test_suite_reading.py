@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from eval.harness.command import INCOMPLETE
-from eval.harness.corpora import CorpusError
 from eval.salmon.build import build_command, material_reading
+from soundcodec_llmcodec.data import DataError
 
 RATE = 16_000
 
@@ -51,18 +51,18 @@ def test_other_rates_and_column_names_and_a_split(tmp_path):
     assert len(one.samples) == RATE / 2
     assert [item.name for item in material_reading.speech(f"{tmp_path}:train").items] == ["one", "one#1"]
     assert len(material_reading.speech(f"{tmp_path}:train", limit=1).items) == 1
-    with pytest.raises(CorpusError, match="no split 'dev'"):
+    with pytest.raises(DataError, match="no split 'dev'"):
         material_reading.speech(f"{tmp_path}:dev")
 
 
 def test_what_cannot_be_read_is_an_error_that_names_it(tmp_path):
-    with pytest.raises(CorpusError, match="no data set"):
+    with pytest.raises(DataError, match="no data set"):
         material_reading.speech("nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CorpusError, match="no parquet files, no sound files"):
+    with pytest.raises(DataError, match="no parquet files, no sound files"):
         material_reading.speech(str(tmp_path / "empty"))
     pq.write_table(pa.table({"text": ["hello"]}), tmp_path / "t.parquet")
-    with pytest.raises(CorpusError, match="no column 'audio'"):
+    with pytest.raises(DataError, match="no column 'audio'"):
         material_reading.speech(str(tmp_path / "t.parquet"))
 
 

@@ -155,7 +155,7 @@ def test_another_run_in_the_folder_is_rejected(settings, tmp_path, corpus, sourc
         with pytest.raises(TrainConfigError, match="another run"):
             trainer(settings, tmp_path / "run", **change)
     other = write_corpus(tmp_path / "other", source, {"train": counting(source.vocabulary_size, 5, 9)})
-    with pytest.raises(TrainConfigError, match="tokens_hash"):
+    with pytest.raises(TrainConfigError, match="the training clips differ from those of this run"):
         trainer(settings, tmp_path / "run", tokens=[str(other)])
     assert trainer(settings, tmp_path / "run", steps=20).state.step == 1
     moved = tmp_path / "moved"

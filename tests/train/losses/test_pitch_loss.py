@@ -9,7 +9,8 @@ import torch
 from train_runs import trainer
 
 from soundcodec_llmcodec import checkpoints
-from soundcodec_llmcodec.config import CodecConfig, HarmonicConfig
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import HarmonicConfig
 from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.runs.schedules import LossSchedule
 from soundcodec_llmcodec.train.codec_state import TrainState

@@ -11,13 +11,14 @@ from torch.nn import functional
 from train_runs import assert_equal, trainer
 
 from soundcodec_llmcodec import checkpoints, teachers
-from soundcodec_llmcodec.checkpoints import CheckpointError
-from soundcodec_llmcodec.config import CodecConfig, SemanticConfig
+from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.config_parts import SemanticConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.nn.semantic import SemanticEncoder
 from soundcodec_llmcodec.runs.run_log import read_log
 from soundcodec_llmcodec.runs.schedules import LossSchedule
 from soundcodec_llmcodec.train.losses.teacher_loss import TeacherLoss
+from soundcodec_llmcodec.weights_files import CheckpointError
 
 CODEC = CodecConfig.preset("compact")
 TEACHER = SemanticConfig(layers=(1, 2, 3, 4))

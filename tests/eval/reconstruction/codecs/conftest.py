@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
 from eval.reconstruction.codecs import MeasuredCodec
 
 

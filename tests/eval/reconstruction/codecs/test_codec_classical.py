@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
 from eval.reconstruction.codecs import ReconstructionError, codec2, load, opus, programs
 from eval.reconstruction.codecs.opus import packet_sizes
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eval.harness import fingerprints
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
 from eval.reconstruction.codecs import LoadError, ReconstructionError, load
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.harness.corpora import CorpusClip
+from eval.harness.clips import CorpusClip
 from eval.reconstruction.metrics import METRICS, Signal, dnsmos, plcmos
 
 ROOT = Path(__file__).resolve().parents[4]
