@@ -448,7 +448,7 @@ def test_what_runs_a_command_is_there(words):
         (["lm", "scores"], "llmcodec lm: error: argument COMMAND: .*; did you mean 'score'\\?"),
         (["train", "exprot", "run"], "llmcodec train: error: argument COMMAND: .*; did you mean 'export'\\?"),
         (["xyz"], r"llmcodec: error: argument COMMAND: invalid choice: 'xyz' \(choose from .*'lm'\)$"),
-        (["train", "xyz", "--out", "run"], "llmcodec: error: unrecognized arguments: xyz$"),
+        (["train", "xyz", "--out", "run"], "llmcodec train: error: unrecognized arguments: xyz$"),
     ],
 )
 def test_a_word_that_is_no_command(argv, meant, capsys):

@@ -117,7 +117,9 @@ def parse(argv: Sequence[str]) -> tuple[Command, argparse.Namespace]:
     """The command that a command line names, and its options. Exits as argparse does, with status 2 for a wrong one."""
     top = argparse.ArgumentParser(prog="llmcodec", description=TREE.description, epilog=_EPILOG)
     top.add_argument("--version", action="version", version=f"llmcodec {__version__}")
-    command = _fill(top, TREE, argv)
+    command, named = _fill(top, TREE, argv)
+    # argparse says of options that nothing takes at the top of the tree: the named command's usage is what helps.
+    top.error = named.error  # type: ignore[method-assign]
     return command, top.parse_args(argv)
 
 
@@ -127,8 +129,11 @@ def run_command(argv: Sequence[str]) -> Any:
     return command(arguments)
 
 
-def _fill(parser: argparse.ArgumentParser, command: Command, words: Sequence[str]) -> Command:
-    """Give `parser` the options of `command`, or of the command below it that `words` begin with; returns which it is.
+def _fill(
+    parser: argparse.ArgumentParser, command: Command, words: Sequence[str]
+) -> tuple[Command, argparse.ArgumentParser]:
+    """Give `parser` the options of `command`, or of the command below it that `words` begin with; returns which it is,
+    with its own parser.
 
     Of the other commands below it only the names are listed.
     """
@@ -137,16 +142,17 @@ def _fill(parser: argparse.ArgumentParser, command: Command, words: Sequence[str
         _check(parser, command, word)
     if command.run and word not in command.commands:
         _function(command.options)(parser)
-        return command
-    chosen = command
+        return command, parser
+    chosen, named = command, parser
     group = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, other in command.commands.items():
         if name != word:
             group.add_parser(name, help=other.help, add_help=False)
             continue
         below = command.below(name)
-        chosen = _fill(group.add_parser(name, help=other.help, description=below.description or None), below, words[1:])
-    return chosen
+        named = group.add_parser(name, help=other.help, description=below.description or None)
+        chosen, named = _fill(named, below, words[1:])
+    return chosen, named
 
 
 def _check(parser: argparse.ArgumentParser, command: Command, word: str) -> None:
