@@ -20,12 +20,12 @@ from soundcodec_llmcodec.train.checks import check_before_decoding, check_texts
 from soundcodec_llmcodec.train.codec_state import TrainState, saved_config
 from soundcodec_llmcodec.train.codec_validation import Validation, validate
 from soundcodec_llmcodec.train.crops import Cropping, DecodedCorpus, change_speed, crops, open_corpus, speed_of
+from soundcodec_llmcodec.train.frozen_lm import loaded_lm
 from soundcodec_llmcodec.train.loss_names import LANGUAGE
 from soundcodec_llmcodec.train.losses.pitch_loss import PitchLoss
 from soundcodec_llmcodec.train.losses.reconstruction import ReconstructionLosses
 from soundcodec_llmcodec.train.losses.teacher_loss import TeacherLoss
 from soundcodec_llmcodec.train.nonfinite import keep_batch, nonfinite
-from soundcodec_llmcodec.train.objectives.frozen_lm import loaded_lm
 from soundcodec_llmcodec.train.objectives.language import FrozenLM, Start
 from soundcodec_llmcodec.train.steps import StepResult, Tools, train_step
 from soundcodec_llmcodec.train.train_config import TrainConfig

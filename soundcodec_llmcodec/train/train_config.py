@@ -17,9 +17,9 @@ from soundcodec_llmcodec.runs.schedules import LossSchedule, check_steps, in_ste
 from soundcodec_llmcodec.setting import setting
 from soundcodec_llmcodec.train.adversary_config import SHORTEST_SEGMENT_S, AdversaryConfig
 from soundcodec_llmcodec.train.balance import BalanceConfig
-from soundcodec_llmcodec.train.language_config import LanguageConfig
 from soundcodec_llmcodec.train.loss_names import ABOUT_LOSSES, ADVERSARIAL, LANGUAGE, LOSSES
 from soundcodec_llmcodec.train.noise import NoiseConfig
+from soundcodec_llmcodec.train.objectives.language_config import LanguageConfig
 from soundcodec_llmcodec.train.objectives.prior import PriorConfig
 from soundcodec_llmcodec.train.revival import RevivalConfig
 

@@ -12,8 +12,8 @@ from train_runs import tensors_of, trainer
 
 from soundcodec_llmcodec.nn.code_embeddings import CodeRows
 from soundcodec_llmcodec.runs.errors import TrainConfigError
-from soundcodec_llmcodec.train.language_config import LanguageConfig
 from soundcodec_llmcodec.train.objectives.language import LanguageInputs, LanguageObjectives
+from soundcodec_llmcodec.train.objectives.language_config import LanguageConfig
 
 V = CODEC.codebook_size
 WEIGHTS = {"future_tokens": 1.0}

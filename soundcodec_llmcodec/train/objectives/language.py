@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.code_embeddings import CodeRows
 from soundcodec_llmcodec.nn.quantizer import FactorizedQuantizer, Quantized
-from soundcodec_llmcodec.train.language_config import LanguageConfig
 from soundcodec_llmcodec.train.objectives.alignment import SemanticAlignment, text_keys
 from soundcodec_llmcodec.train.objectives.bridge import Bridge
 from soundcodec_llmcodec.train.objectives.future_tokens import FutureTokenHeads
+from soundcodec_llmcodec.train.objectives.language_config import LanguageConfig
 from soundcodec_llmcodec.train.objectives.soft_targets import soft_targets
 
 _ON_STATES = ("future_tokens", "alignment", "contrast")  # the losses that need the LLM's states

@@ -12,9 +12,9 @@ from toy_lm import ToyLM
 
 from soundcodec_llmcodec.nn import chunked_sums
 from soundcodec_llmcodec.runs.errors import TrainConfigError
-from soundcodec_llmcodec.train.language_config import LanguageConfig
 from soundcodec_llmcodec.train.objectives.future_tokens import FutureTokenHeads
 from soundcodec_llmcodec.train.objectives.language import LanguageInputs, LanguageObjectives
+from soundcodec_llmcodec.train.objectives.language_config import LanguageConfig
 from soundcodec_llmcodec.train.objectives.soft_targets import soft_targets
 
 
