@@ -7,6 +7,7 @@ import sys
 import textwrap
 
 import pytest
+from sound_codec_stub import REGISTRY, forget
 
 from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.config import CodecConfig
@@ -14,22 +15,6 @@ from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.superb.adapter import Codec
 from soundcodec_llmcodec.superb.register import NAMES, Registration, SoundCodecMissingError, register, unregister
 
-REGISTRY = """
-    import importlib, os
-
-    def load_codec(codec_name):
-        codec = importlib.import_module(f"SoundCodec.codec.{codec_name}").Codec()
-        if codec.setting is None:
-            codec.setting = codec_name
-        return codec
-
-    def codec_supports_decode(codec_name):
-        return getattr(importlib.import_module(f"SoundCodec.codec.{codec_name}").Codec, "supports_decode", True)
-
-    def list_codec(ignore_list=["__init__.py"]):
-        names = os.listdir(os.path.dirname(__file__))
-        return sorted(n[:-3] for n in names if n.endswith(".py") and n not in ignore_list)
-"""
 UPSTREAM = """
     class Codec:
         setting = None
@@ -52,11 +37,6 @@ def sound_codec(tmp_path, monkeypatch):
     forget()
     yield importlib.import_module("SoundCodec.codec")
     forget()
-
-
-def forget() -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] == "SoundCodec"]:
-        del sys.modules[name]
 
 
 def test_register_says_what_it_did_and_is_idempotent(sound_codec):

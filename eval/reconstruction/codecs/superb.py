@@ -83,15 +83,14 @@ def load(name: str, label: str) -> Superb:
         if name not in names:
             raise UnknownSpecError(unknown(name, names))
         try:
-            if not package.codec_supports_decode(name):
-                raise LoadError(f"SoundCodec's {name} only encodes: there is nothing to reconstruct clips with")
-            codec = package.load_codec(name)
-        except LoadError:
-            raise
+            decodes = package.codec_supports_decode(name)
+            codec = package.load_codec(name) if decodes else None
         except Exception as error:
             # Upstream raises a bare Exception for most packages that are missing; nothing narrower says so.
             why = f"{type(error).__name__}: {error}"
             raise LoadError(f"SoundCodec's {name} cannot be loaded: {why}") from error
+    if codec is None:
+        raise LoadError(f"SoundCodec's {name} only encodes: there is nothing to reconstruct clips with")
     return Superb(codec, name, label)
 
 

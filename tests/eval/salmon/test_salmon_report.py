@@ -6,43 +6,17 @@ import html
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import salmon_runs
+from page_reader import Reader
 
 from eval.harness import run_folder
 from eval.report import main
 from eval.salmon import published_accuracies, report, salmon_results, salmon_table
 from eval.salmon.report import histograms
 from eval.salmon.salmon_schema import SCHEMA
-
-
-class Reader(HTMLParser):
-    """The elements of a page with their attributes, and the text outside styles and scripts."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self._raw = 0
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        self._raw += tag in ("style", "script")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._raw -= tag in ("style", "script")
-
-    def handle_data(self, data: str) -> None:
-        if not self._raw:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.words)
 
 
 def make(where: Path, normalize: str = "token") -> Path:

@@ -7,27 +7,12 @@ import textwrap
 
 import numpy as np
 import pytest
+from sound_codec_stub import REGISTRY, forget
 
 from eval.reconstruction.codecs import LoadError, ReconstructionError, UnknownSpecError, known_names, load, parse
 from soundcodec_llmcodec.superb import register, unregister
 from soundcodec_llmcodec.superb.register import SoundCodecMissingError
 
-REGISTRY = """
-    import importlib, os
-
-    def load_codec(codec_name):
-        codec = importlib.import_module(f"SoundCodec.codec.{codec_name}").Codec()
-        if codec.setting is None:
-            codec.setting = codec_name
-        return codec
-
-    def codec_supports_decode(codec_name):
-        return getattr(importlib.import_module(f"SoundCodec.codec.{codec_name}").Codec, "supports_decode", True)
-
-    def list_codec(ignore_list=["__init__.py"]):
-        names = os.listdir(os.path.dirname(__file__))
-        return sorted(n[:-3] for n in names if n.endswith(".py") and n not in ignore_list)
-"""
 # Quantizes to 8 bits at its own rate; like upstream's, it changes the item that it is given.
 CODEC = """
     from types import SimpleNamespace
@@ -81,11 +66,6 @@ def sound_codec(tmp_path, monkeypatch):
     forget()
     yield
     forget()
-
-
-def forget():
-    for name in [name for name in sys.modules if name.split(".")[0] == "SoundCodec"]:
-        del sys.modules[name]
 
 
 @pytest.mark.usefixtures("sound_codec")
