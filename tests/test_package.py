@@ -74,7 +74,7 @@ def test_dev_holds_every_extra():
         inner = [extra for text in below for extra in text.partition("[")[2].removesuffix("]").split(",")]
         return {name}.union(*map(reached, inner))
 
-    assert reached("test") == set(extras) - {"scale"}
+    assert reached("test") == set(extras)
 
 
 def test_messages_name_extras_that_there_are():

@@ -9,10 +9,11 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+from soundcodec_llmcodec import extras
 from soundcodec_llmcodec.terminal import show_what_can_be_shown
 
 DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
-INSTALL = "pip install -c constraints.txt -e '.[eval]'"
+INSTALL = extras.install("eval")
 
 
 def main(
