@@ -73,8 +73,8 @@ class PooledFeatures:
         if len(self._pooled) == self._kept:
             return
         with manifest.written(folder, self._file) as path, path.open("wb") as file:
-            arrays = {"clips": np.array(list(self._pooled)), "pooled": np.stack(list(self._pooled.values()))}
-            np.savez(file, identity=np.array(self.identity), **arrays)
+            clips, both = np.array(list(self._pooled)), np.stack(list(self._pooled.values()))
+            np.savez(file, identity=np.array(self.identity), clips=clips, pooled=both)
         self._kept = len(self._pooled)
 
 

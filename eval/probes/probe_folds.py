@@ -48,8 +48,8 @@ def split(labels: np.ndarray, groups: np.ndarray | None, folds: int, seed: int) 
             n_trained = int(np.sum(labels[part.train] == label))
             if n_trained < _LEAST_TRAINED:
                 raise ProbeError(
-                    f"class {label!r} has {n_trained} clips outside a fold of {folds}, too few to learn it from: its "
-                    "clips are of too few groups; leave it out, or take another group=COLUMN"
+                    f"class {str(label)!r} has {n_trained} clips outside one of {folds} folds, too few to learn it "
+                    "from: its clips are of too few groups; leave it out, or take another group=COLUMN"
                 )
     return parts
 

@@ -17,7 +17,7 @@ LEAST_GROUPS = 8
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class ProbeAccuracy:
     """The share of clips that were predicted right, with its 95% interval."""
 
     value: float
@@ -34,7 +34,7 @@ class ProbeScore:
 
     task: str
     representation: str
-    accuracy: Accuracy | None = None
+    accuracy: ProbeAccuracy | None = None
     reason: str | None = None
     predicted: np.ndarray | None = None
     strengths: tuple[float, ...] = ()
@@ -45,14 +45,14 @@ def resampled_units(groups: np.ndarray | None) -> str:
     return "groups" if groups is not None and len(np.unique(groups)) >= LEAST_GROUPS else "clips"
 
 
-def accuracy(predicted: np.ndarray, labels: np.ndarray, groups: np.ndarray | None) -> Accuracy:
+def accuracy(predicted: np.ndarray, labels: np.ndarray, groups: np.ndarray | None) -> ProbeAccuracy:
     """Of predictions (N,) for `labels` (N,); clips of one of the `groups` (N,) are drawn together."""
     correct = (predicted == labels).astype(np.float64)
     if groups is None or resampled_units(groups) == "clips":
-        return Accuracy(float(correct.mean()), *bootstrap(correct))
+        return ProbeAccuracy(float(correct.mean()), *bootstrap(correct))
     _, places = np.unique(groups, return_inverse=True)
     sizes = np.bincount(places).astype(np.float64)
-    return Accuracy(float(correct.mean()), *bootstrap(np.bincount(places, correct) / sizes, sizes))
+    return ProbeAccuracy(float(correct.mean()), *bootstrap(np.bincount(places, correct) / sizes, sizes))
 
 
 def majority(labels: np.ndarray) -> np.ndarray:

@@ -123,8 +123,8 @@ def _prepared(arguments: argparse.Namespace) -> Path | None:
         manifest.discard(output)
     elif manifest.listed(output) and not arguments.resume:
         raise ValueError(
-            f"{output} holds a run already; --resume uses its features, --overwrite begins anew, --output takes another "
-            "folder"
+            f"{output} holds a run already; --resume uses its features, --overwrite begins anew, --output takes "
+            "another folder"
         )
     return output
 

@@ -85,8 +85,9 @@ def run(
             try:
                 digests, problems = _compute(chosen, features, bar.update)
             finally:
-                for each in features if output else ():
-                    each.write(output)
+                if output:
+                    for each in features:
+                        each.write(output)
             probed.append(_probe(chosen, features, digests, problems, how))
     return ProbesRun(tuple(probed), tuple(features), tuple(unloaded))
 

@@ -101,8 +101,8 @@ def warnings(run: ProbesRun) -> list[str]:
 def legend(how: ProbesHow) -> list[str]:
     """What the numbers mean."""
     return [
-        f"accuracy out of fold, of logistic regression on a clip's vectors by {_POOLED[how.pooling]}; scale and penalty "
-        f"({INNER_FOLDS} inner folds) are those of the training clips; folds by seed {how.seed}",
+        f"accuracy out of fold, of logistic regression on a clip's vectors by {_POOLED[how.pooling]}; scale and "
+        f"penalty ({INNER_FOLDS} inner folds) are those of the training clips; folds by seed {how.seed}",
         "held out: no value of it is both learnt from and measured on",
         f"[95% interval]: {RESAMPLES} resamples of the clips, or of the groups where there are {LEAST_GROUPS} or more; "
         "it does not hold the choice of folds",
