@@ -21,6 +21,9 @@ from eval.probes.probe_clips import TaskClips
 from eval.probes.probe_scores import MAJORITY, ProbeScore, accuracy, majority
 from eval.probes.probe_task import ProbeError
 
+# Clips after which features are kept, so that a kill costs no more than these.
+_KEPT_EVERY = 50
+
 
 @dataclass(frozen=True)
 class ProbesHow:
@@ -78,26 +81,30 @@ def run(
     output: Path | None = None,
 ) -> ProbesRun:
     """Probe representations, by their features, on tasks. Features are kept in `output`, also when it is stopped."""
+
+    def keep() -> None:
+        if output:
+            for each in features:
+                each.write(output)
+
     total = sum(len(chosen.clips) for chosen in tasks)
     probed = []
     with tqdm(total=total, unit="clip", desc="clips", disable=not how.progress, leave=False) as bar:
         for chosen in tasks:
             try:
-                digests, problems = _compute(chosen, features, bar.update)
+                digests, problems = _compute(chosen, features, bar.update, keep)
             finally:
-                if output:
-                    for each in features:
-                        each.write(output)
+                keep()
             probed.append(_probe(chosen, features, digests, problems, how))
     return ProbesRun(tuple(probed), tuple(features), tuple(unloaded))
 
 
 def _compute(
-    chosen: TaskClips, features: Sequence[PooledFeatures], done: Callable[[int], object]
+    chosen: TaskClips, features: Sequence[PooledFeatures], done: Callable[[int], object], keep: Callable[[], None]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Features of a task's clips: their digests by clip id, and the problems of those that cannot be read."""
     digests, problems = {}, {}
-    for clip in chosen.audio():
+    for place, clip in enumerate(chosen.audio(), 1):
         if clip.problem is None:
             digests[clip.clip_id] = clip.digest
             for each in features:
@@ -105,6 +112,8 @@ def _compute(
         else:
             problems[clip.clip_id] = clip.problem
         done(1)
+        if place % _KEPT_EVERY == 0:
+            keep()
     return digests, problems
 
 
@@ -116,14 +125,16 @@ def _probe(
     how: ProbesHow,
 ) -> ProbedTask:
     """Measure a task on the clips that every representation has features of."""
-    failures = dict(problems)
+    failed: dict[str, dict[str, str]] = {}
     values: dict[str, dict[str, float | None]] = {}
     for each in features:
         name = each.representation.name
-        failed = {clip_id: each.failures[digest] for clip_id, digest in digests.items() if digest in each.failures}
-        failures |= {clip_id: f"{name}: {reason}" for clip_id, reason in failed.items()}
-        values[name] = {clip_id: None if clip_id in failed else 1.0 for clip_id in digests}
+        failed[name] = {i: each.failures[digest] for i, digest in digests.items() if digest in each.failures}
+        values[name] = {clip_id: None if clip_id in failed[name] else 1.0 for clip_id in digests}
     common = shared(values)
+    failures = dict(problems)
+    for name, reasons in failed.items():
+        failures |= {i: f"{name}: {reason}" for i, reason in reasons.items()}
     chosen = chosen.only(common.ids)
     try:
         if not chosen.clips:
@@ -132,8 +143,8 @@ def _probe(
         labels, groups = np.array([clip.label for clip in chosen.clips]), _groups(chosen)
         folds = probe_folds.split(labels, groups, chosen.task.folds, how.seed)
     except ProbeError as error:
-        reasons = {name: common.refused.get(name, str(error)) for name in (MAJORITY, *values)}
-        scores = (ProbeScore(chosen.task.name, name, reason=reason) for name, reason in reasons.items())
+        refused = {name: common.refused.get(name, str(error)) for name in (MAJORITY, *values)}
+        scores = (ProbeScore(chosen.task.name, name, reason=reason) for name, reason in refused.items())
         return ProbedTask(chosen, np.zeros(len(chosen.clips), np.int64), tuple(scores), failures)
     fold_of = np.zeros(len(labels), np.int64)
     for place, fold in enumerate(folds):

@@ -90,7 +90,7 @@ def warnings(run: ProbesRun) -> list[str]:
         lines += [f"{name}: no accuracy: {reason}" for reason in reasons]
         if probed.failures:
             clip_id, reason = next(iter(probed.failures.items()))
-            lines.append(f"{name}: {len(probed.failures)} clips left out of all rows; {clip_id}: {reason}")
+            lines.append(f"{name}: {len(probed.failures)} clips failed; {clip_id}: {reason}")
         if chosen.unlabelled:
             lines.append(f"{name}: {chosen.unlabelled} clips without a class or a group left out")
         if chosen.small_classes:

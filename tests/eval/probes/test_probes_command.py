@@ -13,7 +13,7 @@ import probe_sets as sets
 import pytest
 
 from eval.harness.clips import clip_of
-from eval.probes import pooled_features
+from eval.probes import pooled_features, probes_run
 from eval.probes.pooled_features import PooledFeatures, pooled
 from eval.probes.probes_command import main
 from eval.representations.log_mel import LogMel
@@ -88,18 +88,23 @@ def test_features_of_other_weights_are_not_taken(task, tmp_path, monkeypatch):
 
 
 def test_a_stopped_run_keeps_what_it_computed(task, tmp_path, monkeypatch):
-    calls = []
+    calls, kept = [], []
     frames = LogMel.frames
 
     def stopping(self, samples):
         calls.append(1)
         if len(calls) == 5:
+            for file in (tmp_path / "out" / "features").glob("*.npz"):
+                with np.load(file) as arrays:
+                    kept.append(len(arrays["clips"]))
             raise KeyboardInterrupt
         return frames(self, samples)
 
     monkeypatch.setattr(LogMel, "frames", stopping)
+    monkeypatch.setattr(probes_run, "_KEPT_EVERY", 2)
     command = ["--models", "mel", "--task", task, "--output", str(tmp_path / "out"), "--quiet"]
     assert main(command) == 130
+    assert kept == [4]  # a kill, after which nothing more could be written, costs one clip
     assert main([*command, "--resume"]) == 0
     assert len(calls) == 5 + 14
 
@@ -110,7 +115,7 @@ def test_a_clip_that_cannot_be_read_is_left_out_of_all_rows_and_said(tmp_path, c
     place = sets.stored(tmp_path, rows)
     assert main(["--models", "mel", "--task", f"t={place},label=pitch,folds=3", "--quiet", "--wide"]) == 1
     said = capsys.readouterr().out
-    assert "t: 1 clips left out of all rows; clip-04: unreadable audio" in said
+    assert "t: 1 clips failed; clip-04: unreadable audio" in said
     assert "|      17 |" in said
 
 
