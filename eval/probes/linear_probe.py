@@ -15,7 +15,8 @@ import numpy as np
 from eval.probes.probe_folds import ProbeFold, inner
 
 # Inverse strengths of the L2 penalty, the strongest first: of equally accurate ones the first is taken.
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+# The weak ones are for code vectors, which are lifted from a few dimensions (8) and collinear.
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0, 10_000.0)
 MAX_ITERATIONS = 1000
 
 
