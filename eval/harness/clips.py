@@ -25,7 +25,7 @@ class CorpusClip:
     """One clip: samples float32 (S,) at `rate` Hz (channels averaged), or the `problem` that made it unreadable.
 
     `digest` is the SHA-256 (hex) of the stored audio, `source` the corpus that the clip is from; `text` is what is said
-    in it and `lang` the language, where the data set tells.
+    in it, `lang` the language and `speaker` who speaks, where the data set tells.
     """
 
     clip_id: str
@@ -37,6 +37,7 @@ class CorpusClip:
     problem: str | None = None
     text: str | None = None
     lang: str | None = None
+    speaker: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -75,7 +76,7 @@ class ClipCorpus:
     def clips(self, split: str, limit: int | None = None) -> Iterator[CorpusClip]:
         """The split's clips in order, at most `limit`, with the ids that `data.identified` gives. Raises DataError."""
         for row in islice(identified(self.splits[split].rows(), split), limit):
-            yield _read(row)
+            yield read_row(row)
 
 
 def fingerprint(clips: Iterable[tuple[str, str, str]]) -> str:
@@ -86,10 +87,11 @@ def fingerprint(clips: Iterable[tuple[str, str, str]]) -> str:
 
 def clip_of(row: Mapping[str, Any], split: str, index: int) -> CorpusClip:
     """The clip of a row of plain columns, the `index`-th of its split; unreadable audio is a `problem`, no error."""
-    return _read(row_of(row, split, index))
+    return read_row(row_of(row, split, index))
 
 
-def _read(row: DataRow) -> CorpusClip:
+def read_row(row: DataRow) -> CorpusClip:
+    """The clip of a data set's row, decoded; unreadable audio is a `problem`, no error."""
     clip_id, split, source = row.clip_id, row.split, row.field("source") or row.split
     empty = np.zeros(0, np.float32)
     digest = ""
@@ -104,7 +106,15 @@ def _read(row: DataRow) -> CorpusClip:
     samples = mono(clip)
     samples.setflags(write=False)  # it is the reference of every codec, whatever one of them does to its input
     return CorpusClip(
-        clip_id, split, source, samples, clip.sampling_rate, digest, text=row.text, lang=row.field("lang")
+        clip_id,
+        split,
+        source,
+        samples,
+        clip.sampling_rate,
+        digest,
+        text=row.text,
+        lang=row.field("lang"),
+        speaker=row.speaker,
     )
 
 
