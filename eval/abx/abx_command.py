@@ -90,7 +90,7 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
     if arguments.list:
         print("\n".join([*representation_specs.names(), "", representation_specs.forms()]))
         return DONE
-    from eval.abx import abx_results, abx_run
+    from eval.abx import abx_results, abx_run, ctc_phones
     from eval.abx.abx_clips import AbxClips
     from eval.harness import manifest
     from eval.harness.model_specs import load_each
@@ -114,6 +114,8 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
         items=Path(arguments.items) if arguments.items else None,
         progress=not arguments.quiet,
     )
+    if not (settings.alignments or settings.items):
+        ctc_phones.require()
     models, unloaded = load_each(
         specs, lambda spec: representation_specs.load(spec, arguments.device), "abx", "representation"
     )

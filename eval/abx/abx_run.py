@@ -88,21 +88,24 @@ def prepare(clips: AbxClips, settings: AbxSettings) -> AbxMaterial:
     nothing to compare."""
     if settings.items is not None and len(settings.conditions) != 1:
         raise AbxError(f"--items holds the items of one condition; got --context {' '.join(settings.conditions)}")
+    given_items = read_items(settings.items) if settings.items else []
     phones = read_alignments(settings.alignments) if settings.alignments else []
+    spoken = {item.clip_id for item in given_items} | {phone.clip_id for phone in phones if phone.speaker}
     read = settings.alignments is None and settings.items is None
-    if read:
-        ctc_phones.require()
     counts = ClipCounts()
     lengths: dict[str, float] = {}
     speakers: dict[str, str] = {}
-    for clip in tqdm(clips.counted(counts), desc="phones", unit="clip", disable=not (settings.progress and read)):
-        lengths[clip.clip_id], speakers[clip.clip_id] = clip.seconds, clip.speaker
+    hidden = not (settings.progress and read)
+    for clip in tqdm(clips.counted(counts, spoken), desc="phones", unit="clip", disable=hidden):
+        lengths[clip.clip_id] = clip.seconds
+        if clip.speaker is not None:
+            speakers[clip.clip_id] = clip.speaker
         if read:
-            phones += ctc_phones.phones_of(clip.clip_id, clip.samples, clip.speaker)
+            phones += ctc_phones.phones_of(clip.clip_id, clip.samples)
     counts.check(clips)
     conditions = []
     for condition in settings.conditions:
-        items = read_items(settings.items) if settings.items else items_of(phones, speakers, condition)
+        items = given_items if settings.items else items_of(phones, speakers, condition)
         conditions.append(_condition(items, lengths, condition, settings))
     given = settings.items or settings.alignments
     aligner = ctc_phones.RECOGNISER if given is None else f"the file {given.name}"

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from eval.abx import ctc_phones
+from eval.abx import abx_command, ctc_phones
 from eval.abx.abx_command import main
+from eval.abx.abx_items import CONDITIONS
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
 
@@ -97,6 +98,22 @@ def test_written_items_give_the_same_errors(spoken, tmp_path, capsys):
     assert "holds results already" in capsys.readouterr().err
 
 
+def test_speakers_of_the_alignments_count_where_the_data_set_has_none(spoken, tmp_path, capsys):
+    lines = (spoken.parent / "phones.csv").read_text(encoding="utf-8").splitlines()
+    named = [f"{line},{'w' if line.startswith('None') else ''}" for line in lines[1:]]
+    (tmp_path / "named.csv").write_text("\n".join([f"{lines[0]},speaker", *named]) + "\n", encoding="utf-8")
+    arguments = ["--dataset", str(spoken), "--alignments", str(tmp_path / "named.csv"), "--quiet"]
+    out = tmp_path / "out"
+    assert main([*arguments, "--models", "mel", "--context", "any", "--output", str(out)]) == 0
+    assert "no speaker" not in capsys.readouterr().out
+    document = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert (document["conditions"][0]["speakers"], document["dataset"]["clips"]) == (["w", "x", "y", "z"], 16)
+
+
+def test_every_condition_can_be_asked_for():
+    assert tuple(CONDITIONS) == abx_command._CONDITIONS
+
+
 def test_a_corpus_alone_and_a_limit_are_said(spoken, capsys):
     assert main(command(spoken, "--models", "mel", "--corpus", "one", "--limit", "3", "--context", "any")) == 0
     assert "one speaker: nothing is measured across speakers" in capsys.readouterr().out
@@ -105,10 +122,11 @@ def test_a_corpus_alone_and_a_limit_are_said(spoken, capsys):
 
 
 def test_phones_are_read_by_the_recogniser_where_no_file_is_given(spoken, monkeypatch, tmp_path):
-    def phones_of(clip_id, samples, speaker):
+    def phones_of(clip_id, samples):
         word = WORDS[int(clip_id.rpartition("-")[2])]
-        tokens = [token for phone in word for token in ("<blank>", "<blank>", phone, "<blank>", "<blank>")]
-        return ctc_phones.aligned(clip_id, tokens, len(samples) / RATE, speaker)
+        # Spikes come late: that of a phone of five frames in its fourth.
+        tokens = [token for phone in word for token in (*["<blank>"] * 3, phone, "<blank>")]
+        return ctc_phones.aligned(clip_id, tokens, len(samples) / RATE)
 
     monkeypatch.setattr(ctc_phones, "phones_of", phones_of)
     monkeypatch.setattr(ctc_phones, "require", lambda: None)

@@ -18,11 +18,11 @@ def test_spans_reach_half_way_to_the_next_spike_or_so_far():
     tokens = [BLANK] * 40
     tokens[3], tokens[6], tokens[7], tokens[8], tokens[30] = "a", "b", "b", "t", "a"
     tokens[20] = WORD
-    phones = ctc_phones.aligned("clip", tokens, 0.8, "x")
+    phones = ctc_phones.aligned("clip", tokens, 0.8)
     assert [phone.phone for phone in phones] == ["a", "b", "t", "a"]
     spans = [(phone.start, phone.end) for phone in phones]
-    # a: spike 0.05 to 0.07, reaching 0.06 back; b: 0.11 to 0.15; t: 0.15 to 0.17; a: 0.59 to 0.61.
-    expected = [(0.0, 0.09), (0.09, 0.15), (0.15, 0.23), (0.53, 0.67)]
+    # Less a delay of 0.03, a: spike 0.02 to 0.04; b: 0.08 to 0.12; t: 0.12 to 0.14; a: 0.56 to 0.58, reaching 0.06.
+    expected = [(0.0, 0.06), (0.06, 0.12), (0.12, 0.20), (0.50, 0.64)]
     assert spans == [pytest.approx(span) for span in expected]
 
 
@@ -30,7 +30,7 @@ def test_a_phone_twice_is_two_where_a_blank_is_between_and_diacritics_belong_to_
     tokens = [BLANK, "n", BLANK, "n", "\u032a", BLANK, "a", "ː"]
     phones = ctc_phones.aligned("clip", tokens, 0.4)
     assert [phone.phone for phone in phones] == ["n", "n", "a"]
-    assert phones[-1].end == pytest.approx(0.15 + 0.06)  # of the length mark's frame
+    assert phones[-1].end == pytest.approx(0.15 - 0.03 + 0.06)  # of the length mark's frame
 
 
 def test_items_have_neighbours_where_spans_touch_and_triphones_span_them():
