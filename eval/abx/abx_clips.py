@@ -1,11 +1,11 @@
-"""The clips that ABX is measured on: those of a data set whose speaker is known, at 16 kHz.
+"""The clips that ABX is measured on, at 16 kHz, with who speaks in them.
 
 Letters: S samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +19,11 @@ from soundcodec_llmcodec.audio import resample
 
 @dataclass(frozen=True, eq=False)
 class SpeakerClip:
-    """A clip: its samples float32 (S,) at 16 kHz, and who speaks."""
+    """A clip: its samples float32 (S,) at 16 kHz, and who speaks, where the data set tells."""
 
     clip_id: str
     samples: np.ndarray
-    speaker: str
+    speaker: str | None
 
     @property
     def seconds(self) -> float:
@@ -48,14 +48,12 @@ class AbxClips:
         return cls(corpora.load(dataset), sources, limit)
 
     def __iter__(self) -> Iterator[SpeakerClip]:
-        """The clips that can be read and have a speaker."""
-        return (clip for clip in self._clips(ClipCounts()))
+        """The clips that can be read."""
+        return self.counted(ClipCounts(), None)
 
-    def counted(self, counts: ClipCounts) -> Iterator[SpeakerClip]:
-        """The same, counting on the way what is taken and what is left out."""
-        return self._clips(counts)
-
-    def _clips(self, counts: ClipCounts) -> Iterator[SpeakerClip]:
+    def counted(self, counts: ClipCounts, spoken: Collection[str] | None = ()) -> Iterator[SpeakerClip]:
+        """The clips that can be read and have a speaker, or are `spoken` by one whom another file names (None: all);
+        on the way, what is taken and what is left out is counted."""
         splits = self.corpus.chosen(None)
         for split in splits:
             taken = 0
@@ -69,13 +67,13 @@ class AbxClips:
                 if clip.problem is not None:
                     counts.unreadable += 1
                     continue
-                if clip.speaker is None:
+                clip_id = clip.clip_id if len(splits) == 1 else f"{split}/{clip.clip_id}"
+                if clip.speaker is None and spoken is not None and clip_id not in spoken:
                     counts.without_speaker += 1
                     continue
                 samples = clip.samples
                 if clip.rate != SAMPLE_RATE:
                     samples = resample(samples, clip.rate, SAMPLE_RATE)
-                clip_id = clip.clip_id if len(splits) == 1 else f"{split}/{clip.clip_id}"
                 counts.add(clip_id, clip.digest, len(samples) / SAMPLE_RATE)
                 yield SpeakerClip(clip_id, samples, clip.speaker)
 

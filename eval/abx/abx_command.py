@@ -90,7 +90,7 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
     if arguments.list:
         print("\n".join([*representation_specs.names(), "", representation_specs.forms()]))
         return DONE
-    from eval.abx import abx_results, abx_run
+    from eval.abx import abx_results, abx_run, ctc_phones
     from eval.abx.abx_clips import AbxClips
     from eval.harness import manifest
     from eval.harness.model_specs import load_each
@@ -114,10 +114,15 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
         items=Path(arguments.items) if arguments.items else None,
         progress=not arguments.quiet,
     )
+    if not (settings.alignments or settings.items):
+        ctc_phones.require()
     models, unloaded = load_each(
         specs, lambda spec: representation_specs.load(spec, arguments.device), "abx", "representation"
     )
-    result = abx_run.run(clips, models, settings, unloaded)
+    material = abx_run.prepare(clips, settings)
+    if output:
+        abx_results.write_material(output, material)  # at once: reading phones may have taken longer than what follows
+    result = abx_run.run(material, models, unloaded, settings.progress)
     _leave(result, settings, arguments, command_line, output)
     return INCOMPLETE if unloaded else DONE
 
@@ -135,12 +140,11 @@ def _leave(
     from eval.harness.table_files import csv_text, tex_text
     from eval.harness.terminal_table import Terminal, where_all_is
 
-    aligner = abx_results.aligner(settings)
-    table = abx_table.markdown(result, aligner)
+    table = abx_table.markdown(result)
     compact = abx_terminal.compact(result)
     terminal = Terminal.of(sys.stdout)
     full = where_all_is(arguments.output)
-    printed = table if arguments.wide else abx_terminal.text(compact, result, aligner, terminal, full)
+    printed = table if arguments.wide else abx_terminal.text(compact, result, terminal, full)
     if output:
         contents = abx_results.document(result, settings, command_line)
         tables = {

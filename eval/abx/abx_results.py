@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from eval.abx import abx_table, ctc_phones
+from eval.abx import abx_table
 from eval.abx.abx_estimates import AbxEstimate, difference, pair_errors
 from eval.abx.abx_items import CONDITIONS, item_text
-from eval.abx.abx_run import AbxRow, AbxRun, AbxSettings, ConditionItems
+from eval.abx.abx_run import AbxMaterial, AbxRow, AbxRun, AbxSettings, ConditionItems
 from eval.abx.abx_schema import SCHEMA
 from eval.abx.phone_alignments import alignments_csv
 from eval.harness import results, statistics
@@ -45,8 +45,8 @@ def document(run: AbxRun, settings: AbxSettings, command_line: Sequence[str]) ->
                 "max_items": settings.max_items,
                 "max_speakers": settings.max_speakers,
                 "seed": settings.seed,
-                "corpora": list(run.clips.sources),
-                "limit": run.clips.limit,
+                "corpora": list(run.material.clips.sources),
+                "limit": run.material.clips.limit,
                 **{name: None if path is None else path.name for name, path in files.items()},
             },
             statistics={
@@ -58,17 +58,17 @@ def document(run: AbxRun, settings: AbxSettings, command_line: Sequence[str]) ->
             packages=PACKAGES,
         ),
         "dataset": {
-            "name": run.clips.corpus.label,
-            "revision": run.clips.corpus.revision,
-            "synthetic": run.clips.corpus.synthetic,
-            "clips": len(run.counts.clips),
-            "seconds": run.counts.seconds,
-            "fingerprint": run.counts.fingerprint,
-            "without_speaker": run.counts.without_speaker,
-            "unreadable": run.counts.unreadable,
+            "name": run.material.clips.corpus.label,
+            "revision": run.material.clips.corpus.revision,
+            "synthetic": run.material.clips.corpus.synthetic,
+            "clips": len(run.material.counts.clips),
+            "seconds": run.material.counts.seconds,
+            "fingerprint": run.material.counts.fingerprint,
+            "without_speaker": run.material.counts.without_speaker,
+            "unreadable": run.material.counts.unreadable,
         },
-        "aligner": aligner(settings),
-        "conditions": [_condition(part) for part in run.conditions],
+        "aligner": run.material.aligner,
+        "conditions": [_condition(part) for part in run.material.conditions],
         "models": [
             {
                 "model": model.name,
@@ -84,15 +84,9 @@ def document(run: AbxRun, settings: AbxSettings, command_line: Sequence[str]) ->
     }
 
 
-def aligner(settings: AbxSettings) -> str:
-    """Where phones and their spans are from."""
-    given = settings.items or settings.alignments
-    return ctc_phones.RECOGNISER if given is None else f"the file {given.name}"
-
-
 def pair_rows(run: AbxRun) -> Iterator[dict[str, Any]]:
     """One row for each model, condition and ordered pair of phones."""
-    plans = {part.condition: part.plan for part in run.conditions}
+    plans = {part.condition: part.plan for part in run.material.conditions}
     for row in run.rows:
         plan = plans[row.condition]
         sizes = len(plan.phones), len(plan.speakers)
@@ -107,12 +101,16 @@ def pair_rows(run: AbxRun) -> Iterator[dict[str, Any]]:
             yield {"model": row.model, "condition": row.condition, **names, **values}
 
 
-def write(folder: Path, contents: dict[str, Any], run: AbxRun, text: str) -> None:
-    """Write all but the other tables into a folder, which is made where it is missing; results.json comes last."""
-    files = {items_file(part.condition): item_text(part.items) for part in run.conditions}
-    if run.phones:
-        files[PHONES_FILE] = alignments_csv(run.phones)
+def write_material(folder: Path, material: AbxMaterial) -> None:
+    """Write the phones, where there are any, and the items into a folder, which is made where it is missing."""
+    files = {items_file(part.condition): item_text(part.items) for part in material.conditions}
+    if material.phones:
+        files[PHONES_FILE] = alignments_csv(material.phones)
     write_files(folder, files)
+
+
+def write(folder: Path, contents: dict[str, Any], run: AbxRun, text: str) -> None:
+    """Write results.json, the pairs of phones and table.md; results.json comes last."""
     results.write(folder, SCHEMA, contents, pair_rows(run), text)
 
 

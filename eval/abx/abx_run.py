@@ -51,6 +51,17 @@ class ConditionItems:
 
 
 @dataclass(frozen=True, eq=False)
+class AbxMaterial:
+    """What is compared, the same for every representation: clips, phones (none where items were given) and items."""
+
+    clips: AbxClips
+    counts: ClipCounts
+    phones: list[AlignedPhone]
+    conditions: list[ConditionItems]
+    aligner: str
+
+
+@dataclass(frozen=True, eq=False)
 class AbxRow:
     """A representation's errors in a condition."""
 
@@ -63,55 +74,54 @@ class AbxRow:
 
 @dataclass(frozen=True, eq=False)
 class AbxRun:
-    """The figures, condition by condition, what they are of, and what could not be had."""
+    """The figures, model by model, what they are of, how long each model took, and what could not be had."""
 
-    clips: AbxClips
-    counts: ClipCounts
-    phones: list[AlignedPhone]
-    conditions: list[ConditionItems]
+    material: AbxMaterial
     models: list[Representation]
     rows: list[AbxRow]
     seconds: dict[str, float]
     unloaded: tuple[Unloaded, ...]
 
 
-def run(
-    clips: AbxClips, models: Sequence[Representation], settings: AbxSettings, unloaded: tuple[Unloaded, ...] = ()
-) -> AbxRun:
-    """Measure representations on a data set's clips. Raises AbxError where there is nothing to compare."""
-    counts = ClipCounts()
-    phones, conditions = prepared(clips, settings, counts)
-    rows, seconds = [], {}
-    for model in models:
-        begun = time.perf_counter()
-        rows += _rows(model, clips, conditions, settings.progress)
-        seconds[model.name] = time.perf_counter() - begun
-    return AbxRun(clips, counts, phones, conditions, list(models), rows, seconds, unloaded)
-
-
-def prepared(
-    clips: AbxClips, settings: AbxSettings, counts: ClipCounts
-) -> tuple[list[AlignedPhone], list[ConditionItems]]:
-    """The phones of the clips, and each condition's items. Raises AbxError."""
+def prepare(clips: AbxClips, settings: AbxSettings) -> AbxMaterial:
+    """Align the phones of the clips, or read them, and choose each condition's items. Raises AbxError where there is
+    nothing to compare."""
     if settings.items is not None and len(settings.conditions) != 1:
         raise AbxError(f"--items holds the items of one condition; got --context {' '.join(settings.conditions)}")
-    given = read_alignments(settings.alignments) if settings.alignments else None
+    given_items = read_items(settings.items) if settings.items else []
+    phones = read_alignments(settings.alignments) if settings.alignments else []
+    spoken = {item.clip_id for item in given_items} | {phone.clip_id for phone in phones if phone.speaker}
     read = settings.alignments is None and settings.items is None
-    if read:
-        ctc_phones.require()
-    phones: list[AlignedPhone] = list(given or ())
+    counts = ClipCounts()
     lengths: dict[str, float] = {}
     speakers: dict[str, str] = {}
-    for clip in tqdm(clips.counted(counts), desc="phones", unit="clip", disable=not (settings.progress and read)):
-        lengths[clip.clip_id], speakers[clip.clip_id] = clip.seconds, clip.speaker
+    hidden = not (settings.progress and read)
+    for clip in tqdm(clips.counted(counts, spoken), desc="phones", unit="clip", disable=hidden):
+        lengths[clip.clip_id] = clip.seconds
+        if clip.speaker is not None:
+            speakers[clip.clip_id] = clip.speaker
         if read:
-            phones += ctc_phones.phones_of(clip.clip_id, clip.samples, clip.speaker)
+            phones += ctc_phones.phones_of(clip.clip_id, clip.samples)
     counts.check(clips)
     conditions = []
     for condition in settings.conditions:
-        items = read_items(settings.items) if settings.items else items_of(phones, speakers, condition)
+        items = given_items if settings.items else items_of(phones, speakers, condition)
         conditions.append(_condition(items, lengths, condition, settings))
-    return phones, conditions
+    given = settings.items or settings.alignments
+    aligner = ctc_phones.RECOGNISER if given is None else f"the file {given.name}"
+    return AbxMaterial(clips, counts, phones, conditions, aligner)
+
+
+def run(
+    material: AbxMaterial, models: Sequence[Representation], unloaded: tuple[Unloaded, ...] = (), progress: bool = False
+) -> AbxRun:
+    """Measure representations on the items."""
+    rows, seconds = [], {}
+    for model in models:
+        begun = time.perf_counter()
+        rows += _rows(model, material, progress)
+        seconds[model.name] = time.perf_counter() - begun
+    return AbxRun(material, list(models), rows, seconds, unloaded)
 
 
 def item_frames(item: AbxItem, frames: np.ndarray, frame_rate: float) -> np.ndarray:
@@ -151,7 +161,9 @@ def _condition(
     return ConditionItems(condition, kept, plan, len(here))
 
 
-def _rows(model: Representation, clips: AbxClips, conditions: Sequence[ConditionItems], progress: bool) -> list[AbxRow]:
+def _rows(model: Representation, material: AbxMaterial, progress: bool) -> list[AbxRow]:
+    """A model's errors in every condition; clips are read once."""
+    conditions = material.conditions
     clip_ids = {item.clip_id for part in conditions for item in part.items}
     places: list[dict[str, list[int]]] = []
     for part in conditions:
@@ -160,7 +172,7 @@ def _rows(model: Representation, clips: AbxClips, conditions: Sequence[Condition
             by_clip.setdefault(item.clip_id, []).append(place)
         places.append(by_clip)
     collected: list[dict[int, np.ndarray]] = [{} for _ in conditions]
-    for clip in tqdm(clips, desc=model.name, unit="clip", disable=not progress):
+    for clip in tqdm(material.clips, desc=model.name, unit="clip", disable=not progress):
         if clip.clip_id not in clip_ids:
             continue
         frames = model.frames(clip.samples)

@@ -16,7 +16,7 @@ _FEW_SPEAKERS = 10
 
 def mark(run: AbxRun) -> str | None:
     """What a title says when its numbers must not be quoted."""
-    return reporting.mark(run.clips.corpus.synthetic, run.clips.limit)
+    return reporting.mark(run.material.clips.corpus.synthetic, run.material.clips.limit)
 
 
 def baseline_of(run: AbxRun, condition: str) -> AbxRow:
@@ -26,25 +26,27 @@ def baseline_of(run: AbxRun, condition: str) -> AbxRow:
 
 def title(run: AbxRun) -> str:
     """What is measured on what."""
-    sources = f" ({', '.join(run.clips.sources)})" if run.clips.sources else ""
+    sources = f" ({', '.join(run.material.clips.sources)})" if run.material.clips.sources else ""
     note = mark(run)
-    return f"Phonetic discriminability (ABX): {run.clips.corpus.label}{sources}" + (f" -- {note}" if note else "")
+    return f"Phonetic discriminability (ABX): {run.material.clips.corpus.label}{sources}" + (
+        f" -- {note}" if note else ""
+    )
 
 
-def markdown(run: AbxRun, aligner: str) -> str:
+def markdown(run: AbxRun) -> str:
     """The tables, and what the columns mean."""
     parts = [f"## {title(run)}"]
-    for part in run.conditions:
+    for part in run.material.conditions:
         rows = [row for row in run.rows if row.condition == part.condition]
         table = pd.DataFrame([_row(row, run) for row in rows])
         alignment = ["left"] + ["right"] * (table.shape[1] - 1)
         parts.append(f"### {part.condition}: {CONDITIONS[part.condition]}")
         parts.append(table.to_markdown(index=False, disable_numparse=True, colalign=alignment))
         parts.append(_sizes(part, rows[0]))
-    return "\n\n".join([*parts, "\n".join(f"- {line}" for line in [*warnings(run), *legend(run, aligner)])])
+    return "\n\n".join([*parts, "\n".join(f"- {line}" for line in [*warnings(run), *legend(run)])])
 
 
-def legend(run: AbxRun, aligner: str) -> list[str]:
+def legend(run: AbxRun) -> list[str]:
     """What the columns mean."""
     return [
         "ABX error: the share of triplets in which X, an instance of A's phone, is farther from A than from B, an "
@@ -54,20 +56,22 @@ def legend(run: AbxRun, aligner: str) -> list[str]:
         "averaged over contexts, then speakers, then ordered pairs of phones",
         f"[95% interval]: {RESAMPLES} resamples of speakers and phones (crossed); difference: from the first row, over "
         "the same resamples",
-        f"phones and their spans: {aligner}",
+        f"phones and their spans: {run.material.aligner}",
     ]
 
 
 def warnings(run: AbxRun) -> list[str]:
     """What was left out, and what the intervals cannot say."""
     lines = [f"{model.name}: left out: {model.reason}" for model in run.unloaded]
-    counts = run.counts
+    counts = run.material.counts
     if counts.without_speaker:
         lines.append(f"{counts.without_speaker} clips have no speaker and were left out")
     if counts.unreadable:
         lines.append(f"{counts.unreadable} clips cannot be read and were left out")
-    few = min(len(part.plan.speakers) for part in run.conditions)
-    if few < _FEW_SPEAKERS:
+    few = min(len(part.plan.speakers) for part in run.material.conditions)
+    if few == 1:
+        lines.append("WARNING: one speaker: nothing is measured across speakers, and there are no intervals")
+    elif few < _FEW_SPEAKERS:
         lines.append(
             f"WARNING: {few} speakers: the intervals are too narrow for so few, and say little of other voices"
         )

@@ -16,7 +16,7 @@ _COLUMNS = ("within % ↓", "across % ↓", "triplets within", "across", "pairs"
 def compact(run: AbxRun) -> list[CompactTable]:
     """A table a condition: model, errors, and of how much."""
     tables = []
-    for part in run.conditions:
+    for part in run.material.conditions:
         rows = [
             (
                 (row.model,),
@@ -36,10 +36,12 @@ def compact(run: AbxRun) -> list[CompactTable]:
     return tables
 
 
-def text(tables: Sequence[CompactTable], run: AbxRun, aligner: str, terminal: Terminal, full: str) -> str:
+def text(tables: Sequence[CompactTable], run: AbxRun, terminal: Terminal, full: str) -> str:
     """What is printed; `full` says where the whole table is."""
+    material = run.material
+    counts = material.counts
     notes = [
-        f"{len(run.counts.clips):,} clips, {run.counts.seconds / 60:.1f} minutes; phones: {aligner}",
+        f"{len(counts.clips):,} clips, {counts.seconds / 60:.1f} minutes; phones: {material.aligner}",
         *abx_table.warnings(run),
         f"0% is perfect, 50% chance; ± half of the 95% interval ({RESAMPLES} resamples of speakers and phones)",
         f"all columns: {full}",

@@ -11,7 +11,7 @@ import numpy as np
 from eval.abx.abx_items import AbxItem, context_of
 
 
-def items(seed: int = 0, per_group: int = 3) -> list[AbxItem]:
+def items(seed: int = 0, per_group: int = 2) -> list[AbxItem]:
     """Three phones in two contexts by three speakers, of which some lack some."""
     rng = np.random.default_rng(seed)
     made = []
