@@ -29,15 +29,15 @@ class Moments:
     shrinkage: float = 0.0
 
     @classmethod
-    def of(cls, items: np.ndarray, shrink: bool | None = None) -> Moments:
+    def of(cls, items: np.ndarray, shrink: bool | None = None, minimum: int = MINIMUM) -> Moments:
         """Of items (N, D), with the covariance of Ledoit and Wolf (2004) where `shrink`; None does that where N is D
         or less and the sample covariance is singular.
 
-        Raises ValueError for less than MINIMUM items, and for numbers that are not finite.
+        Raises ValueError for less than `minimum` items, and for numbers that are not finite.
         """
         items = np.asarray(items, np.float64)
-        if items.ndim != 2 or len(items) < MINIMUM:
-            raise ValueError(f"expected at least {MINIMUM} items as (N, D), got {items.shape}; give more clips")
+        if items.ndim != 2 or len(items) < minimum:
+            raise ValueError(f"expected at least {minimum} items as (N, D), got {items.shape}; give more clips")
         if not np.isfinite(items).all():
             raise ValueError("expected finite embeddings, got some that are not")
         n, dimensions = items.shape
@@ -109,12 +109,12 @@ def set_distance(
     # All folds with one kind of covariance, or their differences would be those of the kinds.
     shrink = min(int(mask.sum()) for masks in kept for mask in masks) <= sets[0].shape[1]
 
-    def distance(masks: Sequence[np.ndarray]) -> tuple[float, float]:
-        moments = [Moments.of(items[mask], shrink) for items, mask in zip(sets, masks, strict=True)]
+    def distance(masks: Sequence[np.ndarray], minimum: int = 2) -> tuple[float, float]:
+        moments = [Moments.of(items[mask], shrink, minimum) for items, mask in zip(sets, masks, strict=True)]
         values = [frechet(drawn, moments[-1]) for drawn in moments[:-1]]
         return float(np.mean(values)), max(each.shrinkage for each in moments)
 
-    value, shrinkage = distance([np.ones(len(groups), bool) for groups in all_groups])
+    value, shrinkage = distance([np.ones(len(groups), bool) for groups in all_groups], MINIMUM)
     corrected, half = _jackknife(value, np.array([distance(masks)[0] for masks in kept]))
     n = round(float(np.mean([len(items) for items in sets[:-1]])))
     return SetDistance(value, corrected, corrected - half, corrected + half, n, len(true), len(names), shrinkage)

@@ -72,8 +72,8 @@ def _check_musicnn() -> None:
 
 
 _HEARD = (
-    "of musicnn (MSD_musicnn, Pons and Serra 2019; package musicnn), windows of 3 s at 16 kHz: genre, mood, instruments "
-    "and era of recorded music; not tuning, nor form beyond 3 s, and everyday sounds only as far as they resemble music"
+    "of musicnn (MSD_musicnn, Pons and Serra 2019; package musicnn), windows of 3 s at 16 kHz: genre, mood, "
+    "instruments and era of recorded music; no form beyond 3 s, and everyday sounds as far as they resemble music"
 )
 EMBEDDINGS: Mapping[str, SetEmbedding] = {
     embedding.name: embedding

@@ -35,11 +35,11 @@ def read_tensors(prefix: str | Path) -> dict[str, np.ndarray]:
     arrays = {}
     try:
         for name, message in _entries(index):
-            fields = dict(_fields(message))
-            if not name or fields.get(1) != _FLOAT:  # the entry without a name is the header
+            numbers, texts = _fields(message)
+            if not name or numbers.get(1) != _FLOAT:  # the entry without a name is the header
                 continue
-            shape = _shape(fields.get(2, b""))
-            start, size = fields.get(4, 0), fields.get(5, 0)
+            shape = _shape(texts.get(2, [b""])[-1])
+            start, size = numbers.get(4, 0), numbers.get(5, 0)
             if size != 4 * math.prod(shape) or start + size > len(data):
                 raise CheckpointFormatError(f"{prefix}: {name} of shape {shape} should not have {size} bytes")
             arrays[name] = np.frombuffer(data, "<f4", math.prod(shape), start).reshape(shape)
@@ -80,18 +80,20 @@ def _block(index: bytes, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _shape(message: bytes) -> list[int]:
     """A TensorShapeProto's sizes."""
-    return [int(dict(_fields(size)).get(1, 0)) for field, size in _fields(message) if field == 2]
+    _, texts = _fields(message)
+    return [_fields(size)[0].get(1, 0) for size in texts.get(2, [])]
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """(number, value) of a protocol buffer's fields: an int for a varint, else bytes."""
+def _fields(message: bytes) -> tuple[dict[int, int], dict[int, list[bytes]]]:
+    """A protocol buffer's varints, the last one of a field, and what is told in bytes, all of a field."""
+    numbers: dict[int, int] = {}
+    texts: dict[int, list[bytes]] = {}
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
-        kind = tag & 7
+        field, kind = tag >> 3, tag & 7
         if kind == _VARINT:
-            value, position = _varint(message, position)
-            yield tag >> 3, value
+            numbers[field], position = _varint(message, position)
             continue
         if kind == _BYTES:
             size, position = _varint(message, position)
@@ -99,8 +101,9 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             size = 8 if kind == _EIGHT_BYTES else 4
         else:
             raise CheckpointFormatError(f"a field of the index has the unknown wire type {kind}")
-        yield tag >> 3, message[position : position + size]
+        texts.setdefault(field, []).append(message[position : position + size])
         position += size
+    return numbers, texts
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:

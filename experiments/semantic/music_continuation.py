@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from soundcodec_llmcodec.lm.continuation import Sampling
 
 PROGRAM = "music_continuation"
-_ABOUT = """    python experiments/semantic/music_continuation.py --dataset MUSIC:train --codec a=CODEC --write-tokens tokens
+_ABOUT = """    python experiments/semantic/music_continuation.py --dataset MUSIC:train --codec a=CODEC \\
+        --write-tokens tokens
     llmcodec lm train --tokens tokens/a:train --validation tokens/a:validation --out runs/lm-a
     python experiments/semantic/music_continuation.py --dataset MUSIC:train --codec a=CODEC --lm a=runs/lm-a/export \\
         --codec noise=CODEC --lm noise=uniform --output runs/music

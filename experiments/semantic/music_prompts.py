@@ -106,9 +106,9 @@ class HeldOutPrompts:
     def check(self) -> None:
         """Raise ValueError for too few crops for any distance."""
         recordings = len({prompt.recording for prompt in self.prompts})
-        if len(self.prompts) <= MINIMUM or recordings < 4:
+        if len(self.prompts) < MINIMUM or recordings < 4:
             raise ValueError(
-                f"expected more than {MINIMUM} prompts of at least 4 held-out recordings, got {len(self.prompts)} of "
+                f"expected at least {MINIMUM} prompts of at least 4 held-out recordings, got {len(self.prompts)} of "
                 f"{recordings} ({self.too_short} held-out clips are too short, {self.unreadable} cannot be read); give "
                 "more or longer clips, a larger --held-out, or shorter --prompt-s and --continue-s"
             )
