@@ -18,6 +18,7 @@ from soundcodec_llmcodec.config_parts import (
     check_magnitudes,
     check_number,
     check_semantic,
+    described_part,
     part,
 )
 from soundcodec_llmcodec.setting import setting
@@ -150,7 +151,7 @@ class CodecConfig:
             if fields[name] is None:
                 del fields[name]
             else:
-                fields[name] = {key: list(v) if isinstance(v, tuple) else v for key, v in fields[name].items()}
+                fields[name] = described_part(fields[name])
         return {"config_version": CONFIG_VERSION, **fields}
 
     @classmethod
