@@ -16,7 +16,7 @@ from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.teacher_sizes import ARCHITECTURE_KEYS, MODEL_TYPES, PACKAGED
 from soundcodec_llmcodec.weights_files import TeacherError
 
-# What transformers and the hub raise where a model cannot be had: OSError for files and network, ValueError for configs.
+# What transformers and the hub raise where a model cannot be had, for files, the network and configs.
 _NOT_HAD = (OSError, ValueError, KeyError, RuntimeError)
 
 
@@ -39,17 +39,20 @@ def hub_tensors(config: SemanticConfig) -> dict[str, Tensor]:
     import torch
     from safetensors import SafetensorError
 
+    from soundcodec_llmcodec.lm.packages import no_bars
+
     repo, revision = _source(config.teacher)
     transformers = _transformers(config.teacher)
     try:
-        model, report = transformers.AutoModel.from_pretrained(
-            repo,
-            revision=revision,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
+        with no_bars():
+            model, report = transformers.AutoModel.from_pretrained(
+                repo,
+                revision=revision,
+                use_safetensors=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
     except (*_NOT_HAD, SafetensorError) as error:
         raise _not_had(config.teacher, error) from error
     # transformers only warns of weights that a file lacks, and makes them up.
@@ -81,16 +84,13 @@ def _source(teacher: str) -> tuple[str, str | None]:
     """(folder or hub id, revision)."""
     if not is_hub_teacher(teacher):
         raise TeacherError(
-            f"unknown semantic.teacher {teacher!r}; there are {', '.join(sorted(PACKAGED))}, and the {_TYPES} models of "
-            "transformers by a folder or a hub id, such as facebook/hubert-base-ls960"
+            f"unknown semantic.teacher {teacher!r}; there are {', '.join(sorted(PACKAGED))}, and HuBERT, wav2vec 2.0 "
+            "and WavLM of transformers by a folder or a hub id, such as facebook/hubert-base-ls960"
         )
     if Path(teacher).expanduser().is_dir():
         return str(Path(teacher).expanduser()), None
     repo, _, revision = teacher.partition("@")
     return repo, revision or None
-
-
-_TYPES = "HuBERT, wav2vec 2.0 and WavLM"
 
 
 def _architecture(teacher: str, config: Any) -> dict[str, Any]:
@@ -113,13 +113,13 @@ def _transformers(teacher: str) -> Any:
 
 def _not_had(teacher: str, error: Exception) -> TeacherError:
     """Why a model cannot be had, and what to do."""
-    why = " ".join(str(error).split()).rstrip(".")
+    why = " ".join(str(error).split())[:500].rstrip(".")
     if "safetensors" in why:
-        why = f"{why[:300]}. It seems to hold its weights as a pickle (pytorch_model.bin) only, which is never opened here"
+        why = f"{why}. It seems to hold its weights as a pickle (pytorch_model.bin) alone, which is never opened here"
     return TeacherError(
-        f"the teacher {teacher} cannot be had: {why[:500]}. Check the name and the network, or download it elsewhere "
-        "(hf download OWNER/NAME --local-dir FOLDER) and name the folder as semantic.teacher. Where there is no "
-        "model.safetensors, take a revision that has one (OWNER/NAME@refs/pr/N, the pull request of the hub's converter), "
-        'or convert what you trust once: python -c "from transformers import AutoModel; '
+        f"the teacher {teacher} cannot be had: {why}. Check the name and the network, or download it elsewhere (hf "
+        "download OWNER/NAME --local-dir FOLDER) and name the folder as semantic.teacher. Where there is no "
+        "model.safetensors, name a revision that has one (OWNER/NAME@refs/pr/N, the pull request of the hub's "
+        'converter), or convert once what you trust: python -c "from transformers import AutoModel; '
         "AutoModel.from_pretrained('OWNER/NAME', use_safetensors=False).save_pretrained('FOLDER')\""
     )

@@ -121,7 +121,7 @@ def wrong_architecture(architecture: Any, n_fft: int) -> str | None:
     hop, seen = math.prod(architecture["conv_stride"]), samples_of_a_frame(architecture)
     if hop != TEACHER_HOP or not hop <= seen <= n_fft or (n_fft - seen) % 2:
         return (
-            f"a teacher has a frame every {TEACHER_HOP} samples, which sees {TEACHER_HOP} to {n_fft} (n_fft) of them, an "
-            f"even number fewer than n_fft; this one has a frame every {hop}, which sees {seen}"
+            f"a teacher has a frame every {TEACHER_HOP} samples, which sees {TEACHER_HOP} to {n_fft} (n_fft) of them, "
+            f"an even number fewer than n_fft; this one has a frame every {hop}, which sees {seen}"
         )
     return None

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,12 +41,23 @@ class Teacher:
 
 
 def described(name: str) -> str:
-    """A teacher's source, licence and package; its name alone for one that is not known here."""
+    """A teacher's source, licence and package; its name alone for one that is not known here, of a folder the last."""
     teacher = TEACHERS.get(name)
     if teacher is None:
-        return name
+        return Path(name).name if Path(name).expanduser().is_absolute() else name
     packages = f"package{'s' if len(teacher.packages) > 1 else ''} {' and '.join(teacher.packages)}"
     return f"{teacher.source} ({teacher.licence}; {packages})"
+
+
+def teachers_of(config: CodecConfig, info: Mapping[str, Any]) -> tuple[str, ...]:
+    """Who taught a codec: the frozen speech encoder in it, and the one that its training's loss `teacher` asked, as far
+    as its checkpoint's free information says it."""
+    names = [] if config.semantic is None else [config.semantic.teacher]
+    recipe = info.get("trained", {}).get("recipe", {})
+    schedule = recipe.get("losses", {}).get("teacher")
+    if schedule and schedule.get("weight"):
+        names.append(recipe["teacher"]["teacher"])
+    return tuple(dict.fromkeys(names))
 
 
 def check_teacher(config: SemanticConfig) -> None:
