@@ -26,7 +26,9 @@ ABOVE = {
     "lm": ("train", "cli", "listening", "superb"),
     "train": ("lm/training", "cli", "listening", "superb"),
 }
-MEASUREMENTS = ("reconstruction", "salmon", "predictability")
+MEASUREMENTS = ("abx", "reconstruction", "salmon", "predictability")
+# Rooms that several measurements share.
+SHARED = ("harness", "representations")
 
 
 @cache
@@ -62,8 +64,13 @@ def test_the_package_stands_alone(other):
 
 
 @pytest.mark.parametrize("measurement", MEASUREMENTS)
-def test_the_harness_knows_no_measurement(measurement):
-    assert crossing("eval/harness", f"eval/{measurement}") == []
+def test_what_measurements_share_knows_no_measurement(measurement):
+    for room in SHARED:
+        assert crossing(f"eval/{room}", f"eval/{measurement}") == []
+
+
+def test_the_harness_knows_no_representation():
+    assert crossing("eval/harness", "eval/representations") == []
 
 
 @pytest.mark.parametrize("room", MEASUREMENTS)
