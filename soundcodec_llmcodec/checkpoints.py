@@ -242,6 +242,18 @@ def _tensors_hash(config: CodecConfig, tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def first_levels(model: CodecModel, config: CodecConfig) -> CodecModel:
+    """A model of `config`, which has fewer codebook levels than `model`'s and is else the same, with its weights."""
+    levels, prefix = config.num_quantizers, "tokenizer.vq.quantizers."
+    tensors = {
+        name: tensor
+        for name, tensor in plain_state(model).items()
+        if not name.startswith(prefix) or int(name.removeprefix(prefix).split(".")[0]) < levels
+    }
+    with torch.inference_mode(False):
+        return build(config, tensors, f"the first {levels} levels").to(next(model.parameters()).device)
+
+
 def build(config: CodecConfig, tensors: Mapping[str, Tensor], where: str) -> CodecModel:
     """A float32 model in eval mode holding exactly these tensors; shapes are checked before anything is allocated."""
     # A module for each layer is made even without memory, so a number that is absurd would take for ever.

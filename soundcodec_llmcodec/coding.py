@@ -135,10 +135,16 @@ def decode_batch(model: CodecModel, codes: Sequence[Tensor], chunk_frames: int) 
             check_codes(item, model.config)
     frames = [item.shape[1] for item in codes]
     results: list[Tensor | None] = [None] * len(codes)
-    for group in groups(frames, chunk_frames, model.config, _device(model)):
-        if len(group) > 1:
+    by_levels: dict[int, list[int]] = {}
+    for index, item in enumerate(codes):
+        by_levels.setdefault(len(item), []).append(index)
+    for levels, indices in by_levels.items():
+        of_these = groups([frames[i] for i in indices], chunk_frames, model.config, _device(model))
+        for group in ([indices[i] for i in places] for places in of_these):
+            if len(group) == 1:
+                continue
             mask = _frame_mask([frames[i] for i in group])
-            shape = (len(group), model.config.num_quantizers, mask.shape[1])
+            shape = (len(group), levels, mask.shape[1])
             padded = torch.zeros(shape, dtype=torch.int64, device="cpu")
             for position, index in enumerate(group):
                 padded[position, :, : frames[index]] = codes[index]
@@ -173,8 +179,8 @@ def check_samples(samples: Tensor) -> None:
 
 def check_codes(codes: Tensor, config: CodecConfig) -> None:
     """Raise CodecInputError unless codes is (Q, F) int64 in range with F >= 1."""
-    if codes.ndim != 2 or codes.shape[0] != config.num_quantizers or codes.dtype != torch.int64:
-        expected = f"({config.num_quantizers}, F) int64"
+    if codes.ndim != 2 or codes.shape[0] not in config.levels_to_decode or codes.dtype != torch.int64:
+        expected = f"({' or '.join(map(str, config.levels_to_decode))}, F) int64"
         raise CodecInputError(f"expected codes {expected}, got shape {tuple(codes.shape)} {codes.dtype}")
     if codes.shape[1] == 0:
         raise CodecInputError("no codes to decode (0 frames); at least one frame is needed")

@@ -12,6 +12,7 @@ from soundcodec_llmcodec.config_parts import (
     MAX_NUMBER,
     ConfigError,
     HarmonicConfig,
+    JoinConfig,
     MagnitudeConfig,
     SemanticConfig,
     check_harmonics,
@@ -23,7 +24,7 @@ from soundcodec_llmcodec.config_parts import (
 )
 from soundcodec_llmcodec.setting import setting
 
-__all__ = ["CodecConfig", "ConfigError", "HarmonicConfig", "MagnitudeConfig", "SemanticConfig"]
+__all__ = ["CodecConfig", "ConfigError", "HarmonicConfig", "JoinConfig", "MagnitudeConfig", "SemanticConfig"]
 
 CONFIG_VERSION = 1
 # A config may come from anywhere: audio is resampled to its rate, so an absurd one would ask for absurd memory.
@@ -49,6 +50,11 @@ class CodecConfig:
         "field, which makes chunked coding of long audio exact",
     )
     num_quantizers: int = setting(1, "codebook levels")
+    level_choices: tuple[int, ...] = setting(
+        (),
+        "numbers of levels that the decoder can be given: training draws one a step (quantizer dropout), and all "
+        "levels are one of them (empty: all levels alone)",
+    )
     codebook_size: int = setting(20_480, "codes of a level")
     codebook_dim: int = setting(8, "features of a code vector")
     codebook_partitions: tuple[tuple[str, int, int], ...] = setting(
@@ -63,6 +69,7 @@ class CodecConfig:
     def __post_init__(self) -> None:
         for name, kind in _PARTS.items():
             object.__setattr__(self, name, part(name, kind, getattr(self, name)))
+        object.__setattr__(self, "level_choices", tuple(self.level_choices))
         partitions = tuple((str(name), int(start), int(end)) for name, start, end in self.codebook_partitions)
         object.__setattr__(self, "codebook_partitions", partitions)
         _check_numbers(self)
@@ -123,7 +130,22 @@ class CodecConfig:
         context = self.context_frames(self.encoder_layers)
         if context is None or self.semantic is None:
             return context
-        return context + self.semantic.block_frames + self.semantic.context_frames
+        semantic = self.semantic.block_frames + self.semantic.context_frames
+        if self.semantic.join is None:
+            return context + semantic
+        # Beside the conformer and not before it.
+        return max(context, (self.context_frames(0) or 0) + semantic + self.semantic.join.reach)
+
+    @property
+    def levels_to_decode(self) -> tuple[int, ...]:
+        """Numbers of levels, rising, that tokens may have."""
+        return self.level_choices or (self.num_quantizers,)
+
+    def check_levels(self, levels: int) -> None:
+        """Raise ValueError for a number of levels that the decoder was not made for."""
+        if levels not in self.levels_to_decode:
+            choices = ", ".join(map(str, self.levels_to_decode))
+            raise ValueError(f"this codec's tokens have {choices} levels, not {levels!r}")
 
     @property
     def chunk_grid(self) -> int:
@@ -152,6 +174,10 @@ class CodecConfig:
                 del fields[name]
             else:
                 fields[name] = described_part(fields[name])
+        if self.level_choices:
+            fields["level_choices"] = list(self.level_choices)
+        else:
+            del fields["level_choices"]
         return {"config_version": CONFIG_VERSION, **fields}
 
     @classmethod
@@ -182,7 +208,9 @@ class CodecConfig:
 def _check_numbers(config: CodecConfig) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.name in ("codebook_partitions", *_PARTS) or (field.name == "attention_window" and value is None):
+        if field.name in ("codebook_partitions", "level_choices", *_PARTS) or (
+            field.name == "attention_window" and value is None
+        ):
             continue
         check_number(field.name, value, _MAX_SAMPLE_RATE if field.name == "sample_rate" else MAX_NUMBER)
 
@@ -202,6 +230,13 @@ def _check_shapes(config: CodecConfig) -> None:
         check_semantic(config.semantic, config)
     if config.harmonics is not None:
         check_harmonics(config.harmonics, config)
+    choices = config.level_choices
+    for levels in choices:
+        check_number("level_choices", levels, config.num_quantizers)
+    if choices and (list(choices) != sorted(set(choices)) or choices[-1] != config.num_quantizers):
+        raise ConfigError(
+            f"level_choices are rising numbers of levels that end with all {config.num_quantizers}, got {choices}"
+        )
     for name, start, end in config.codebook_partitions:
         if not 0 <= start < end <= config.codebook_size:
             raise ConfigError(f"domain {name!r} has codes [{start}, {end}) outside [0, {config.codebook_size})")

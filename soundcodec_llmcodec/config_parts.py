@@ -21,6 +21,7 @@ MAX_NUMBER = 2**31 - 1
 _MAX_MAGNITUDE_N_FFT = 32_768
 _MAX_SEMANTIC = {"width": 2_048, "heads": 2_048, "ffn_width": 16_384, "mels": 256, "block_frames": 2_048}
 _SIZE_KEYS = ("hidden_size", "num_attention_heads", "intermediate_size", "num_hidden_layers")
+_MAX_JOIN = {"blocks": 64, "kernel": 255, "width": 8_192}
 _MAX_DEPTH, _MAX_CONTEXT = 64, 2_048
 _MAX_PITCHES, _LOWEST_PITCH_HZ = 32_768, 10.0
 # A frame's own samples and those that Whisper's window and two convolutions reach on either side.
@@ -45,8 +46,26 @@ class MagnitudeConfig:
 
 
 @dataclass(frozen=True)
+class JoinConfig:
+    """X-Codec's place for the speech encoder's features: through convolutions, and joined to those of the acoustic
+    encoder, before the codebook. After it, one projection goes to the decoder."""
+
+    blocks: int = setting(2, "residual blocks of the semantic encoder")
+    kernel: int = setting(3, "frames that a convolution of it sees")
+    width: int = setting(256, "features in it")
+    features: int | None = setting(
+        None, "of a frame's features before the codebook, those that are semantic (null: half of hidden_size)"
+    )
+
+    @property
+    def reach(self) -> int:
+        """Frames on each side that can change a frame's semantic features."""
+        return (self.blocks + 1) * (self.kernel // 2)
+
+
+@dataclass(frozen=True)
 class SemanticConfig:
-    """A frozen speech encoder beside the acoustic features (X-Codec's branch at the input)."""
+    """A frozen speech encoder beside the acoustic features: X-Codec's branch."""
 
     teacher: str = setting(
         "whisper-tiny.en",
@@ -60,12 +79,18 @@ class SemanticConfig:
     layers: tuple[int, ...] = setting((2, 3, 4), "layers whose states are taken, 0 being the input of the first")
     block_frames: int = setting(96, "frames of a block that it runs over")
     context_frames: int = setting(32, "frames more that it sees on either side of a block")
+    join: JoinConfig | None = setting(
+        None,
+        "the mean over layers joins the acoustic encoder's features before the codebook, as X-Codec has it (null: a "
+        "learnt mix of layers is added to the acoustic encoder's input)",
+    )
     architecture: Mapping[str, Any] | None = setting(
         None, "what decides the shape of a teacher of transformers, from its own config (null: the teacher's)"
     )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "join", part("semantic.join", JoinConfig, self.join))
         self._take_sizes()
 
     def _take_sizes(self) -> None:
@@ -158,6 +183,8 @@ def check_semantic(semantic: SemanticConfig, config: CodecConfig) -> None:
         raise ConfigError(f"semantic.layers takes numbers of layers from 0 to {_MAX_DEPTH}, rising, got {layers!r}")
     if isinstance(context, bool) or not isinstance(context, int) or not 0 <= context <= _MAX_CONTEXT:
         raise ConfigError(f"semantic.context_frames is a whole number from 0 to {_MAX_CONTEXT:,}, got {context!r}")
+    if semantic.join is not None:
+        _check_join(semantic.join, config)
     if semantic.width % semantic.heads or semantic.width % 2 or semantic.width < 4:
         raise ConfigError(
             f"semantic.width {semantic.width} must be even, at least 4 and a multiple of heads {semantic.heads}"
@@ -167,6 +194,17 @@ def check_semantic(semantic: SemanticConfig, config: CodecConfig) -> None:
             f"a semantic branch hears 50 frames a second at 16 kHz: it needs sample_rate 16000, hop_length 320 and "
             f"n_fft of at least {_LEAST_SEMANTIC_N_FFT}, got {config.sample_rate}, {config.hop_length}, {config.n_fft}"
         )
+
+
+def _check_join(join: JoinConfig, config: CodecConfig) -> None:
+    for name, most in _MAX_JOIN.items():
+        check_number(f"semantic.join.{name}", getattr(join, name), most)
+    if join.kernel % 2 == 0:
+        raise ConfigError(f"semantic.join.kernel must be odd to keep the length, got {join.kernel}")
+    if join.features is not None:
+        check_number("semantic.join.features", join.features, config.hidden_size - 1)
+    if config.hidden_size < 2:
+        raise ConfigError(f"semantic.join needs a hidden_size of at least 2, got {config.hidden_size}")
 
 
 def check_harmonics(harmonics: HarmonicConfig, config: CodecConfig) -> None:

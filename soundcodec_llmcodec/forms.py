@@ -108,7 +108,7 @@ def decode_request(
     any_codec: bool = False,
 ) -> DecodeRequest:
     """Tokens in any form as what to decode, by the codec of that (hash, name), `maker`. Raises TokenError."""
-    levels, size = config.num_quantizers, config.codebook_size
+    levels, size = config.levels_to_decode, config.codebook_size
     if isinstance(tokens, Tokens):
         _check_maker(tokens, config, maker, any_codec)
         codes = [parse_codes(channel, size, levels, on_invalid) for channel in tokens.codes]
@@ -144,8 +144,9 @@ def _check_maker(tokens: Tokens, config: CodecConfig, maker: tuple[str, str], an
             "load the codec that made them, or pass any_codec=True"
         )
     given_by = (tokens.num_quantizers, tokens.codebook_size, tokens.hop_length, tokens.codec_sample_rate)
-    ours = (config.num_quantizers, config.codebook_size, config.hop_length, config.sample_rate)
-    if given_by != ours:
+    sizes = (config.codebook_size, config.hop_length, config.sample_rate)
+    ours = (" or ".join(map(str, config.levels_to_decode)), *sizes)
+    if tokens.num_quantizers not in config.levels_to_decode or given_by[1:] != sizes:
         raise TokenError(
             "these tokens are of another kind of codec, which this one cannot decode: {} levels of {} codes, {} "
             "samples a frame at {} Hz; this codec has {} of {}, {} at {} Hz".format(*given_by, *ours)

@@ -6,6 +6,7 @@ Letters: C channels, Q codebook levels, S samples, F frames.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -77,16 +78,20 @@ class LLMCodec:
         local_files_only: bool = False,
         device: str | torch.device = "cpu",
         optimize: str | None = None,
+        levels: int | None = None,
     ) -> LLMCodec:
-        """Load by name, folder, file or hub id (`revision` and `local_files_only` as in huggingface_hub).
+        """Load by name, folder, file or hub id (`revision` and `local_files_only` as in huggingface_hub); with `levels`
+        as `with_levels` has it.
 
-        Raises checkpoints.CheckpointError when it is not found or holds other weights than its config describes.
+        Raises checkpoints.CheckpointError when it is not found or holds other weights than its config describes, and
+        ValueError for `levels` that it was not made for.
         """
         check_optimize(optimize)
         # Weights that can be trained on, also where the caller is in inference mode.
         with torch.inference_mode(False):
             loaded = checkpoints.load(path_or_repo, revision=revision, local_files_only=local_files_only, device=device)
-        return cls(loaded.config, loaded.model, name=loaded.name, info=loaded.info, optimize=optimize)
+        codec = cls(loaded.config, loaded.model, name=loaded.name, info=loaded.info, optimize=optimize)
+        return codec if levels is None else codec.with_levels(levels)
 
     @classmethod
     def random(cls, config: CodecConfig, seed: int = 0) -> LLMCodec:
@@ -144,6 +149,23 @@ class LLMCodec:
         self.model.to(checkpoints.usable_device(device))
         self._lighter = None
         return self
+
+    def with_levels(self, levels: int) -> LLMCodec:
+        """A codec of the first `levels` codebook levels: fewer tokens, which are the same in those levels.
+
+        It is another codec, with a bit rate and a hash of its own, which every tool takes and `save_pretrained` writes.
+        Raises ValueError for a number that is not among the config's `levels_to_decode`.
+        """
+        self.config.check_levels(levels)
+        if levels == self.config.num_quantizers:
+            return self
+        choices = tuple(n for n in self.config.level_choices if n <= levels)
+        config = dataclasses.replace(
+            self.config, num_quantizers=levels, level_choices=choices if len(choices) > 1 else ()
+        )
+        model = checkpoints.first_levels(self.model, config)
+        chunk = self.chunk_frames
+        return type(self)(config, model, name=self.name, info=self.info, chunk_frames=chunk, optimize=self.optimize)
 
     @property
     def sample_rate(self) -> int:

@@ -50,12 +50,14 @@ def described(name: str) -> str:
 
 
 def teachers_of(config: CodecConfig, info: Mapping[str, Any]) -> tuple[str, ...]:
-    """Who taught a codec: the frozen speech encoder in it, and the one that its training's loss `teacher` asked, as far
-    as its checkpoint's free information says it."""
+    """Who taught a codec: the frozen speech encoder in it, and the one that its training's losses asked, as far as its
+    checkpoint's free information says it."""
     names = [] if config.semantic is None else [config.semantic.teacher]
     recipe = info.get("trained", {}).get("recipe", {})
-    schedule = recipe.get("losses", {}).get("teacher")
-    if schedule and schedule.get("weight"):
+    # Where features join before the codebook, the loss semantic is about the codec's own speech encoder.
+    joined = config.semantic is not None and config.semantic.join is not None
+    losses = ("teacher",) if joined else ("teacher", "semantic")
+    if any(recipe.get("losses", {}).get(loss, {}).get("weight") for loss in losses):
         names.append(recipe["teacher"]["teacher"])
     return tuple(dict.fromkeys(names))
 

@@ -24,8 +24,10 @@ def token_text(ids: Sequence[int]) -> str:
     return "".join(f"<CODEC_{int(token)}>" for token in ids)
 
 
-def parse_codes(tokens: Any, codebook_size: int, num_quantizers: int = 1, on_invalid: str = "raise") -> torch.Tensor:
-    """Tokens as int64 codes (Q, F), on the CPU, all in [0, codebook_size).
+def parse_codes(
+    tokens: Any, codebook_size: int, num_quantizers: int | Sequence[int] = 1, on_invalid: str = "raise"
+) -> torch.Tensor:
+    """Tokens as int64 codes (Q, F), on the CPU, all in [0, codebook_size); Q is `num_quantizers`, or one of them.
 
     `tokens` holds whole numbers, (F,) for one level, (Q, F) or (1, Q, F), as a list, a range, an array or a tensor; or,
     for one level, text (or a list of texts) of "<CODEC_i>" with nothing but white space between. What is out of range
@@ -42,24 +44,24 @@ def parse_codes(tokens: Any, codebook_size: int, num_quantizers: int = 1, on_inv
         ids = np.array(_ids_of_text(tokens, on_invalid), dtype=np.int64)
     else:
         ids = _whole_numbers(tokens)
-    codes = _in_range(_by_level(ids, num_quantizers), codebook_size, on_invalid)
+    choices = (num_quantizers,) if isinstance(num_quantizers, int) else tuple(num_quantizers)
+    codes = _in_range(_by_level(ids, choices), codebook_size, on_invalid)
     if codes.shape[1] == 0:
         raise TokenError("there are no tokens to decode")
     return torch.from_numpy(np.array(codes, dtype=np.int64, order="C"))
 
 
-def _by_level(ids: np.ndarray, num_quantizers: int) -> np.ndarray:
-    """Ids as (Q, F), whatever of an axis of one clip and one level they have before."""
+def _by_level(ids: np.ndarray, choices: Sequence[int]) -> np.ndarray:
+    """Ids as (Q, F), whatever of an axis of one clip and one level they have before; Q is one of `choices`."""
     if ids.ndim == 3 and len(ids) == 1:
         ids = ids[0]
-    if ids.ndim == 1 and num_quantizers == 1:
+    if ids.ndim == 1 and 1 in choices:
         ids = ids[None]
-    if ids.ndim == 2 and len(ids) == num_quantizers:
+    if ids.ndim == 2 and len(ids) in choices:
         return ids
-    expected = (
-        "(F,), (1, F) or (1, 1, F)" if num_quantizers == 1 else f"({num_quantizers}, F) or (1, {num_quantizers}, F)"
-    )
-    several = ids.ndim == 3 or (ids.ndim == 2 and num_quantizers == 1 and len(ids) > 1)
+    forms = ["(F,), (1, F) or (1, 1, F)" if n == 1 else f"({n}, F) or (1, {n}, F)" for n in choices]
+    expected = "; or ".join(forms)
+    several = ids.ndim == 3 or (ids.ndim == 2 and tuple(choices) == (1,) and len(ids) > 1)
     hint = "; decode_batch() takes several clips, and a Tokens keeps channels apart" if several else ""
     raise TokenError(f"expected tokens of shape {expected}, got {tuple(ids.shape)}{hint}")
 

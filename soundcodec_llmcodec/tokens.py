@@ -129,6 +129,14 @@ class Tokens(PickledByValue):
         held = min(remaining, samples_before(stop - start))
         return replace(self, codes=self.codes[:, :, start:stop], n_samples=held)
 
+    def first_levels(self, levels: int) -> Tokens:
+        """Those of the first `levels` codebook levels alone: fewer bits of the same clip, for the same codec, which
+        decodes them where its config's `levels_to_decode` has that number. Raises TokenError for levels that are not
+        there."""
+        if not 1 <= levels <= self.num_quantizers:
+            raise TokenError(f"these tokens have {self.num_quantizers} levels, so 1 to that many, not {levels!r}")
+        return replace(self, codes=self.codes[:, :levels])
+
     @property
     def channels(self) -> int:
         """Channels, C."""

@@ -40,6 +40,14 @@ def semantic_codec() -> LLMCodec:
 
 
 @pytest.fixture(scope="session")
+def joined_codec() -> LLMCodec:
+    """An untrained codec of three levels with X-Codec's semantic branch, decoded from one level or all."""
+    semantic = {**SEMANTIC["semantic"], "join": {"width": 16}}
+    fields = {**SEMANTIC, "semantic": semantic, "num_quantizers": 3, "level_choices": [1, 3]}
+    return LLMCodec.random(CodecConfig.from_dict(fields))
+
+
+@pytest.fixture(scope="session")
 def harmonic_codec() -> LLMCodec:
     """An untrained codec with a harmonic source, whose pitch moves and whose filter is not flat."""
     codec = LLMCodec.random(CodecConfig.from_dict({**CodecConfig.preset("tiny").to_dict(), "harmonics": {}}))

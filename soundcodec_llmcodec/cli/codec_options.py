@@ -12,6 +12,7 @@ def encode(parser: argparse.ArgumentParser) -> None:
     _add_files(parser, "sound files, or folders of them", "the token file, or a folder for several")
     parser.add_argument("--keep-channels", action="store_true", help="code each channel (default: their mean)")
     parser.add_argument("--domain", help="restrict the codes to a domain, where the codec has any (speech, music, ...)")
+    parser.add_argument("--levels", type=int, metavar="N", help="the first N codebook levels alone (default: all)")
 
 
 def decode(parser: argparse.ArgumentParser) -> None:

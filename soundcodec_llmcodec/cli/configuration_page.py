@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.config_parts import HarmonicConfig, MagnitudeConfig, SemanticConfig
+from soundcodec_llmcodec.config_parts import HarmonicConfig, JoinConfig, MagnitudeConfig, SemanticConfig
 from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.lm.training.lm_config import LMTrainConfig
 from soundcodec_llmcodec.runs.config_keys import key_table, keys_of
@@ -46,6 +46,7 @@ def configuration_page() -> str:
                 *keys_of(CodecConfig, "codec."),
                 *keys_of(MagnitudeConfig, "codec.magnitudes."),
                 *keys_of(SemanticConfig, "codec.semantic."),
+                *keys_of(JoinConfig, "codec.semantic.join."),
                 *keys_of(HarmonicConfig, "codec.harmonics."),
             ]
         ),

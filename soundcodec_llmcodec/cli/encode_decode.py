@@ -34,6 +34,10 @@ def encode(arguments: argparse.Namespace) -> int:
     if arguments.domain not in (None, *codec.config.domains):
         domains = ", ".join(codec.config.domains) or "none: its codebook is undivided"
         raise CommandError(f"no domain is called {arguments.domain!r}; the domains of {codec.name} are: {domains}")
+    levels = codec.config.num_quantizers if arguments.levels is None else arguments.levels
+    if levels not in codec.config.levels_to_decode:
+        choices = ", ".join(map(str, codec.config.levels_to_decode))
+        raise CommandError(f"{codec.name} decodes {choices} levels, not {levels}: give --levels one of them")
 
     def encode_file(source: Path, target: Path) -> str:
         clip = codec.encode(
@@ -41,7 +45,7 @@ def encode(arguments: argparse.Namespace) -> int:
             domain=arguments.domain,
             keep_channels=arguments.keep_channels,
             progress=not arguments.quiet,
-        )
+        ).first_levels(levels)
         tokens.save(clip, target)
         size = target.stat().st_size
         return f"{clip.duration_s:.2f} s, {len(clip)} frames, {size} bytes, {clip.bitrate_bps:.0f} bit/s"

@@ -19,7 +19,7 @@ from torch.nn import functional
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.export.attention import attend
 from soundcodec_llmcodec.export.harmonic_graph import HarmonicGraph
-from soundcodec_llmcodec.export.semantic_graph import SemanticGraph
+from soundcodec_llmcodec.export.semantic_graph import SemanticGraph, SemanticJoinGraph
 from soundcodec_llmcodec.export.spectral_graphs import MagnitudeFeatures, Spectrum, Waveform, frames_of
 from soundcodec_llmcodec.nn.conformer import Attention, Conformer, ConformerLayer, rotary_tables, rotate
 from soundcodec_llmcodec.nn.model import CodecModel
@@ -42,6 +42,8 @@ class EncoderGraph(nn.Module):
         self.inp = head.inp
         branch = model.tokenizer.semantic
         self.semantic = None if branch is None else SemanticGraph(branch)
+        join = model.tokenizer.join
+        self.join = None if join is None else SemanticJoinGraph(join)
         self.conformer = ConformerGraph(model.tokenizer.conformer, config)
         self.levels = nn.ModuleList(LevelGraph(level) for level in model.tokenizer.vq.levels)
 
@@ -58,9 +60,12 @@ class EncoderGraph(nn.Module):
         mask = torch.arange(filled, device=samples.device) < frames[:, None]
         own = frames_of(self._hops(samples, lengths, frames, filled), self.config.n_fft)
         x = self.inp(self.spectrum(own))
-        if self.semantic is not None:
-            x = x + self.semantic(own, mask)
-        x = self.conformer(x, mask)
+        if self.semantic is None:
+            x = self.conformer(x, mask)
+        elif self.join is None:
+            x = self.conformer(x + self.semantic(own, mask), mask)
+        else:
+            x = self.join(self.conformer(x, mask), self.semantic(own, mask), mask)
         codes, margins = [], []
         for level in self.levels:
             found, margin, lifted = level(x, code_range)
@@ -97,6 +102,7 @@ class DecoderGraph(nn.Module):
         config = model.config
         self.config = config
         self.levels = nn.ModuleList(LevelGraph(level) for level in model.tokenizer.vq.levels)
+        self.inp = model.token2wav.inp
         self.conformer = ConformerGraph(model.token2wav.conformer, config)
         self.out = model.token2wav.istft_head.out
         self.waveform = Waveform(model.token2wav.istft_head.istft)
@@ -116,6 +122,8 @@ class DecoderGraph(nn.Module):
         codes = codes.index_select(2, places.clamp(max=codes.shape[2] - 1))
         features = [level.embed(codes[:, index]) for index, level in enumerate(self._levels)]
         x = features[0] if len(features) == 1 else torch.stack(features).sum(0)
+        if self.inp is not None:
+            x = self.inp(x)
         x = self.conformer(x, mask)
         own_frames = torch.arange(count, device=codes.device)
         if self.harmonics is None:

@@ -5,6 +5,7 @@ Letters: S samples, F frames, Q codebook levels.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +46,9 @@ class OnnxCodec(LLMCodec):
         Raises ExportError where the folder is no whole ONNX export, ImportError without the extra `onnx`.
         """
         one_thread_after_forks()
-        described, self.config = folders.read_description(folder, folders.ONNX)
+        described, config = folders.read_description(folder, folders.ONNX)
+        # The decoder's graph takes all levels.
+        self.config = dataclasses.replace(config, level_choices=())
         self.name = str(described.get("codec_name"))
         self.info = dict(described.get("info") or {})
         self.chunk_frames = chunk_frames
@@ -63,10 +66,13 @@ class OnnxCodec(LLMCodec):
         local_files_only: bool = False,
         device: str | torch.device = "cpu",
         optimize: str | None = None,
+        levels: int | None = None,
     ) -> OnnxCodec:
         """The codec of an exported folder on the CPU; the class itself takes other providers."""
         if optimize is not None:
             raise ExportError("an exported codec runs as it was exported; optimize is LLMCodec's")
+        if levels is not None:
+            raise ExportError("an exported codec has the levels that it was exported with; export codec.with_levels(N)")
         if revision is not None or torch.device(device).type != "cpu":
             raise ExportError("an exported folder has no revisions, and its device is chosen by OnnxCodec(providers=)")
         return cls(path_or_repo)

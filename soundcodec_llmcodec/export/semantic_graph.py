@@ -1,6 +1,6 @@
 """The semantic branch as a graph: mel bands and convolutions frame by frame, then attention in blocks with context.
 
-Letters: B batch, F frames, N n_fft, M mel bands, W width, C context frames, G block frames, L layers taken.
+Letters: B batch, F frames, D features, N n_fft, M mel bands, W width, C context frames, G block frames, L layers taken.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from torch.nn import functional
 from soundcodec_llmcodec.export.attention import attend
 from soundcodec_llmcodec.export.spectral_graphs import Magnitudes
 from soundcodec_llmcodec.nn.semantic import SemanticBranch
+from soundcodec_llmcodec.nn.semantic_join import SemanticJoin
 from soundcodec_llmcodec.nn.whisper_encoder import MELS_A_FRAME, SemanticLayer, WhisperEncoder, log_mels
 
 
@@ -36,13 +37,13 @@ class SemanticGraph(nn.Module):
         self.out = branch.out
 
     def forward(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """(B, F, N) samples to (B, F, D)."""
+        """(B, F, N) samples to (B, F, D); where the branch joins before the codebook, to states (B, F, L * W)."""
         mels = log_mels(self.bands(frames).square() @ self.filters.t())  # (B, F, MELS_A_FRAME, M)
         steps = [torch.cat([mels[:, :, k + tap] for tap in range(3)], dim=2) for k in range(3)]
         raised = torch.cat([functional.gelu(self.first(step)) for step in steps], dim=2)
         begun = functional.gelu(self.second(raised))
         states = self._blocks(begun, frame_mask)
-        return self.out(states)
+        return states if self.out is None else self.out(states)
 
     def _blocks(self, begun: Tensor, frame_mask: Tensor) -> Tensor:
         """(B, F, W) to states (B, F, L * W)."""
@@ -63,6 +64,35 @@ class SemanticGraph(nn.Module):
                 cut.append(functional.layer_norm(x, (width,)))
         states = torch.cat(cut, dim=2)[:, context : context + size]
         return states.reshape(batch, frames, len(self.config.layers) * width)
+
+
+class SemanticJoinGraph(nn.Module):
+    """The semantic encoder and the projections that join its features to the acoustic ones."""
+
+    def __init__(self, join: SemanticJoin) -> None:
+        super().__init__()
+        self.layers = join.layers
+        self.reach = join.encoder.inp.kernel_size[0] // 2
+        with torch.no_grad():
+            self.inp = _product(join.encoder.inp)
+            self.over_frames = nn.ModuleList(_product(over_frames) for over_frames, _ in join.encoder.residuals)
+        self.in_frame = join.encoder.in_frame
+        self.acoustic, self.semantic = join.acoustic, join.semantic
+
+    def forward(self, acoustic: Tensor, states: Tensor, frame_mask: Tensor) -> Tensor:
+        """Acoustic features (B, F, D) and states (B, F, L * W) to (B, F, D)."""
+        batch, frames, width = states.shape
+        means = states.reshape(batch, frames, self.layers, width // self.layers).mean(dim=2)
+        x = self.inp(self._windows(means, frame_mask))
+        for over, inside in zip(self.over_frames, self.in_frame, strict=True):
+            x = x + inside(functional.gelu(over(self._windows(functional.gelu(x), frame_mask))))
+        return torch.cat((self.acoustic(acoustic), self.semantic(x)), dim=2)
+
+    def _windows(self, x: Tensor, frame_mask: Tensor) -> Tensor:
+        """(B, F, C) to each frame with its neighbours (B, F, K * C), one frame after the other; zeros outside."""
+        frames = x.shape[1]
+        x = functional.pad(x * frame_mask[:, :, None].to(x.dtype), (0, 0, self.reach, self.reach))
+        return torch.cat([x[:, tap : tap + frames] for tap in range(2 * self.reach + 1)], dim=2)
 
 
 class SemanticLayerGraph(nn.Module):
@@ -94,7 +124,7 @@ def _with_context(x: Tensor, context: int) -> Tensor:
 
 
 def _product(convolution: nn.Conv1d) -> nn.Linear:
-    """A convolution over three steps as a linear layer of the steps' values, one step after the other."""
+    """A convolution over some steps as a linear layer of the steps' values, one step after the other."""
     weight, bias = convolution.weight, convolution.bias
     linear = nn.Linear(weight.shape[1] * weight.shape[2], weight.shape[0])
     linear.weight = nn.Parameter(weight.transpose(1, 2).flatten(1).detach().clone(), requires_grad=False)

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.nn.conformer import Conformer
 from soundcodec_llmcodec.nn.harmonics import Anchor, HarmonicSource
+from soundcodec_llmcodec.nn.linear import linear
 from soundcodec_llmcodec.nn.quantizer import Quantized, ResidualQuantizer
 from soundcodec_llmcodec.nn.semantic import SemanticBranch
+from soundcodec_llmcodec.nn.semantic_join import SemanticJoin
 from soundcodec_llmcodec.nn.stft import ISTFTHead, MagnitudeHead, STFTHead
 
 
@@ -48,26 +50,41 @@ class Tokenizer(nn.Module):
         else:
             self.stft_head = MagnitudeHead(config, config.magnitudes)
         self.semantic = None if config.semantic is None else SemanticBranch(config.semantic, config)
+        joins = config.semantic is not None and config.semantic.join is not None
+        self.join = SemanticJoin(config.semantic, config) if config.semantic is not None and joins else None
         self.conformer = Conformer(config, config.encoder_layers)
         self.vq = ResidualQuantizer(config)
 
-    def features(self, padded: Tensor, frame_mask: Tensor | None = None) -> Tensor:
-        """(B, (F - 1) * hop + N) samples to encoder features (B, F, D)."""
-        return self.conformer(self.inputs(padded, frame_mask), frame_mask)
+    def features(self, padded: Tensor, frame_mask: Tensor | None = None, states: Tensor | None = None) -> Tensor:
+        """(B, (F - 1) * hop + N) samples to features before the codebook (B, F, D).
 
-    def inputs(self, padded: Tensor, frame_mask: Tensor | None = None) -> Tensor:
-        """(B, (F - 1) * hop + N) samples to the conformer's input (B, F, D)."""
+        `states` are the semantic branch's for these samples, where they are known already.
+        """
         acoustic = self.stft_head(padded)
-        return acoustic if self.semantic is None else acoustic + self.semantic(padded, frame_mask)
+        if self.semantic is None:
+            return self.conformer(acoustic, frame_mask)
+        if states is None:
+            states = self.semantic.states(padded, frame_mask)
+        if self.join is None:
+            return self.conformer(acoustic + self.semantic.added(states), frame_mask)
+        return self.join(self.conformer(acoustic, frame_mask), states, frame_mask)
 
     def forward(
-        self, padded: Tensor, frame_mask: Tensor | None, start: int, end: int, want_margins: bool = False
+        self,
+        padded: Tensor,
+        frame_mask: Tensor | None,
+        start: int,
+        end: int,
+        want_margins: bool = False,
+        states: Tensor | None = None,
+        levels: int | None = None,
     ) -> Quantized:
-        """(B, (F - 1) * hop + N) samples to `Quantized` codes in [start, end)."""
-        features = self.features(padded, frame_mask)
+        """(B, (F - 1) * hop + N) samples to `Quantized` codes in [start, end); features are those of the first
+        `levels`."""
+        features = self.features(padded, frame_mask, states)
         # The search for the nearest code runs in float32 whatever the conformer ran in.
         with torch.autocast(padded.device.type, enabled=False):
-            return self.vq(features.float(), start, end, want_margins)
+            return self.vq(features.float(), start, end, want_margins, levels)
 
 
 class Decoded(NamedTuple):
@@ -84,13 +101,20 @@ class TokenToWave(nn.Module):
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
+        joins = config.semantic is not None and config.semantic.join is not None
+        # X-Codec's projection after the codebook; what rebuilds the semantic features has another.
+        self.inp = nn.Linear(config.hidden_size, config.hidden_size) if joins else None
         self.conformer = Conformer(config, config.decoder_layers)
         self.istft_head = ISTFTHead(config.hidden_size, config.n_fft, config.hop_length)
         self.harmonics = None if config.harmonics is None else HarmonicSource(config.harmonics, config)
 
     def forward(self, features: Tensor, frame_mask: Tensor | None = None, anchor: Anchor | None = None) -> Decoded:
         """(B, F, D) to `Decoded`. The anchor says where the harmonic source's pulses are, in a stretch of a clip."""
-        return self.synthesize(self.conformer(features, frame_mask), frame_mask, anchor)
+        return self.synthesize(self.conformer(self.projected(features), frame_mask), frame_mask, anchor)
+
+    def projected(self, features: Tensor) -> Tensor:
+        """Code features (B, F, D) to the conformer's input (B, F, D)."""
+        return features if self.inp is None else linear(features, self.inp.weight, self.inp.bias)
 
     def synthesize(self, features: Tensor, frame_mask: Tensor | None = None, anchor: Anchor | None = None) -> Decoded:
         """The conformer's features (B, F, D) to `Decoded`."""
@@ -116,7 +140,7 @@ class CodecModel(nn.Module):
         return self.tokenizer(padded, frame_mask, *self.config.partition(domain)).codes
 
     def decode(self, codes: Tensor, frame_mask: Tensor | None = None) -> Tensor:
-        """Codes (B, Q, F) to samples (B, F * hop)."""
+        """Codes (B, Q, F) to samples (B, F * hop); Q is one of the config's `levels_to_decode`."""
         return self.decode_part(codes, frame_mask).samples
 
     def decode_part(self, codes: Tensor, frame_mask: Tensor | None = None, anchor: Anchor | None = None) -> Decoded:
@@ -129,7 +153,14 @@ class CodecModel(nn.Module):
         decoded, quantized = self.reconstruct(padded, frame_mask)
         return decoded.samples, quantized
 
-    def reconstruct(self, padded: Tensor, frame_mask: Tensor | None = None) -> tuple[Decoded, Quantized]:
-        """There and back, with what the decoder found on the way."""
-        quantized = self.tokenizer(padded, frame_mask, 0, self.config.codebook_size)
+    def reconstruct(
+        self,
+        padded: Tensor,
+        frame_mask: Tensor | None = None,
+        states: Tensor | None = None,
+        levels: int | None = None,
+    ) -> tuple[Decoded, Quantized]:
+        """There and back by way of the first `levels` (None: all), with what the decoder found on the way."""
+        size = self.config.codebook_size
+        quantized = self.tokenizer(padded, frame_mask, 0, size, states=states, levels=levels)
         return self.token2wav(quantized.features, frame_mask), quantized

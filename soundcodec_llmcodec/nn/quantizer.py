@@ -139,8 +139,11 @@ class ResidualQuantizer(nn.Module):
         """The levels in order."""
         return [plain_part(level) for level in self.quantizers]
 
-    def forward(self, features: Tensor, start: int, end: int, want_margins: bool = False) -> Quantized:
-        """Features (B, F, D) to `Quantized`; levels in order, losses summed over them."""
+    def forward(
+        self, features: Tensor, start: int, end: int, want_margins: bool = False, counted: int | None = None
+    ) -> Quantized:
+        """Features (B, F, D) to `Quantized`: the codes of all levels in order. Features are the sum over the first
+        `counted` levels (None: all), and so are losses."""
         residual, levels = features, []
         for quantizer in self.levels:
             level = quantizer(residual, start, end, want_margins)
@@ -148,17 +151,18 @@ class ResidualQuantizer(nn.Module):
             levels.append(level)
         if len(levels) == 1:
             return levels[0]
+        first = levels[:counted]
         margins = [level.margins for level in levels if level.margins is not None]
         return Quantized(
-            features=torch.stack([level.features for level in levels]).sum(0),
+            features=torch.stack([level.features for level in first]).sum(0),
             codes=torch.cat([level.codes for level in levels], dim=1),
             latents=torch.cat([level.latents for level in levels], dim=1),
             margins=torch.cat(margins, dim=1) if margins else None,
-            commitment_loss=torch.stack([level.commitment_loss for level in levels]).sum(),
-            codebook_loss=torch.stack([level.codebook_loss for level in levels]).sum(),
+            commitment_loss=torch.stack([level.commitment_loss for level in first]).sum(),
+            codebook_loss=torch.stack([level.codebook_loss for level in first]).sum(),
         )
 
     def embed(self, codes: Tensor) -> Tensor:
-        """Codes (B, Q, F) to decoder features (B, F, D)."""
-        levels = [quantizer.embed(codes[:, level]) for level, quantizer in enumerate(self.levels)]
+        """Codes (B, Q, F) of the first Q levels to decoder features (B, F, D)."""
+        levels = [quantizer.embed(codes[:, level]) for level, quantizer in enumerate(self.levels[: codes.shape[1]])]
         return levels[0] if len(levels) == 1 else torch.stack(levels).sum(0)

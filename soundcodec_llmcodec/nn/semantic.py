@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.config_parts import SemanticConfig
+from soundcodec_llmcodec.config_parts import ConfigError, SemanticConfig
 from soundcodec_llmcodec.nn.hama_encoder import HamaEncoder
 from soundcodec_llmcodec.nn.linear import linear
 from soundcodec_llmcodec.nn.semantic_encoder import SemanticEncoder
@@ -30,20 +30,23 @@ def semantic_encoder(config: SemanticConfig, codec: CodecConfig) -> SemanticEnco
 
 
 class SemanticBranch(nn.Module):
-    """The frozen encoder and the layer that brings its states to the codec's width."""
+    """The frozen encoder and, where its states are added to the acoustic encoder's input, the layer that brings them to
+    the codec's width."""
 
     def __init__(self, config: SemanticConfig, codec: CodecConfig) -> None:
         super().__init__()
         self.encoder = semantic_encoder(config, codec)
-        self.out = nn.Linear(len(config.layers) * config.width, codec.hidden_size)
+        self.out = nn.Linear(len(config.layers) * config.width, codec.hidden_size) if config.join is None else None
 
-    def forward(self, padded: Tensor, frame_mask: Tensor | None = None) -> Tensor:
-        """(B, (F - 1) * hop + N) samples to (B, F, D); no gradient reaches the encoder."""
+    def states(self, padded: Tensor, frame_mask: Tensor | None = None) -> Tensor:
+        """(B, (F - 1) * hop + N) samples to states (B, F, L * W); no gradient reaches the encoder."""
         exact = not torch.is_grad_enabled()
         with torch.no_grad():
-            states = self.encoder(padded, frame_mask, exact)
-        return self.lifted(states)
+            states: Tensor = self.encoder(padded, frame_mask, exact)
+        return states
 
-    def lifted(self, states: Tensor) -> Tensor:
-        """States (B, F, L * W) to (B, F, D)."""
+    def added(self, states: Tensor) -> Tensor:
+        """States (B, F, L * W) to what is added to the acoustic encoder's input (B, F, D)."""
+        if self.out is None:
+            raise ConfigError("this semantic branch joins before the codebook: nothing is added to the encoder's input")
         return linear(states, self.out.weight, self.out.bias)

@@ -16,7 +16,7 @@ from soundcodec_llmcodec import audio as audio_io
 from soundcodec_llmcodec.coding import exact_inference
 from soundcodec_llmcodec.nn.model import CodecModel, framed_samples
 from soundcodec_llmcodec.streaming.exact import overlapping_frames
-from soundcodec_llmcodec.streaming.layers import ConformerStream, SemanticStream, layer_lookahead
+from soundcodec_llmcodec.streaming.features import FeatureStream, encoder_lookahead
 from soundcodec_llmcodec.streaming.rates import RateStream, resampling_delay_s
 from soundcodec_llmcodec.streaming.stream import CHUNK_FRAMES, Stream, positive
 
@@ -57,12 +57,7 @@ class StreamEncoder(Stream):
     def lookahead_frames(self) -> int:
         """Frames after a frame that can change its ids: the layers' windows and kernels, the STFT's overlap, and the
         semantic branch's blocks."""
-        config = self.model.config
-        ahead = config.encoder_layers * layer_lookahead(config) + overlapping_frames(config)
-        if config.semantic is not None:
-            # The first frame of a block waits for the others and for the context behind them.
-            ahead += config.semantic.block_frames - 1 + config.semantic.context_frames
-        return ahead
+        return encoder_lookahead(self.model.config)
 
     @property
     def latency_s(self) -> float:
@@ -105,11 +100,7 @@ class StreamEncoder(Stream):
         self._samples = torch.zeros(0, dtype=torch.float32, device="cpu")
         self._first = 0
         self._next = 0
-        self._conformer = ConformerStream(self.model.tokenizer.conformer)
-        branch = self.model.tokenizer.semantic
-        self._semantic = None if branch is None else SemanticStream(branch)
-        # Acoustic features (1, F, D) of frames that wait for the semantic branch.
-        self._acoustic = self.model.tokenizer.stft_head.inp.weight.new_zeros(1, 0, config.hidden_size)
+        self._features = FeatureStream(self.model)
 
     def _mono(self, data: Any) -> np.ndarray:
         empty = len(data) == 0 if isinstance(data, (list, tuple)) else 0 in getattr(data, "shape", ())
@@ -139,8 +130,8 @@ class StreamEncoder(Stream):
         framed = None
         if stop > self._next:
             framed = framed_samples(self._samples, config, self._next - self._first, stop - self._first)
-            framed = framed[None].to(self._acoustic.device)
-        features = self._conformer.push(self._inputs(framed, last), last)
+            framed = framed[None].to(next(tokenizer.parameters()).device)
+        features = self._features.push(framed, last)
         self._next = stop
         # What coming frames look back at, and what the clip's end is reflected on.
         first = max(0, stop - overlapping_frames(config) - 1)
@@ -151,18 +142,6 @@ class StreamEncoder(Stream):
         codes = tokenizer.vq(features.float(), *self._partition).codes[0].cpu()
         self._encoded += codes.shape[1]
         return codes
-
-    def _inputs(self, framed: Tensor | None, last: bool) -> Tensor:
-        """Padded samples (1, S) of new frames, None for no frame, to the conformer inputs (1, F, D) that are ready."""
-        if framed is not None:
-            self._acoustic = torch.cat((self._acoustic, self.model.tokenizer.stft_head(framed)), dim=1)
-        if self._semantic is None:
-            ready, self._acoustic = self._acoustic, self._acoustic[:, :0]
-            return ready
-        semantic = self._semantic.push(framed, last)
-        count = semantic.shape[1]
-        ready, self._acoustic = self._acoustic[:, :count], self._acoustic[:, count:]
-        return ready + semantic
 
     def _unit(self, parts: list[Tensor]) -> Tensor:
         none = torch.zeros(self.model.config.num_quantizers, 0, dtype=torch.int64, device="cpu")

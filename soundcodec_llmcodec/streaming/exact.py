@@ -64,6 +64,7 @@ class ExactDecoder:
         embedded = self.features[:, :0]
         if codes.shape[1]:
             embedded = self.model.tokenizer.vq.embed(codes[None].to(self.features.device))
+            embedded = self.model.token2wav.projected(embedded)
         self.features = torch.cat((self.features, self.conformer.push(embedded, last)), dim=1)
         waiting = self.features.shape[1] - self.past
         ready = waiting if last else max(0, waiting - self.overlap)

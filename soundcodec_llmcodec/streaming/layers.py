@@ -25,6 +25,7 @@ from soundcodec_llmcodec.nn.conformer import (
     rotate,
 )
 from soundcodec_llmcodec.nn.semantic import SemanticBranch
+from soundcodec_llmcodec.nn.semantic_join import SemanticJoin, mean_of_layers
 
 
 def layer_lookahead(config: CodecConfig) -> int:
@@ -145,28 +146,54 @@ class ConformerStream:
 class SemanticStream:
     """A semantic branch: a block's frames come out once those of its context ahead are there.
 
-    Letters: P numbers of a frame before the speech encoder mixes frames.
+    Letters: P numbers of a frame before the speech encoder mixes frames, W its width, L layers taken.
     """
 
     def __init__(self, branch: SemanticBranch) -> None:
         self.branch = branch
         self.config = branch.encoder.config
         # Begun frames (F, P): at most a context of those that are out, and those that wait.
-        self.begun = branch.out.weight.new_zeros(0, branch.encoder.begun_width)
+        self.begun = next(branch.parameters()).new_zeros(0, branch.encoder.begun_width)
         self.past = 0
 
     def push(self, padded: Tensor | None, last: bool) -> Tensor:
-        """Padded samples (1, S) of new frames, None for no frame, to (1, ready, D)."""
+        """Padded samples (1, S) of new frames, None for no frame, to the states that are ready, (1, ready, L * W)."""
         if padded is not None:
             self.begun = torch.cat((self.begun, self.branch.encoder.begun(padded)[0]))
         size, context = self.config.block_frames, self.config.context_frames
-        states = [self.begun.new_zeros(0, self.branch.out.in_features)]
+        states = [self.begun.new_zeros(0, len(self.config.layers) * self.config.width)]
         while (waiting := len(self.begun) - self.past) and (last or waiting >= size + context):
             low, high, stop = self.config.block_around(self.past, len(self.begun))
             states.append(self.branch.encoder.block(self.begun[low:high], low - self.past, stop - self.past))
             n_past = max(0, stop - context)
             self.begun, self.past = self.begun[n_past:], stop - n_past
-        return self.branch.lifted(torch.cat(states)[None])
+        return torch.cat(states)[None]
+
+
+class SemanticJoinStream:
+    """The semantic encoder's convolutions: a frame comes out once those are there that its convolutions reach.
+
+    Letters: H width of the convolutions.
+    """
+
+    def __init__(self, join: SemanticJoin, reach: int) -> None:
+        self.join = join
+        self.reach = reach
+        # Means over layers (1, F, W): up to `reach` frames of those that are out, and those that wait.
+        self.means = join.encoder.inp.weight.new_zeros(1, 0, join.encoder.inp.in_channels)
+        self.past = 0
+
+    def push(self, states: Tensor, last: bool) -> Tensor:
+        """States (1, F, L * W) of new frames to semantic features (1, ready, H)."""
+        self.means = torch.cat((self.means, mean_of_layers(states, self.join.layers)), dim=1)
+        waiting = self.means.shape[1] - self.past
+        ready = waiting if last else max(0, waiting - self.reach)
+        if not ready:
+            return self.join.semantic.weight.new_zeros(1, 0, self.join.semantic.in_features)
+        features: Tensor = self.join.encoder(self.means)[:, self.past : self.past + ready]
+        n_past = max(0, self.past + ready - self.reach)
+        self.means, self.past = self.means[:, n_past:], self.past + ready - n_past
+        return features
 
 
 def _split(x: Tensor, frames: int) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from soundcodec_llmcodec.runs.resuming import changes, check_same
 from soundcodec_llmcodec.teachers import check_teacher
 from soundcodec_llmcodec.train.codec_state import FIXED, saved_config
 from soundcodec_llmcodec.train.crops import DecodedCorpus, check_sources, may_have_texts
+from soundcodec_llmcodec.train.objectives.semantic_decoder import teacher_of_loss
 from soundcodec_llmcodec.train.train_config import TrainConfig
 
 _ALIGNED = ("alignment", "contrast")  # the losses that need texts
@@ -28,6 +29,8 @@ def check_before_decoding(config: TrainConfig, checkpoints: Path, cache: Path) -
         check_teacher(codec.semantic)
     if config.uses("teacher"):
         check_teacher(config.teacher)
+    if config.uses("semantic"):
+        check_teacher(teacher_of_loss(config.teacher, codec))
     check_sources((config.data, config.validation), codec.sample_rate, cache)
     saved = checkpoints_in(checkpoints)
     changed: dict[str, str] = {}

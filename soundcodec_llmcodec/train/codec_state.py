@@ -28,6 +28,7 @@ from soundcodec_llmcodec.train.discriminators import Discriminators
 from soundcodec_llmcodec.train.loss_names import ADVERSARIAL, LANGUAGE
 from soundcodec_llmcodec.train.objectives.language import LanguageObjectives, Start
 from soundcodec_llmcodec.train.objectives.prior import CausalPrior
+from soundcodec_llmcodec.train.objectives.semantic_decoder import SemanticDecoder, teacher_of_loss
 from soundcodec_llmcodec.train.optimizers import TrainedPart, bridge_of_codec, optimizer_of
 from soundcodec_llmcodec.train.revival import CodeUsage
 from soundcodec_llmcodec.train.starting import bundled_parts, model_of, take_over
@@ -52,6 +53,7 @@ FIXED: tuple[str, ...] = (
     "adversary.optimizer.kind",
     "prior",
     "prior_optimizer.kind",
+    "semantic_decoder",
     "language.rows",
     "language.row_hidden",
     "language.alignment",
@@ -68,9 +70,9 @@ FIXED: tuple[str, ...] = (
 class TrainState:
     """The one mutable object of a run.
 
-    `average` holds the exponential moving average of the model's tensors; `others` are "discriminators", "language" and
-    "prior" where the config's losses need them, `balance` what gradients at the wave are balanced by. `skipped` counts
-    steps that were passed over for a loss that was not finite.
+    `average` holds the exponential moving average of the model's tensors; `others` are "discriminators", "language",
+    "prior" and "semantic" where the config's losses need them, `balance` what gradients at the wave are balanced by.
+    `skipped` counts steps that were passed over for a loss that was not finite.
     """
 
     config: TrainConfig
@@ -114,6 +116,9 @@ class TrainState:
             modules["language"] = (language, config.language.optimizer)
         if config.uses("prior"):
             modules["prior"] = (CausalPrior(config.prior, codec), config.prior_optimizer)
+        if config.uses("semantic"):
+            teacher = teacher_of_loss(config.teacher, codec)
+            modules["semantic"] = (SemanticDecoder(config.semantic_decoder, teacher, codec), config.optimizer)
         for name, (module, _) in modules.items():
             if bundle is not None and name in bundle:
                 take_over(module, bundle[name], f"{name} of {config.init}")

@@ -21,12 +21,14 @@ from soundcodec_llmcodec.train.codec_state import TrainState, saved_config
 from soundcodec_llmcodec.train.codec_validation import Validation, validate
 from soundcodec_llmcodec.train.crops import Cropping, DecodedCorpus, change_speed, crops, open_corpus, speed_of
 from soundcodec_llmcodec.train.frozen_lm import loaded_lm
+from soundcodec_llmcodec.train.frozen_teacher import FrozenTeacher
 from soundcodec_llmcodec.train.loss_names import LANGUAGE
 from soundcodec_llmcodec.train.losses.pitch_loss import PitchLoss
 from soundcodec_llmcodec.train.losses.reconstruction import ReconstructionLosses
 from soundcodec_llmcodec.train.losses.teacher_loss import TeacherLoss
 from soundcodec_llmcodec.train.nonfinite import keep_batch, nonfinite
 from soundcodec_llmcodec.train.objectives.language import FrozenLM, Start
+from soundcodec_llmcodec.train.objectives.semantic_decoder import teacher_of_loss
 from soundcodec_llmcodec.train.steps import StepResult, Tools, train_step
 from soundcodec_llmcodec.train.train_config import TrainConfig
 
@@ -106,8 +108,9 @@ class Trainer(BaseTrainer[TrainConfig, TrainState, StepResult, Validation]):
             "unreadable": len(self.corpus.bad),
             "texts": sum(text is not None for text in self.corpus.texts),
         }
-        if self.tools.teacher is not None:
-            facts["teacher_behind"] = self.tools.teacher.teacher_hash
+        listening = self.tools.teacher or self.tools.semantic
+        if listening is not None:
+            facts["teacher_behind"] = listening.teacher_hash
         return facts
 
     def _validate(self, held_out: DecodedCorpus) -> Validation | None:
@@ -141,9 +144,14 @@ class Trainer(BaseTrainer[TrainConfig, TrainState, StepResult, Validation]):
         config = self.config
         losses = ReconstructionLosses(self.codec.sample_rate, config.losses).to(self.device)
         teacher = TeacherLoss(config.teacher, self.codec).to(self.device) if config.uses("teacher") else None
+        # The codec's own features are the target where its encoder sees what the target is made of.
+        other = teacher_of_loss(config.teacher, self.codec) is config.teacher or config.noise.share > 0
+        semantic = None
+        if config.uses("semantic") and other:
+            semantic = FrozenTeacher(teacher_of_loss(config.teacher, self.codec), self.codec).to(self.device)
         harmonics = self.codec.harmonics if config.uses("pitch") else None
         pitch = None if harmonics is None else PitchLoss(harmonics, self.codec).to(self.device)
-        return Tools(losses, self.world, lm, teacher, pitch)
+        return Tools(losses, self.world, lm, teacher, semantic, pitch)
 
     def _corpora(self, cache: Path) -> tuple[DecodedCorpus, DecodedCorpus | None]:
         """The training and the held-out clips; the main process decodes them for all."""

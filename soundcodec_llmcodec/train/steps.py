@@ -25,6 +25,7 @@ from soundcodec_llmcodec.train.adversarial_losses import (
 from soundcodec_llmcodec.train.audio_batch import AudioBatch, Shares, pieces_of, text_share, texts_read
 from soundcodec_llmcodec.train.codec_state import TrainState
 from soundcodec_llmcodec.train.discriminators import Discriminators
+from soundcodec_llmcodec.train.frozen_teacher import FrozenTeacher
 from soundcodec_llmcodec.train.loss_names import ADVERSARIAL, LANGUAGE, ON_WAVE
 from soundcodec_llmcodec.train.losses.pitch_loss import PitchLoss
 from soundcodec_llmcodec.train.losses.reconstruction import ReconstructionLosses
@@ -39,12 +40,13 @@ from soundcodec_llmcodec.train.train_config import TrainConfig
 @dataclass(frozen=True)
 class Tools:
     """What a step uses and does not change: the reconstruction losses, the other processes, the frozen LLM and the
-    frozen teacher, the loss of the pitch."""
+    frozen teacher, that of the semantic loss where it is not the codec's own, the loss of the pitch."""
 
     losses: ReconstructionLosses
     world: World
     lm: FrozenLM | None = None
     teacher: TeacherLoss | None = None
+    semantic: FrozenTeacher | None = None
     pitch: PitchLoss | None = None
 
 
@@ -123,6 +125,14 @@ def generator_of(
     return torch.Generator(device).manual_seed(int(mixed >> np.uint64(1)))
 
 
+def drawn_levels(config: TrainConfig, step: int) -> int | None:
+    """How many of the codec's levels a step decodes from: one of its choices, each as likely; None means all."""
+    choices = config.codec_config.level_choices
+    if not choices:
+        return None
+    return choices[int(torch.randint(len(choices), (1,), generator=generator_of(config.seed, step, 6)))]
+
+
 def autocast(config: TrainConfig, device: torch.device, adversary: bool = False) -> torch.autocast:
     """bfloat16 for products where the config asks for it, in the discriminators or in the rest."""
     exact = config.precision == "float32" or (adversary and config.adversary.precision == "float32")
@@ -134,8 +144,12 @@ def _backward(
 ) -> tuple[dict[str, Tensor], Quantized]:
     """Add a piece's share of the gradients to what trains; returns its losses by name, and its codes."""
     config, device = state.config, part.target.device
+    branch = state.model.tokenizer.semantic
     with autocast(config, device), torch.set_grad_enabled(state.codec_learns):
-        decoded, quantized = state.model.reconstruct(part.padded)
+        states = None if branch is None else branch.states(part.padded)
+        decoded, quantized = state.model.reconstruct(
+            part.padded, states=states, levels=drawn_levels(config, state.step)
+        )
     estimate = decoded.samples
     # Equal in all pieces and processes, so that their mean is still that of one batch.
     scales = tools.losses.drawn(config.scales_share, generator_of(config.seed, state.step, 5))
@@ -145,6 +159,13 @@ def _backward(
             values["teacher"] = tools.teacher(part.target, estimate)
     if tools.pitch is not None and decoded.pitch_logits is not None and weights.get("pitch", 0.0) > 0:
         values["pitch"] = tools.pitch(part.target, decoded.pitch_logits)
+    semantic = state.others.get("semantic")
+    if semantic is not None and weights.get("semantic", 0.0) > 0:
+        with autocast(config, device):
+            if tools.semantic is not None:
+                with torch.no_grad():
+                    states = tools.semantic.states(part.target)
+            values["semantic"] = semantic.module(quantized.features, states)
     values["commitment"], values["codebook"] = quantized.commitment_loss, quantized.codebook_loss
     if "discriminators" in state.others and state.step >= config.discriminators_begin:
         values |= _adversarial_values(state, part.target, estimate, weights, shares.piece)
@@ -244,10 +265,11 @@ def _adversarial_crop(state: TrainState, target: Tensor) -> tuple[int, int]:
 def _clipped_norms(state: TrainState) -> dict[str, Tensor]:
     """The gradient norm of each part of the codec and of what trains beside it; gradients are clipped after that."""
     tokenizer = state.model.tokenizer
-    semantic = [] if tokenizer.semantic is None else tokenizer.semantic.out.parameters()
+    quantizer = list(tokenizer.vq.parameters())
+    apart = {id(parameter) for parameter in quantizer}
     parts: dict[str, list[nn.Parameter]] = {
-        "encoder": [*tokenizer.stft_head.parameters(), *semantic, *tokenizer.conformer.parameters()],
-        "quantizer": list(tokenizer.vq.parameters()),
+        "encoder": [parameter for parameter in tokenizer.parameters() if id(parameter) not in apart],
+        "quantizer": quantizer,
         "decoder": list(state.model.token2wav.parameters()),
         **{name: list(part.module.parameters()) for name, part in state.others.items()},
     }

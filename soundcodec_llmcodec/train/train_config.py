@@ -21,6 +21,7 @@ from soundcodec_llmcodec.train.loss_names import ABOUT_LOSSES, ADVERSARIAL, LANG
 from soundcodec_llmcodec.train.noise import NoiseConfig
 from soundcodec_llmcodec.train.objectives.language_config import LanguageConfig
 from soundcodec_llmcodec.train.objectives.prior import PriorConfig
+from soundcodec_llmcodec.train.objectives.semantic_decoder import SemanticDecoderConfig
 from soundcodec_llmcodec.train.revival import RevivalConfig
 
 
@@ -75,7 +76,10 @@ class TrainConfig:
     adversary: AdversaryConfig = setting(AdversaryConfig, "the discriminators")
     language: LanguageConfig = setting(LanguageConfig, "the frozen LLM and what trains beside it")
     teacher: SemanticConfig = setting(
-        lambda: SemanticConfig(layers=(1, 2, 3, 4)), "the frozen speech encoder of the loss teacher"
+        lambda: SemanticConfig(layers=(1, 2, 3, 4)), "the frozen speech encoder of the losses teacher and semantic"
+    )
+    semantic_decoder: SemanticDecoderConfig = setting(
+        SemanticDecoderConfig, "what the loss semantic rebuilds features with"
     )
     prior: PriorConfig = setting(PriorConfig, "the causal prior over codes, which trains with the codec")
     prior_optimizer: OptimizerConfig = setting(OptimizerConfig, "the prior's optimizer")
@@ -170,6 +174,8 @@ def _check(config: TrainConfig) -> None:
         raise TrainConfigError("with trains: decoder tokens stay as they are: losses on tokens have nothing to change")
     if config.trains == "decoder" and config.revival.every:
         raise TrainConfigError("with trains: decoder tokens stay as they are: set revival.every=0, which moves codes")
+    if config.trains == "decoder" and config.uses("semantic"):
+        raise TrainConfigError("with trains: decoder tokens stay as they are: the loss semantic has nothing to change")
     if unknown:
         raise TrainConfigError(f"unknown losses {unknown}; the losses are {', '.join(LOSSES)}")
     if config.uses("pitch") and config.codec_config.harmonics is None:

@@ -43,12 +43,12 @@ def exported(tmp_path_factory, tiny_codec):
     return base / "onnx"
 
 
-@pytest.fixture(scope="module", params=[*CODECS, "semantic", "harmonic"])
+@pytest.fixture(scope="module", params=[*CODECS, "semantic", "joined", "harmonic"])
 def pair(request, tmp_path_factory):
     """A codec and its export as a codec."""
     if request.param == "bounded":
         return request.getfixturevalue("tiny_codec"), OnnxCodec(request.getfixturevalue("exported"), threads=1)
-    if request.param in ("semantic", "harmonic"):
+    if request.param in ("semantic", "joined", "harmonic"):
         codec = request.getfixturevalue(f"{request.param}_codec")
     else:
         codec = LLMCodec.random(CodecConfig.from_dict({**TINY, **CODECS[request.param]}), seed=1)

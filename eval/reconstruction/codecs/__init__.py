@@ -55,7 +55,15 @@ def _load(spec: CodecSpec, checkpoint: str | os.PathLike[str] | None, device: st
     from eval.reconstruction.codecs import codec2, hf, included_codec, opus, recon, registered, superb
 
     if spec.kind == "llmcodec":
-        return registered.load(spec.target, spec.label, spec.path or checkpoint, device, spec.options.get("optimize"))
+        levels = spec.options.get("levels")
+        return registered.load(
+            spec.target,
+            spec.label,
+            spec.path or checkpoint,
+            device,
+            spec.options.get("optimize"),
+            None if levels is None else int(levels),
+        )
     if spec.included is not None:
         return included_codec.load(spec.included, spec.label)
     if spec.kind == "superb":

@@ -18,7 +18,7 @@ from soundcodec_llmcodec.nearest import nearest
 FORMS = {
     "bound": "identity, resample_<N>k (N kHz and back): upper bounds",
     "llmcodec": "a codec of soundcodec_llmcodec by name, or a checkpoint's folder or file (./NAME for one beside you); "
-    "?optimize=bf16 or bf16-decoder behind it",
+    "?optimize=bf16 or bf16-decoder, or ?levels=N for its first N codebook levels, behind it",
     "classical": f"opus_<K>k ({opus.KBPS[0]} to {opus.KBPS[-1]} kbit/s), codec2_<MODE> ({', '.join(codec2.MODES)})",
     "superb": "superb:NAME, a codec of an installed Codec-SUPERB; plain NAME where no other codec has it",
     "hf": "hf:REPO_OR_FOLDER[?bandwidth=6&num_quantizers=8&revision=...]: a codec model of transformers",
@@ -158,7 +158,7 @@ def _ours(text: str, spec: str) -> CodecSpec | None:
     if "?" in spec and not Path(spec).exists():
         source, options = with_options(text, spec)
         plain = _ours(text, source)
-        return None if plain is None else replace(plain, label=spec, options=_optimize(options))
+        return None if plain is None else replace(plain, label=spec, options=_own_options(options))
     if spec in list_codec():
         return CodecSpec(text, spec, "llmcodec", spec)
     path = Path(spec).expanduser()
@@ -176,16 +176,21 @@ def _ours(text: str, spec: str) -> CodecSpec | None:
     return CodecSpec(text, place_name(path, WEIGHTS_FILE), "llmcodec", "llmcodec", path=path.resolve())
 
 
-def _optimize(options: Mapping[str, str]) -> Mapping[str, str]:
+def _own_options(options: Mapping[str, str]) -> Mapping[str, str]:
     """The options of a codec of ours. Raises UnknownSpecError for others."""
     from soundcodec_llmcodec.nn.precision import check_optimize
 
-    if set(options) != {"optimize"}:
-        raise UnknownSpecError(f"a codec of soundcodec_llmcodec has the option optimize, got {sorted(options)}")
+    if not options or not set(options) <= {"optimize", "levels"}:
+        raise UnknownSpecError(
+            f"a codec of soundcodec_llmcodec has the options optimize and levels, got {sorted(options)}"
+        )
     try:
-        check_optimize(options["optimize"])
+        check_optimize(options.get("optimize"))
     except ValueError as error:
         raise UnknownSpecError(str(error)) from error
+    levels = options.get("levels", "1")
+    if not levels.isdecimal() or int(levels) < 1:
+        raise UnknownSpecError(f"levels is a whole number of codebook levels, such as levels=1, got {levels!r}")
     return options
 
 

@@ -65,12 +65,17 @@ def load(
     checkpoint: str | os.PathLike[str] | None,
     device: str,
     optimize: str | None = None,
+    levels: int | None = None,
 ) -> Registered:
-    """The codec `name` of the registry, with another checkpoint in its place if one is given. Raises LoadError."""
+    """The codec `name` of the registry, with another checkpoint in its place if one is given, or its first `levels`
+    codebook levels. Raises LoadError."""
     from soundcodec_llmcodec.codec import load_codec
     from soundcodec_llmcodec.weights_files import CheckpointError
 
     try:
-        return Registered(load_codec(name, checkpoint=checkpoint, device=device, optimize=optimize), label)
-    except CheckpointError as error:
+        codec = load_codec(name, checkpoint=checkpoint, device=device, optimize=optimize)
+        if levels is not None:
+            codec = type(codec)(codec=codec.codec.with_levels(levels))
+        return Registered(codec, label)
+    except (CheckpointError, ValueError) as error:
         raise LoadError(f"{label}: {error}") from error
