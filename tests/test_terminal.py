@@ -48,6 +48,7 @@ def test_a_run_is_written_and_its_table_printed(tmp_path, encoding):
         ["eval/superb_tiny.py", "--list"],
         ["eval/salmon.py", "--list"],
         ["eval/predictability.py", "--help"],
+        ["eval/abx.py", "--help"],
         ["eval/salmon_build.py", "--help"],
         ["eval/report.py", "--help"],
         ["-m", "soundcodec_llmcodec", "train", "--help"],

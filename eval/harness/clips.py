@@ -25,7 +25,7 @@ class CorpusClip:
     """One clip: samples float32 (S,) at `rate` Hz (channels averaged), or the `problem` that made it unreadable.
 
     `digest` is the SHA-256 (hex) of the stored audio, `source` the corpus that the clip is from; `text` is what is said
-    in it and `lang` the language, where the data set tells.
+    in it, `lang` the language and `speaker` who speaks, where the data set tells.
     """
 
     clip_id: str
@@ -37,6 +37,7 @@ class CorpusClip:
     problem: str | None = None
     text: str | None = None
     lang: str | None = None
+    speaker: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -104,7 +105,15 @@ def _read(row: DataRow) -> CorpusClip:
     samples = mono(clip)
     samples.setflags(write=False)  # it is the reference of every codec, whatever one of them does to its input
     return CorpusClip(
-        clip_id, split, source, samples, clip.sampling_rate, digest, text=row.text, lang=row.field("lang")
+        clip_id,
+        split,
+        source,
+        samples,
+        clip.sampling_rate,
+        digest,
+        text=row.text,
+        lang=row.field("lang"),
+        speaker=row.speaker,
     )
 
 
