@@ -26,7 +26,7 @@ ABOVE = {
     "lm": ("train", "cli", "listening", "superb"),
     "train": ("lm/training", "cli", "listening", "superb"),
 }
-MEASUREMENTS = ("abx", "reconstruction", "salmon", "predictability")
+MEASUREMENTS = ("abx", "reconstruction", "salmon", "predictability", "probes")
 # Rooms that several measurements share.
 SHARED = ("harness", "representations")
 

@@ -76,7 +76,7 @@ class ClipCorpus:
     def clips(self, split: str, limit: int | None = None) -> Iterator[CorpusClip]:
         """The split's clips in order, at most `limit`, with the ids that `data.identified` gives. Raises DataError."""
         for row in islice(identified(self.splits[split].rows(), split), limit):
-            yield _read(row)
+            yield read_row(row)
 
 
 def fingerprint(clips: Iterable[tuple[str, str, str]]) -> str:
@@ -87,10 +87,11 @@ def fingerprint(clips: Iterable[tuple[str, str, str]]) -> str:
 
 def clip_of(row: Mapping[str, Any], split: str, index: int) -> CorpusClip:
     """The clip of a row of plain columns, the `index`-th of its split; unreadable audio is a `problem`, no error."""
-    return _read(row_of(row, split, index))
+    return read_row(row_of(row, split, index))
 
 
-def _read(row: DataRow) -> CorpusClip:
+def read_row(row: DataRow) -> CorpusClip:
+    """The clip of a data set's row, decoded; unreadable audio is a `problem`, no error."""
     clip_id, split, source = row.clip_id, row.split, row.field("source") or row.split
     empty = np.zeros(0, np.float32)
     digest = ""

@@ -15,9 +15,10 @@ MINI_LABEL = "mini (synthetic)"
 MINI_FOLDER = Path(__file__).parents[1] / "mini"
 
 
-def load(name: str) -> ClipCorpus:
+def load(name: str, *, every_column: bool = False) -> ClipCorpus:
     """`mini`, the name of an included one, or what `open_dataset` takes: a folder, a parquet file or a hub id, each
-    with or without ":SPLIT". Raises DataError.
+    with or without ":SPLIT". Rows have the columns that the harness reads, or `every_column` that a table has. Raises
+    DataError.
     """
     own = include.included("dataset")
     if name in own:
@@ -25,9 +26,9 @@ def load(name: str) -> ClipCorpus:
     place = Place.parse(name)
     is_mini = name == MINI or (place.path.is_dir() and place.path.resolve() == MINI_FOLDER.resolve())
     if is_mini and place.split is None:
-        return ClipCorpus(MINI, MINI_LABEL, True, open_dataset(str(MINI_FOLDER)).splits)
+        return ClipCorpus(MINI, MINI_LABEL, True, open_dataset(str(MINI_FOLDER), every_column=every_column).splits)
     try:
-        opened = open_dataset(name, all_splits=True)
+        opened = open_dataset(name, all_splits=True, every_column=every_column)
     except DataError as error:
         hint = did_you_mean(name, [MINI, *own])
         beside = f" (included: {', '.join(own)})" if own else ""

@@ -67,14 +67,17 @@ def parquet_size(files: Sequence[Path]) -> int:
     return size
 
 
-def parquet_rows(files: Sequence[Path], root: Path) -> Callable[[], Iterator[dict[str, Any]]]:
-    """A function that starts over the files' rows; relative paths lie beside their file, or in `root`."""
+def parquet_rows(
+    files: Sequence[Path], root: Path, *, every_column: bool = False
+) -> Callable[[], Iterator[dict[str, Any]]]:
+    """A function that starts over the files' rows, with the columns of COLUMNS or with all that there are; relative
+    paths lie beside their file, or in `root`."""
     import pyarrow.parquet as pq
 
     def rows() -> Iterator[dict[str, Any]]:
         for file in files:
             with _naming(file), pq.ParquetFile(file) as opened:
-                columns = [name for name in dict.fromkeys(COLUMNS) if name in opened.schema_arrow.names]
+                columns = known_columns(opened.schema_arrow.names, every_column)
                 roots = (root, *_up_to(root, file.parent))
                 batches = opened.iter_batches(_ROWS_AT_ONCE, columns=columns)
                 for index, row in enumerate(row for batch in batches for row in batch_rows(batch, roots)):
@@ -83,12 +86,17 @@ def parquet_rows(files: Sequence[Path], root: Path) -> Callable[[], Iterator[dic
     return rows
 
 
+def known_columns(names: Sequence[str], every_column: bool) -> list[str]:
+    """Which of a table's columns are read: those of COLUMNS, or every one."""
+    return list(names) if every_column else [name for name in dict.fromkeys(COLUMNS) if name in names]
+
+
 def batch_rows(batch: Any, roots: Sequence[Path]) -> Iterator[dict[str, Any]]:
     """The rows of a record batch or table, `audio` as {"bytes", "path"} or {"array", "sampling_rate"}, None for none.
 
     A relative path is looked for in each of `roots`. Raises DataError for a column that can be no audio.
     """
-    other_columns = [name for name in batch.schema.names if name != "audio" and name in COLUMNS]
+    other_columns = [name for name in batch.schema.names if name != "audio"]
     audio = _audio_values(batch.column("audio"))
     for values, stored in zip(batch.select(other_columns).to_pylist() or [{}] * len(audio), audio, strict=True):
         yield {**values, "audio": None if stored is None else _located(stored, roots)}

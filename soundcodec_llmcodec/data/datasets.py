@@ -75,26 +75,26 @@ class DataSet:
                 yield row if len(self.splits) == 1 else replace(row, clip_id=f"{name}/{row.clip_id}")
 
 
-def open_dataset(text: str, *, all_splits: bool = False) -> DataSet:
+def open_dataset(text: str, *, all_splits: bool = False, every_column: bool = False) -> DataSet:
     """The data set of "PLACE" or "PLACE:SPLIT".
 
     PLACE is a parquet file, a folder (of parquet files, also FOLDER/CONFIGURATION, of sound files or from
     `save_to_disk`), or a hub id "owner/name" or "owner/name/configuration"; of the hub a split is to be named, unless
-    `all_splits`.
+    `all_splits`. Rows have the columns of `rows.COLUMNS`, or every column that a table has.
     Raises DataError for what cannot be found or read, and where there are no rows.
     """
     place = Place.parse(text)
     revision = None
     if place.path.suffix == ".parquet" and place.path.is_file():
-        splits = _parquet(place, place.path.parent, [place.path])
+        splits = _parquet(place, place.path.parent, [place.path], every_column)
     elif place.path.is_dir():
-        splits, revision = _folder(place)
+        splits, revision = _folder(place, every_column)
     elif _HUB_ID.fullmatch(place.place) and not place.place.startswith("."):
         if place.split is None and not all_splits:
             raise DataError(
                 f"{place.place!r} is no local folder; for a hub data set name the split, '{place.place}:train'"
             )
-        loaded, revision = hub_splits(place.place, place.split)
+        loaded, revision = hub_splits(place.place, place.split, every_column=every_column)
         splits = {name: Split(*split) for name, split in loaded.items()}
     else:
         raise DataError(
@@ -122,20 +122,23 @@ def matching(names: Iterable[str], text: str, where: str) -> str:
     raise DataError(f"{where} has no split {text!r}{hint} its splits are {in_order(by_name.values())}")
 
 
-def _folder(place: Place) -> tuple[dict[str, Split], str | None]:
+def _folder(place: Place, every_column: bool) -> tuple[dict[str, Split], str | None]:
     folder = place.path
     if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
-        loaded, revision = saved_splits(folder)
+        loaded, revision = saved_splits(folder, every_column=every_column)
         chosen = list(loaded) if place.split is None else [matching(loaded, place.split, place.place)]
         return {name: Split(*loaded[name]) for name in chosen}, revision
     files = visible_files(folder, (".parquet",))
-    return (_parquet(place, folder, files) if files else _sounds(place)), None
+    return (_parquet(place, folder, files, every_column) if files else _sounds(place)), None
 
 
-def _parquet(place: Place, root: Path, files: list[Path]) -> dict[str, Split]:
+def _parquet(place: Place, root: Path, files: list[Path], every_column: bool) -> dict[str, Split]:
     shards = parquet_splits(root, files)
     chosen = list(shards) if place.split is None else [matching(shards, place.split, place.place)]
-    return {name: Split(parquet_size(shards[name]), parquet_rows(shards[name], root)) for name in chosen}
+    return {
+        name: Split(parquet_size(shards[name]), parquet_rows(shards[name], root, every_column=every_column))
+        for name in chosen
+    }
 
 
 def _sounds(place: Place) -> dict[str, Split]:

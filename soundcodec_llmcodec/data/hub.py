@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from soundcodec_llmcodec.data.arrow_tables import batch_rows
-from soundcodec_llmcodec.data.rows import COLUMNS, DataError, require_audio
+from soundcodec_llmcodec.data.arrow_tables import batch_rows, known_columns
+from soundcodec_llmcodec.data.rows import DataError, require_audio
 from soundcodec_llmcodec.extras import missing
 from soundcodec_llmcodec.files import read_json
 
@@ -16,7 +16,7 @@ Split = tuple[int, Callable[[], Iterator[dict[str, Any]]]]
 Splits = Mapping[str, Split]
 
 
-def saved_splits(folder: Path) -> tuple[Splits, str]:
+def saved_splits(folder: Path, *, every_column: bool = False) -> tuple[Splits, str]:
     """(size, rows) of each split of a folder that `save_to_disk` wrote, and its revision. Raises DataError."""
     names = read_split_names(folder)
     splits: dict[str, Split] = {}
@@ -24,7 +24,8 @@ def saved_splits(folder: Path) -> tuple[Splits, str]:
     for name, place in {"all": folder}.items() if names is None else {name: folder / name for name in names}.items():
         loaded = _saved(place)
         # The library cannot load what it saved of no rows.
-        splits[name] = (0, lambda: iter(())) if loaded is None else (len(loaded), _rows(loaded, str(place), folder))
+        rows = None if loaded is None else _rows(loaded, str(place), folder, every_column)
+        splits[name] = (0, lambda: iter(())) if rows is None else (len(loaded), rows)
         prints.append(f"{name}={None if loaded is None else loaded._fingerprint}")
     return splits, ",".join(prints)
 
@@ -62,7 +63,7 @@ def _is_empty(folder: Path) -> bool:
         return False
 
 
-def hub_splits(name: str, split: str | None) -> tuple[Splits, str]:
+def hub_splits(name: str, split: str | None, *, every_column: bool = False) -> tuple[Splits, str]:
     """(size, rows) of each split, or of the one named, of a data set of the hub, and its revision.
 
     `name` is owner/name or owner/name/configuration. Raises DataError.
@@ -75,7 +76,7 @@ def hub_splits(name: str, split: str | None) -> tuple[Splits, str]:
         raise DataError(
             f"the data set {name!r} is neither a folder here nor to be had from the hub: {error}"
         ) from error
-    return _splits(loaded, name, split or "all", Path())
+    return _splits(loaded, name, split or "all", every_column)
 
 
 def without_code(datasets: Any) -> dict[str, bool]:
@@ -84,17 +85,19 @@ def without_code(datasets: Any) -> dict[str, bool]:
     return {"trust_remote_code": False} if int(datasets.__version__.split(".")[0]) < 4 else {}
 
 
-def _splits(loaded: Any, where: str, only: str, root: Path) -> tuple[Splits, str]:
+def _splits(loaded: Any, where: str, only: str, every_column: bool) -> tuple[Splits, str]:
     import datasets
 
     by_split = loaded if isinstance(loaded, datasets.DatasetDict) else {only: loaded}
-    sources = {str(name): (len(data), _rows(data, f"{where} {name}", root)) for name, data in by_split.items()}
+    sources = {
+        str(name): (len(data), _rows(data, f"{where} {name}", Path(), every_column)) for name, data in by_split.items()
+    }
     return sources, ",".join(f"{name}={data._fingerprint}" for name, data in by_split.items())
 
 
-def _rows(data: Any, where: str, root: Path) -> Callable[[], Iterator[dict[str, Any]]]:
+def _rows(data: Any, where: str, root: Path, every_column: bool) -> Callable[[], Iterator[dict[str, Any]]]:
     require_audio(data.column_names, where)
-    columns = [name for name in dict.fromkeys(COLUMNS) if name in data.column_names]
+    columns = known_columns(data.column_names, every_column)
     # As Arrow's own values: the library would decode audio, by a package that need not be there.
     stored = data.select_columns(columns).with_format("arrow")
 

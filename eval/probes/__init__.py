@@ -1,0 +1,1 @@
+"""Linear probes: what a linear classifier reads out of a representation's pooled vectors, task by task."""
