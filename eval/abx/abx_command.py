@@ -25,8 +25,8 @@ models, and written to --output: the next run takes them by --alignments runs/ab
 in runs/abx/triphone.item. Alignments of one's own are a CSV file with the columns clip_id, start, end, phone (and
 speaker), in seconds."""
 
-_MODELS = """[LABEL=]CODEC[@LEVELS], CODEC:continuous, random:CODEC, mel, or teacher:NAME[:LAYERS] (default: llmcodec,
-llmcodec:continuous, mel, random:llmcodec); differences are from the first"""
+_MODELS = """[LABEL=]CODEC[@LEVELS], hf:ID[@LEVELS], CODEC:continuous, random:CODEC, mel, or teacher:NAME[:LAYERS]
+(default: llmcodec, llmcodec:continuous, mel, random:llmcodec); differences are from the first"""
 
 _EXIT_CODES = exit_codes(
     "every model was measured",

@@ -27,6 +27,7 @@ import numpy as np
 
 from eval.harness import include
 from eval.harness.foreign_errors import FOREIGN_ERRORS, described
+from eval.harness.hf_tokens import hf_codec
 from eval.harness.include import Included, IncludeError
 from eval.harness.model_specs import LoadError, ReconstructionError, UnknownSpecError
 
@@ -121,13 +122,17 @@ class IncludedCodec:
 
 
 def included_codec(spec: str, *, is_taken: bool = False) -> Included | None:
-    """The codec of one's own that FILE.py:NAME or an included NAME means; None for what is of neither form.
+    """The codec of one's own that FILE.py:NAME or an included NAME means, or the one of transformers that hf:ID means;
+    None for what is of neither form.
 
     `is_taken` says that the name is another codec's too. Raises UnknownSpecError for a file that cannot be read or has
     no such codec, and for a name that others have.
     """
     from soundcodec_llmcodec.codec import list_codec
 
+    of_transformers = hf_codec(spec)
+    if of_transformers is not None:
+        return of_transformers
     match = _IN_FILE.fullmatch(spec)
     if match:
         try:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
+from urllib.parse import parse_qsl
 
 
 class UnknownSpecError(ValueError):
@@ -52,6 +53,19 @@ def labelled(text: str, spec_signs: str = ":/?") -> tuple[str | None, str]:
     """
     match = re.fullmatch(rf"([^={re.escape(spec_signs)}]*)=(.*)", text, re.DOTALL)
     return (match[1].strip(), match[2]) if match else (None, text)
+
+
+def with_options(text: str, rest: str) -> tuple[str, dict[str, str]]:
+    """What stands before the '?' of a SPEC's `rest`, and the options after it. Raises UnknownSpecError."""
+    source, mark, query = rest.partition("?")
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if mark else []
+    except ValueError as error:
+        raise UnknownSpecError(f"expected KIND:NAME?key=value&key=value, got {text!r}") from error
+    options = dict(pairs)
+    if not source or len(options) < len(pairs):
+        raise UnknownSpecError(f"expected KIND:NAME with each option once, got {text!r}")
+    return source, options
 
 
 def place_name(path: Path, weights_file: str) -> str:

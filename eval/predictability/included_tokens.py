@@ -1,4 +1,5 @@
-"""Tokens that a codec of one's own makes here, of the clips of a data set; and the token sets that have been made."""
+"""Tokens that a codec of one's own, or of transformers, makes here of the clips of a data set; and token sets that have
+been made."""
 
 from __future__ import annotations
 
@@ -9,9 +10,10 @@ import numpy as np
 
 from eval.harness import corpora
 from eval.harness.checked_codec import IncludedCodec, included_codec
+from eval.harness.hf_tokens import PREFIX as HF
 from eval.harness.include import Included
 from eval.harness.included_tokenizer import IncludedTokenizer
-from eval.harness.model_specs import LoadError
+from eval.harness.model_specs import LoadError, labelled
 from eval.predictability import token_sets
 from eval.predictability.token_sets import MINI, PredictError, TokenSet, TokenSetSpec
 from soundcodec_llmcodec.data.token_corpus import TokenClip, shard_name, write_shard, write_source
@@ -28,9 +30,14 @@ class IncludedTokens:
 
 
 def parse(text: str) -> TokenSetSpec | IncludedTokens:
-    """[LABEL=]TRAIN,TEST[,LM_FOLDER...], or [LABEL=]CODEC[@DATASET] of a codec of one's own. Raises PredictError, and
+    """[LABEL=]TRAIN,TEST[,LM_FOLDER...], or [LABEL=]CODEC[@DATASET] of a codec of one's own or of
+    transformers (hf:ID). Raises PredictError, and
     UnknownSpecError for a file that has no such codec."""
-    label, separator, rest = text.partition("=")
+    given, spec = labelled(text, ":/?@")
+    if spec.startswith(HF):
+        label, separator, rest = given or "", "=", spec
+    else:
+        label, separator, rest = text.partition("=")
     if not separator or Path(text.partition("@")[0].partition(".py:")[0] + ".py").exists():
         label, rest = "", text
     codec, _, dataset = rest.partition("@")

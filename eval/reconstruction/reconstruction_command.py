@@ -245,6 +245,7 @@ def _whole_text(
 ) -> str:
     """All tables in Markdown: what is printed with --wide, and kept in any case."""
     from eval.reconstruction import published_rows, reconstruction_table
+    from eval.reconstruction.own_judges import own_judges
 
     parts = []
     for table in tables:
@@ -254,7 +255,9 @@ def _whole_text(
         if arguments.published and (published := published_rows.markdown(table.split)):
             parts.append(published)
     parts += [f"- {model.name}: not loaded: {model.reason}" for model in run.unloaded]
-    return "\n\n".join([*parts, reconstruction_table.legend(plan.metrics, baseline)])
+    legend = [reconstruction_table.legend(plan.metrics, baseline)]
+    legend += [f"- {line}" for line in own_judges(run.models, plan.metrics)]
+    return "\n\n".join([*parts, "\n".join(legend)])
 
 
 def _compact_text(

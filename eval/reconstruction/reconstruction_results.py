@@ -106,7 +106,10 @@ def write(folder: Path, contents: Mapping[str, Any], rows: Iterator[dict[str, An
 
 def _model(model: CodecRun, tables: Sequence[SplitTable]) -> dict[str, Any]:
     splits = {table.split: _split(table, model, model.part(table.split)) for table in tables}
-    return {**dataclasses.asdict(model.info), "failure": None, "splits": splits}
+    info = dataclasses.asdict(model.info)
+    if not info["teachers"]:
+        del info["teachers"]
+    return {**info, "failure": None, "splits": splits}
 
 
 def _unloaded(name: str, reason: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from eval.harness.terminal_table import BETTER, WORSE, CompactCell, CompactTable
 from eval.reconstruction import published_rows
 from eval.reconstruction.clip_results import ReconstructionRun
 from eval.reconstruction.metrics import Metric
+from eval.reconstruction.own_judges import own_judges
 from eval.reconstruction.reconstruction_table import OVERALL, SplitTable, judges_and_notes, kbps
 from eval.reconstruction.scoring import ORIGINALS
 
@@ -112,7 +113,7 @@ def notes(tables: Sequence[SplitTable], run: ReconstructionRun, baseline: str | 
         lines.append("refused: no mean, too many clips have no value")
     if any(_rate.startswith("~") for table in tables for _rate in _rates(table, run)):
         lines.append("~ kbit/s: counted from what was coded")
-    lines += judges_and_notes(run.metrics)
+    lines += [*judges_and_notes(run.metrics), *own_judges(run.models, run.metrics)]
     if run.originals is not None:
         lines.append(f"{ORIGINALS}: the clips themselves, which the same recogniser heard; no competitor")
     if any(table.split == OVERALL for table in tables):

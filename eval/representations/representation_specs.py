@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.harness.model_specs import LoadError, UnknownSpecError, check_labels, labelled
+from eval.harness.model_specs import LoadError, UnknownSpecError, check_labels, labelled, with_options
 from eval.representations.representation import Representation
 from soundcodec_llmcodec.nearest import did_you_mean
 
@@ -17,7 +17,10 @@ FORMS = {
     "continuous": "CODEC:continuous, its features before the codebook",
     "random": "random:CODEC, its code vectors of random codes (chance)",
     "mel": "mel, log-mel spectra",
-    "teacher": "teacher:NAME[:LAYERS], the mean over a frozen speech encoder's layers (teacher:whisper-tiny.en:2,3,4)",
+    "teacher": "teacher:NAME[:LAYERS], the mean over a frozen speech encoder's layers (teacher:whisper-tiny.en:2,3,4, "
+    "or a HuBERT, wav2vec 2.0 or WavLM of transformers: teacher:facebook/hubert-base-ls960:1,2,3)",
+    "hf": "hf:ID[?key=value][@LEVELS], the code vectors of the first levels of a codec of transformers "
+    "(hf:hf-audio/xcodec-hubert-librispeech@1)",
 }
 _CONTINUOUS = "continuous"
 
@@ -39,7 +42,7 @@ def parse(text: str) -> RepresentationSpec:
 
     Raises UnknownSpecError, with the nearest name and the forms that there are.
     """
-    given, spec = labelled(text, ":/@")
+    given, spec = labelled(text, ":/@?")
     if given == "" or not spec:
         raise UnknownSpecError(f"expected LABEL=SPEC or SPEC, got {text!r}; {forms()}")
     label = given or spec
@@ -80,6 +83,11 @@ def load(spec: RepresentationSpec, device: str = "cpu") -> Representation:
         from eval.representations.teacher_states import TeacherStates
 
         return TeacherStates(spec.target, spec.label, spec.numbers or None, device)
+    if spec.kind == "hf":
+        from eval.representations.hf_vectors import HuggingFaceVectors
+
+        source, options = with_options(spec.text, spec.target)
+        return HuggingFaceVectors(source, options, spec.label, next(iter(spec.numbers), None), device)
     return _of_codec(spec, device)
 
 
@@ -145,17 +153,35 @@ def _random(text: str, label: str, rest: str) -> RepresentationSpec:
 
 
 def _teacher(text: str, label: str, rest: str) -> RepresentationSpec:
+    from soundcodec_llmcodec.hub_teachers import is_hub_teacher
     from soundcodec_llmcodec.teachers import TEACHERS
 
     name, colon, listed = rest.partition(":")
-    if name not in TEACHERS:
+    if name not in TEACHERS and not is_hub_teacher(name):
         known = sorted(TEACHERS)
-        raise UnknownSpecError(f"no teacher is called {name!r}{did_you_mean(name, known, '.')} There are {known}")
+        raise UnknownSpecError(
+            f"no teacher is called {name!r}{did_you_mean(name, known, '.')} There are {known}, and hub ids and folders "
+            "of models of transformers"
+        )
     layers = listed.split(",") if colon else []
     if not all(layer.isdecimal() for layer in layers):
         raise UnknownSpecError(f"expected {FORMS['teacher']}, got {text!r}")
     return RepresentationSpec(text, label, "teacher", name, tuple(map(int, layers)))
 
 
-# Forms with a word before the colon. Codecs of Hugging Face ("hf:ID[@LEVELS]") belong here, in FORMS and in `load`.
-_PREFIXES: dict[str, Callable[[str, str, str], RepresentationSpec]] = {"random": _random, "teacher": _teacher}
+def _hf(text: str, label: str, rest: str) -> RepresentationSpec:
+    source, sign, levels = rest.rpartition("@")
+    if not sign:
+        source = rest
+    if not source or (sign and (not levels.isdecimal() or int(levels) < 1)):
+        raise UnknownSpecError(f"expected {FORMS['hf']}, got {text!r}")
+    with_options(text, source)
+    return RepresentationSpec(text, label, "hf", source, (int(levels),) if sign else ())
+
+
+# Forms with a word before the colon.
+_PREFIXES: dict[str, Callable[[str, str, str], RepresentationSpec]] = {
+    "random": _random,
+    "teacher": _teacher,
+    "hf": _hf,
+}

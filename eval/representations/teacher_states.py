@@ -5,6 +5,7 @@ Letters: S samples, F frames, W width, L layers taken.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from eval.representations.representation import checked_samples
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.config_parts import ConfigError, SemanticConfig, check_semantic
 from soundcodec_llmcodec.nn.model import framed_samples
-from soundcodec_llmcodec.nn.semantic import SemanticEncoder
-from soundcodec_llmcodec.teachers import TeacherError, load_teacher
+from soundcodec_llmcodec.nn.semantic import semantic_encoder
+from soundcodec_llmcodec.teachers import load_teacher
+from soundcodec_llmcodec.weights_files import TeacherError
 
 
 class TeacherStates:
@@ -24,19 +26,20 @@ class TeacherStates:
 
     def __init__(self, teacher: str, name: str, layers: tuple[int, ...] | None = None, device: str = "cpu") -> None:
         """The layers of a codec's semantic branch for None. Raises UnknownSpecError for layers that cannot be, and
-        LoadError where the teacher's package is missing."""
-        config = SemanticConfig(teacher=teacher) if layers is None else SemanticConfig(teacher=teacher, layers=layers)
-        self.name, self.config, self.device = name, config, device
+        LoadError where the teacher cannot be had."""
+        self.name, self.device = name, device
         self.framing = CodecConfig()
         try:
-            check_semantic(config, self.framing)
-            encoder = SemanticEncoder(config, self.framing)
+            config = SemanticConfig(teacher=teacher)
+            self.config = config if layers is None else dataclasses.replace(config, layers=layers)
+            check_semantic(self.config, self.framing)
+            encoder = semantic_encoder(self.config, self.framing)
             self.weights_hash = load_teacher(encoder)
         except ConfigError as error:
             raise UnknownSpecError(f"{name}: {error}") from error
         except TeacherError as error:
             raise LoadError(str(error)) from error
-        self.encoder = encoder.eval().requires_grad_(False).to(device)
+        self.encoder = encoder.to(device)
 
     @property
     def frame_rate(self) -> float:

@@ -121,6 +121,11 @@ def _check_config(config: CodecConfig) -> None:
     if config.n_fft % 2:
         raise ExportError(f"a codec with an odd n_fft ({config.n_fft}) cannot be exported: its graphs need an even one")
     semantic = config.semantic
+    if semantic is not None and semantic.family != "whisper":
+        raise ExportError(
+            f"a codec whose frozen speech encoder is {semantic.teacher} cannot be exported as graphs: only Whisper's "
+            "encoder is written out as one. Export a codec with semantic.teacher whisper-tiny.en or whisper-base"
+        )
     if semantic is not None and semantic.context_frames > semantic.block_frames:
         raise ExportError(
             f"a semantic branch with more context ({semantic.context_frames} frames) than a block "

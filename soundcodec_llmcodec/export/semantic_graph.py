@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from soundcodec_llmcodec.export.attention import attend
 from soundcodec_llmcodec.export.spectral_graphs import Magnitudes
-from soundcodec_llmcodec.nn.semantic import MELS_A_FRAME, SemanticBranch, SemanticLayer, log_mels
+from soundcodec_llmcodec.nn.semantic import SemanticBranch
 from soundcodec_llmcodec.nn.semantic_join import SemanticJoin
+from soundcodec_llmcodec.nn.whisper_encoder import MELS_A_FRAME, SemanticLayer, WhisperEncoder, log_mels
 
 
 class SemanticGraph(nn.Module):
@@ -24,6 +25,7 @@ class SemanticGraph(nn.Module):
     def __init__(self, branch: SemanticBranch) -> None:
         super().__init__()
         encoder = branch.encoder
+        assert isinstance(encoder, WhisperEncoder)  # others are refused before any work
         self.config = encoder.config
         self.register_buffer("filters", encoder.filters)
         self.register_buffer("positions", encoder.positions)

@@ -146,14 +146,14 @@ class ConformerStream:
 class SemanticStream:
     """A semantic branch: a block's frames come out once those of its context ahead are there.
 
-    Letters: W the speech encoder's width, L layers taken.
+    Letters: P numbers of a frame before the speech encoder mixes frames, W its width, L layers taken.
     """
 
     def __init__(self, branch: SemanticBranch) -> None:
         self.branch = branch
         self.config = branch.encoder.config
-        # Begun frames (F, W): at most a context of those that are out, and those that wait.
-        self.begun = next(branch.parameters()).new_zeros(0, self.config.width)
+        # Begun frames (F, P): at most a context of those that are out, and those that wait.
+        self.begun = next(branch.parameters()).new_zeros(0, branch.encoder.begun_width)
         self.past = 0
 
     def push(self, padded: Tensor | None, last: bool) -> Tensor:

@@ -9,7 +9,7 @@ from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
 from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.runs.monitor import summary_writer
 from soundcodec_llmcodec.runs.resuming import changes, check_same
-from soundcodec_llmcodec.teachers import teacher_of
+from soundcodec_llmcodec.teachers import check_teacher
 from soundcodec_llmcodec.train.codec_state import FIXED, saved_config
 from soundcodec_llmcodec.train.crops import DecodedCorpus, check_sources, may_have_texts
 from soundcodec_llmcodec.train.objectives.semantic_decoder import teacher_of_loss
@@ -26,11 +26,11 @@ def check_before_decoding(config: TrainConfig, checkpoints: Path, cache: Path) -
         summary_writer()
     codec = config.codec_config
     if codec.semantic is not None and config.init is None:
-        teacher_of(codec.semantic)
+        check_teacher(codec.semantic)
     if config.uses("teacher"):
-        teacher_of(config.teacher)
+        check_teacher(config.teacher)
     if config.uses("semantic"):
-        teacher_of(teacher_of_loss(config.teacher, codec))
+        check_teacher(teacher_of_loss(config.teacher, codec))
     check_sources((config.data, config.validation), codec.sample_rate, cache)
     saved = checkpoints_in(checkpoints)
     changed: dict[str, str] = {}

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.config_parts import SemanticConfig
-from soundcodec_llmcodec.nn.semantic import SemanticEncoder
+from soundcodec_llmcodec.nn.semantic import semantic_encoder
 from soundcodec_llmcodec.teachers import load_teacher
 
 
@@ -22,7 +22,7 @@ class FrozenTeacher(nn.Module):
 
     def __init__(self, config: SemanticConfig, codec: CodecConfig) -> None:
         super().__init__()
-        self.encoder = SemanticEncoder(config, codec)
+        self.encoder = semantic_encoder(config, codec)
         self.padding = codec.stft_padding
         self.teacher_hash = load_teacher(self.encoder)
         self.requires_grad_(False)

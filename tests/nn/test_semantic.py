@@ -11,7 +11,8 @@ from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.config_parts import ConfigError, SemanticConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.nn.model import framed_samples
-from soundcodec_llmcodec.nn.semantic import SemanticEncoder, position_table
+from soundcodec_llmcodec.nn.semantic_encoder import SemanticEncoder
+from soundcodec_llmcodec.nn.whisper_encoder import position_table
 
 FRAMES = (1, 5, 12, 13, 40)  # blocks have 12
 

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from eval.harness.hf_models import _model
 from eval.harness.model_specs import LoadError
-from eval.reconstruction.codecs.hf import _model
 from soundcodec_llmcodec.data import hub
 from soundcodec_llmcodec.data.rows import DataError
 from soundcodec_llmcodec.lm.backbone import BackboneError, load_causal_lm

@@ -13,10 +13,11 @@ import numpy as np
 from eval.harness import fingerprints
 from eval.harness.clips import CorpusClip
 from eval.harness.model_specs import ReconstructionError
+from eval.harness.padding import padded_to_multiple
 from eval.reconstruction.codecs import programs
 from eval.reconstruction.codecs.adapter_sources import of_adapter
 from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded
-from eval.reconstruction.codecs.shaping import padded_to_multiple, to_clip, to_rate
+from eval.reconstruction.codecs.shaping import to_clip, to_rate
 
 PROGRAMS = ("c2enc", "c2dec")
 PACKAGE = "codec2"

@@ -20,6 +20,7 @@ class CodecInfo:
     are from, for people.
     `timed` is False where nothing is coded (audio that was made before), so that times would say nothing; `in_process`
     is False where other programs do the coding, so that this process's memory would say nothing.
+    `teachers` are the frozen speech encoders that taught it, as far as is known: no judges of it.
     `bitrate_bps` is None where it depends on the audio; it is then counted in the run (`Coded.n_bits`).
     """
 
@@ -37,6 +38,7 @@ class CodecInfo:
     device: str = "cpu"
     timed: bool = True
     in_process: bool = True
+    teachers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import parse_qsl
 
-from eval.harness import include
+from eval.harness import hf_models, include
 from eval.harness.checked_codec import included_codec
 from eval.harness.include import Included
-from eval.harness.model_specs import UnknownSpecError, check_labels, labelled, place_name
+from eval.harness.model_specs import UnknownSpecError, check_labels, labelled, place_name, with_options
 from eval.reconstruction.codecs import codec2, hf, opus, programs, superb
 from soundcodec_llmcodec.nearest import nearest
 
@@ -110,7 +109,7 @@ def known_names() -> dict[str, tuple[KnownModel, ...]]:
 
     no_opus = programs.missing(opus.PROGRAMS, opus.PACKAGE)
     no_codec2 = programs.missing(codec2.PROGRAMS, codec2.PACKAGE)
-    no_hf = hf.missing()
+    no_hf = hf_models.missing()
     classical = [KnownModel(f"opus_{kbps}k", no_opus) for kbps in (6, 8, 12, 16, 24, 32, 64, 128)]
     classical += [KnownModel(f"codec2_{mode}", no_codec2) for mode in _MODES]
     return {
@@ -157,7 +156,7 @@ def _ours(text: str, spec: str) -> CodecSpec | None:
     from soundcodec_llmcodec.codec import list_codec
 
     if "?" in spec and not Path(spec).exists():
-        source, options = _with_options(text, spec)
+        source, options = with_options(text, spec)
         plain = _ours(text, source)
         return None if plain is None else replace(plain, label=spec, options=_own_options(options))
     if spec in list_codec():
@@ -207,27 +206,14 @@ def _superb(text: str, name: str) -> CodecSpec:
     return CodecSpec(text, f"superb:{name}", "superb", name)
 
 
-def _with_options(text: str, rest: str) -> tuple[str, dict[str, str]]:
-    """What stands before the '?', and the options after it."""
-    source, mark, query = rest.partition("?")
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if mark else []
-    except ValueError as error:
-        raise UnknownSpecError(f"expected KIND:NAME?key=value&key=value, got {text!r}") from error
-    options = dict(pairs)
-    if not source or len(options) < len(pairs):
-        raise UnknownSpecError(f"expected KIND:NAME with each option once, got {text!r}")
-    return source, options
-
-
 def _hf(text: str, rest: str) -> CodecSpec:
-    source, options = _with_options(text, rest)
+    source, options = with_options(text, rest)
     parts = [Path(source).name, *(f"{key}_{value}" for key, value in options.items())]
     return CodecSpec(text, "_".join(parts), "hf", source, options=options)
 
 
 def _recon(text: str, rest: str) -> CodecSpec:
-    source, options = _with_options(text, rest)
+    source, options = with_options(text, rest)
     unknown = sorted(set(options) - {"kbps"})
     if unknown:
         raise UnknownSpecError(f"{text!r}: unknown options {unknown}; there is kbps")

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from eval.harness import fingerprints
+from eval.harness import fingerprints, hf_families, hf_models
 from eval.harness.clips import CorpusClip
-from eval.harness.foreign_errors import FOREIGN_ERRORS
-from eval.harness.model_specs import LoadError, ReconstructionError, UnknownSpecError
-from eval.reconstruction.codecs import hf_families
+from eval.harness.hf_families import Family
+from eval.harness.model_specs import ReconstructionError
 from eval.reconstruction.codecs.adapter_sources import of_adapter
 from eval.reconstruction.codecs.codec_protocol import CodecInfo, Coded
-from eval.reconstruction.codecs.hf_families import FAMILIES, LEFT_OUT, Family
 from eval.reconstruction.codecs.shaping import to_clip, to_rate
-from soundcodec_llmcodec import extras
 
-EXTRA = "eval-all"
 # Repositories known to hold such models, for people to choose from; any other is taken too.
 EXAMPLES = (
     "facebook/encodec_24khz",
@@ -55,7 +48,7 @@ class HuggingFace:
                 f"transformers {transformers.__version__}",
                 f"device {device.split(':')[0]}",
                 fingerprints.of_package(),
-                of_adapter(__file__, hf_families.__file__),
+                of_adapter(__file__, hf_families.__file__, hf_models.__file__),
             ),
             sample_rate=family.input_rate,
             bitrate_bps=family.bitrate_bps,
@@ -91,80 +84,11 @@ class HuggingFace:
         return to_clip(samples, self._family.output_rate, clip)
 
 
-def missing() -> str | None:
-    """What to install before these codecs can be had; None when it is there."""
-    if importlib.util.find_spec("transformers") is None:
-        return extras.missing("hf:", "transformers", EXTRA)
-    return None
-
-
 def load(source: str, options: Mapping[str, str], label: str, device: str) -> HuggingFace:
     """The model of a folder or hub repository, with its options.
 
     Raises LoadError where transformers or the model are missing, or the model is none of FAMILIES, and
     UnknownSpecError for options that the model does not have.
     """
-    problem = missing()
-    if problem:
-        raise LoadError(problem)
-    options = dict(options)
-    revision = options.pop("revision", None)
-    model = _model(source, revision, device)
-    family = FAMILIES[model.config.model_type]
-    unknown = sorted(set(options) - set(family.options))
-    if unknown:
-        allowed = ", ".join([*family.options, "revision"])
-        raise UnknownSpecError(f"hf:{source} ({model.config.model_type}) has no option {unknown}; it has: {allowed}")
-    at = f"{source}@{revision}" if revision else source
-    return HuggingFace(family(model, options, f"hf:{source}"), at, label, device)
-
-
-def _model(source: str, revision: str | None, device: str) -> Any:
-    """The model in eval mode, whole. Raises LoadError."""
-    from transformers import AutoConfig, AutoModel
-
-    folder = Path(source).expanduser()
-    where = str(folder) if folder.is_dir() else source
-    from safetensors import SafetensorError
-
-    try:
-        config = AutoConfig.from_pretrained(where, revision=revision, trust_remote_code=False)
-        if config.model_type not in FAMILIES:
-            why = LEFT_OUT.get(config.model_type)
-            reason = f": {why}. Code elsewhere and compare the audio by recon:FOLDER" if why else ""
-            raise LoadError(
-                f"hf:{source} is a model of the type {config.model_type!r}{reason}; codecs are: {', '.join(FAMILIES)}"
-            )
-        # Safetensors only: nothing here reads a pickle.
-        model, report = AutoModel.from_pretrained(
-            where,
-            config=config,
-            revision=revision,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype="float32",
-            output_loading_info=True,
-        )
-    except LoadError:
-        raise
-    except (*FOREIGN_ERRORS, SafetensorError) as error:
-        why = " ".join(str(error).split()).rstrip(".")
-        raise LoadError(
-            f"hf:{source} could not be had: {why}. Check the name and the network, or download the repository "
-            "elsewhere (hf download REPO --local-dir FOLDER) and name the folder: hf:FOLDER"
-        ) from error
-    # transformers only warns of weights that a checkpoint lacks, and makes them up.
-    if report["missing_keys"]:
-        some = ", ".join(sorted(report["missing_keys"])[:4])
-        raise LoadError(f"hf:{source} lacks weights of its model, among them {some}")
-    return _on(model.eval().requires_grad_(False), device)
-
-
-def _on(model: Any, device: str) -> Any:
-    from soundcodec_llmcodec.checkpoints import usable_device
-    from soundcodec_llmcodec.weights_files import CheckpointError
-
-    try:
-        return model.to(usable_device(device))
-    except CheckpointError as error:
-        raise LoadError(str(error)) from error
+    family = hf_models.family_of(source, options, device)
+    return HuggingFace(family, hf_models.with_revision(source, options), label, device)

@@ -19,6 +19,8 @@ class Registered:
     """A codec of soundcodec_llmcodec's registry, by the methods that Codec-SUPERB calls."""
 
     def __init__(self, codec: Any, label: str) -> None:
+        from soundcodec_llmcodec.teachers import teachers_of
+
         self._codec = codec
         inner = codec.codec
         config = inner.config
@@ -41,6 +43,7 @@ class Registered:
             num_quantizers=config.num_quantizers,
             parameters=sum(parameter.numel() for parameter in inner.model.parameters()),
             device=str(inner.device),
+            teachers=teachers_of(config, inner.info),
         )
 
     def encode(self, clips: Sequence[CorpusClip]) -> list[Coded]:

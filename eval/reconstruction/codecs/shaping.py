@@ -28,8 +28,3 @@ def to_clip(samples: np.ndarray, rate: int, clip: CorpusClip) -> np.ndarray:
         raise ReconstructionError(f"expected samples of one channel, got an array of shape {samples.shape}")
     fitted = fit_length(resample(samples, rate, clip.rate), len(clip.samples))
     return np.ascontiguousarray(fitted, dtype=np.float32)
-
-
-def padded_to_multiple(samples: np.ndarray, block: int, at_least: int = 0) -> np.ndarray:
-    """Samples (S,) with at least `at_least` zeros after them, up to a whole number of blocks."""
-    return np.pad(samples, (0, at_least + -(len(samples) + at_least) % block))

