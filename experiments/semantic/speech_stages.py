@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import soundfile
-import yaml
 from tqdm import tqdm
 
 from soundcodec_llmcodec import checkpoints
@@ -33,7 +32,7 @@ from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.lm.continuation import tokens_to_codes
 from soundcodec_llmcodec.lm.speaking import speak
 from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
-from soundcodec_llmcodec.lm.training.lm_config import make_config
+from soundcodec_llmcodec.lm.training.lm_config import load_config, make_config
 from soundcodec_llmcodec.lm.training.lm_export import export_run
 from soundcodec_llmcodec.lm.training.lm_trainer import LMTrainer
 
@@ -82,12 +81,12 @@ class CodecUnderTest:
         return LLMCodec.from_pretrained(checkpoints.resolve(checkpoint=self.place), device=device)
 
 
-def read_lm_settings(path: Path) -> dict[str, Any]:
-    """The settings of a YAML file, checked."""
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if make_config(values).text.kind == "none":
-        raise ValueError(f"{path} trains a language model that reads no text; set text: {{kind: characters}}")
-    return dict(values)
+def read_lm_settings(name_or_path: str) -> dict[str, Any]:
+    """The settings of a bundled config or a YAML file, checked."""
+    config = load_config(name_or_path)
+    if config.text.kind == "none":
+        raise ValueError(f"{name_or_path} makes a language model that reads no text; set text: {{kind: characters}}")
+    return config.to_dict()
 
 
 def test_rows(plan: SpeechPlan) -> Iterator[DataRow]:

@@ -149,13 +149,10 @@ def _parser() -> argparse.ArgumentParser:
         description=f"{__doc__}\n\n{_ABOUT}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    default = Path(__file__).resolve().parent / "speech_lm.yaml"
     parser.add_argument("--corpus", required=True, help="speech with text, splits train, validation and test")
     parser.add_argument("--codec", nargs="+", required=True, metavar="NAME=FOLDER", help="codecs to compare")
     parser.add_argument("--out", required=True, type=Path, help="the experiment's folder")
-    parser.add_argument(
-        "--lm-config", type=Path, default=default, help="the language model, as lm train reads it (speech_lm.yaml)"
-    )
+    parser.add_argument("--lm-config", default="speech", help="the language model, as lm train --config (speech)")
     parser.add_argument("--steps", type=int, help="steps of the language model (default: as the config says)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="seeds of the language model (default: 0)")
     parser.add_argument("--sentences", type=int, default=60, help="test sentences to speak (default: 60)")

@@ -94,7 +94,7 @@ def _described(spec: TokenSpec, special: dict[str, int], text: Characters | None
         "truncation": None,
         "padding": None,
         "added_tokens": [{"id": number, "content": token, **plain} for token, number in special.items()],
-        "normalizer": None if text is None else {"type": "Lowercase"},
+        "normalizer": None,
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": splits},
         "post_processor": _beginning(special[BOS_TOKEN]) if BOS_TOKEN in special and text is None else None,
         "decoder": {"type": "Fuse"},

@@ -1,4 +1,4 @@
-"""Text as characters of a model: one spelling for all, letters that it lacks are errors, signs are left out and named."""
+"""Text as characters of a model: one spelling for all, unknown letters are errors, unknown signs are left out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from soundcodec_llmcodec.lm.characters import Characters, TextError, characters_
 
 
 def test_texts_have_one_spelling():
-    assert normalised("  Don’t\n STOP — “now”  ﬁne ") == "don't stop - \"now\" fine"
+    assert normalised("  Don’t\n STOP — “now”  ﬁne ") == 'don\'t stop - "now" fine'
     assert characters_of_texts(["Ab a", "B’"]) == " 'ab"
 
 

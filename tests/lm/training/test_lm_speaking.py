@@ -76,7 +76,9 @@ def test_speech_is_the_tokens_decoded_without_the_voice(lm, tiny_codec, noise):
     assert np.array_equal(said.audio, tiny_codec.decode(said.tokens))
     assert (said.rate, said.audio.dtype) == (16_000, np.float32)
     samples = noise(3_300)
-    longer = speaking.speak(tiny_codec, lm, "cab", voice=samples, voice_rate=16_000, voice_text="a", seed=1, longest_s=1)
+    longer = speaking.speak(
+        tiny_codec, lm, "cab", voice=samples, voice_rate=16_000, voice_text="a", seed=1, longest_s=1
+    )
     prompt = tiny_codec.encode(samples, 16_000).codes[0, :, :10]
     whole = tiny_codec.decode(torch.cat((prompt, torch.tensor(longer.tokens)[None]), dim=1))
     assert np.array_equal(longer.audio, whole[10 * 320 :])
