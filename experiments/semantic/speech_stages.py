@@ -35,6 +35,7 @@ from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
 from soundcodec_llmcodec.lm.training.lm_config import load_config, make_config
 from soundcodec_llmcodec.lm.training.lm_export import export_run
 from soundcodec_llmcodec.lm.training.lm_trainer import LMTrainer
+from soundcodec_llmcodec.lm.training.spoken_clips import open_spoken_clips
 
 SPLITS = ("train", "validation", "test")
 SPEECH_FILE = "speech.json"
@@ -138,11 +139,12 @@ def _is_trained(export: Path, run: Path, steps: int) -> bool:
 def bits_of_test(lm: NeuralTokenLM, tokens: Path) -> tuple[np.ndarray, np.ndarray]:
     """(bits, tokens) float64 of each test clip given its text, over the audio vocabulary."""
     assert lm.text is not None
-    clips = [clip for clip in TokenCorpus.open(f"{tokens}:test").clips() if clip.text]
-    texts = [lm.text.encoded(clip.text or "").ids.tolist() for clip in clips]
-    scores = lm.score_spoken([clip.codes.astype(np.int64) for clip in clips], texts)
+    assert lm.max_positions is not None
+    clips = open_spoken_clips([f"{tokens}:test"], lm.max_positions, lm.text.characters, lm.source).clips
+    texts = [(clips.text(index) + lm.text.first_id).tolist() for index in range(len(clips))]
+    scores = lm.score_spoken([clips.clip(index).astype(np.int64) for index in range(len(clips))], texts)
     bits = [scored.audio_nll.sum() / math.log(2) for scored in scores]
-    return np.array(bits), np.array([float(len(clip.codes)) for clip in clips])
+    return np.array(bits), clips.lengths.astype(np.float64)
 
 
 def make_speech(codec: LLMCodec, lm: NeuralTokenLM, plan: SpeechPlan, folder: Path, seed: int) -> list[dict[str, Any]]:
@@ -156,7 +158,12 @@ def make_speech(codec: LLMCodec, lm: NeuralTokenLM, plan: SpeechPlan, folder: Pa
         return list(before["sentences"])
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
-    settings = {"temperature": plan.temperature, "top_p": plan.top_p, "tries": plan.tries, "longest_s": plan.longest_s}
+    settings: dict[str, Any] = {
+        "temperature": plan.temperature,
+        "top_p": plan.top_p,
+        "tries": plan.tries,
+        "longest_s": plan.longest_s,
+    }
     for row in tqdm(list(test_rows(plan)), desc=f"{folder.parents[1].name} speaks", unit="sentence"):
         said: dict[str, Any] = {"id": row.clip_id, "text": row.text}
         try:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from eval.harness.metric import Metric
 from eval.harness.schema import ResultsSchema
-from experiments.semantic.speech_scores import DEFAULT_METRICS
+from experiments.semantic.speech_scores import DEFAULT_METRICS, SpokenResult, scored
 from experiments.semantic.speech_stages import CodecUnderTest, SpeechPlan, read_lm_settings
 
 SCHEMA = ResultsSchema("soundcodec-llmcodec/text-to-speech", 1, "text_to_speech.py", "sentences.jsonl")
@@ -101,10 +101,9 @@ def run(
 
 def _of_codec(
     named: CodecUnderTest, plan: SpeechPlan, seeds: Sequence[int], metrics: Sequence[Metric], folder: Path
-) -> list:
+) -> list[SpokenResult]:
     """The results of a codec, one for each seed of the language model."""
     from experiments.semantic import speech_stages as stages
-    from experiments.semantic.speech_scores import SpokenResult, scored
     from soundcodec_llmcodec.files import read_json
     from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
 

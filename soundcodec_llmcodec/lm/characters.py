@@ -70,7 +70,7 @@ class Characters:
                 f"the language model has no {', '.join(map(repr, letters))}, which is in {text!r}; it knows "
                 f"{self.characters!r}: write the word in these (numbers in words)"
             )
-        gaps = {character: "" if character == "'" else " " for character in unknown}
+        gaps: dict[str, str | int | None] = {character: "" if character == "'" else " " for character in unknown}
         kept = " ".join(plain.translate(str.maketrans(gaps)).split())
         if not kept:
             raise TextError(f"expected a text to speak, got {text!r}")

@@ -12,7 +12,7 @@ from experiments.semantic.piper_voice import PiperVoice, phoneme_ids
 from experiments.semantic.sentences import SentencePlan, sentences
 from experiments.semantic.spoken_corpus import PEAK, RATE, levelled, main, voice_of
 
-WORDS = "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa".split()
+WORDS = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima")
 
 
 def texts(count: int = 40, words: int = 12) -> list[str]:
