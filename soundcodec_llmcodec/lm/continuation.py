@@ -150,7 +150,7 @@ def continue_tokens(
             logits_processor=processors,
         )
     new = generated[0, len(ids) :].cpu().numpy()
-    ended = bool(end) and len(new) > 0 and new[-1] == end[0]
+    ended = bool(end and len(new) and new[-1] == end[0])
     return lm.spec.codes(new[:-1] if ended else new), ended
 
 
