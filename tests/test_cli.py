@@ -409,7 +409,7 @@ def test_every_command_is_in_the_tree():
     assert {" ".join(words) for words in COMMANDS} == {
         *("", "encode", "decode", "info", "tokenize", "listen", "demo", "export", "superb-run"),
         *("train", "train plot", "train export", "train push"),
-        *("lm", "lm train", "lm count", "lm score", "lm continue", "lm tokenizer"),
+        *("lm", "lm train", "lm count", "lm score", "lm continue", "lm speak", "lm tokenizer"),
     }
 
 

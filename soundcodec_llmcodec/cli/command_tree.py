@@ -75,6 +75,7 @@ _LM = {
     "count": Command("n-grams of token corpora", "lm_options:count", "lm_count:count"),
     "score": Command("bits a token of token corpora, token files or sound files", "lm_options:score", "lm_score:score"),
     "continue": Command("continue a recording", "lm_options:continuation", "lm_continue:continuation"),
+    "speak": Command("speak a text", "lm_options:speech", "lm_speak:speech"),
     "tokenizer": Command("give a model's folder a tokenizer", "lm_options:tokenizer", "lm_count:tokenizer"),
 }
 TREE = Command(
@@ -101,7 +102,7 @@ TREE = Command(
             commands=_TRAIN,
         ),
         "lm": Command(
-            "language models over tokens: train, count, score, continue (needs the extra 'lm')",
+            "language models over tokens: train, count, score, continue, speak (needs the extra 'lm')",
             extra="lm",
             what="working with language models",
             description="Language models over a codec's tokens. Needs the extra 'lm'.",

@@ -1,4 +1,4 @@
-"""The options of the commands of token language models: count, score, continue and tokenizer."""
+"""The options of the commands of token language models: count, score, continue, speak and tokenizer."""
 
 from __future__ import annotations
 
@@ -54,16 +54,30 @@ def continuation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prompt-seconds", type=float, metavar="S", help="take the first S seconds of the prompt alone"
     )
-    parser.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest each time (default: 1)")
-    parser.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest")
-    parser.add_argument(
-        "--top-p", type=float, metavar="P", help="draw from the likeliest that together have this share"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="another seed gives another continuation (default: 0)")
+    _add_sampling(parser, "continuation")
     ending = parser.add_mutually_exclusive_group()
     ending.add_argument("--may-end", action="store_true", help="the model may end the clip before the time is up")
     ending.add_argument("--no-end", action="store_true", help="it may not (which is so without it, too)")
     parser.add_argument("--continuation-only", action="store_true", help="write what follows without the prompt")
+    _add_models(parser, "")
+
+
+def speech(parser: argparse.ArgumentParser) -> None:
+    """Options of `llmcodec lm speak`."""
+    parser.description = (
+        "Text to speech by a language model that lm train made with text.kind=characters. With --voice it goes on in a "
+        "recording's voice; what follows is written without the recording."
+    )
+    parser.add_argument("text", metavar="TEXT", help="what to say, numbers in words")
+    parser.add_argument("-o", "--output", required=True, type=Path, help="the sound file of the speech")
+    parser.add_argument("--lm", default=BUNDLED_NAME, metavar="FOLDER", help="a folder of lm train that speaks text")
+    parser.add_argument("--voice", type=Path, metavar="FILE", help="a recording of some seconds to go on from")
+    parser.add_argument("--voice-text", metavar="TEXT", help="what is said in that recording")
+    parser.add_argument("--seconds", type=float, default=20.0, help="cut longer speech (default: 20)")
+    _add_sampling(parser, "reading")
+    parser.add_argument(
+        "--tries", type=int, default=1, metavar="N", help="keep the likeliest of N, per token (default: 1)"
+    )
     _add_models(parser, "")
 
 
@@ -74,6 +88,15 @@ def tokenizer(parser: argparse.ArgumentParser) -> None:
         "was saved without them. What is saved now has them."
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="a folder that lm train has written")
+
+
+def _add_sampling(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest each time (default: 1)")
+    parser.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest")
+    parser.add_argument(
+        "--top-p", type=float, metavar="P", help="draw from the likeliest that together have this share"
+    )
+    parser.add_argument("--seed", type=int, default=0, help=f"another seed gives another {what} (default: 0)")
 
 
 def _add_models(parser: argparse.ArgumentParser, when: str) -> None:

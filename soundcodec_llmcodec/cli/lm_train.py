@@ -15,7 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     training_options.add_config_options(
         parser,
         default="small",
-        bundled="small, smollm2, tiny",
+        bundled="small, smollm2, speech, tiny",
         data="--tokens",
         data_help="token corpora, DIR or DIR:SPLIT, all of one codec",
         validation="token corpora",

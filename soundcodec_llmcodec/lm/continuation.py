@@ -18,6 +18,7 @@ from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.lm.generation import CodesOnly
 from soundcodec_llmcodec.lm.scores import check_clips, check_codec
 from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
+from soundcodec_llmcodec.tokens import Tokens
 from soundcodec_llmcodec.vocabulary import TokenSpec
 
 # After generation.py, which says what to install where transformers is missing.
@@ -86,10 +87,8 @@ def continue_audio(
     new_frames = round(seconds * source.sample_rate / source.hop_length)
     if new_frames < 1:
         raise ValueError(f"expected at least one frame ({source.hop_length / source.sample_rate} s), got {seconds} s")
-    encoded = codec.encode(audio, rate)
-    own_samples = audio_io.resampled_length(encoded.n_samples, encoded.sampling_rate, source.sample_rate)
-    frames = max(1, own_samples // source.hop_length)
-    prompt = codes_to_tokens(encoded.codes[0, :, :frames].numpy(), source)
+    prompt, encoded = recording_tokens(codec, source, audio, rate)
+    frames = len(prompt) // source.num_quantizers
     tokens, ended = continue_tokens(lm, prompt, new_frames * source.num_quantizers, sampling, may_end=may_end)
     codes = tokens_to_codes(np.concatenate([prompt, tokens]), source)
     samples = codec.decode(codes, sampling_rate=encoded.sampling_rate)
@@ -97,20 +96,40 @@ def continue_audio(
     return Continuation(tokens, frames, begins, samples, encoded.sampling_rate, ended)
 
 
+def recording_tokens(codec: LLMCodec, source: TokenSource, audio: Any, rate: int | None) -> tuple[np.ndarray, Tokens]:
+    """Tokens int64 (N,) of a recording's whole frames, of the levels that `source` has, and all that it was encoded to.
+
+    A last frame that the recording does not fill is left out, unless it is the only one.
+    """
+    encoded = codec.encode(audio, rate)
+    own_samples = audio_io.resampled_length(encoded.n_samples, encoded.sampling_rate, source.sample_rate)
+    frames = max(1, own_samples // source.hop_length)
+    return codes_to_tokens(encoded.codes[0, : source.num_quantizers, :frames].numpy(), source), encoded
+
+
 def continue_tokens(
-    lm: NeuralTokenLM, prompt: np.ndarray, count: int, sampling: Sampling, *, may_end: bool = True
+    lm: NeuralTokenLM,
+    prompt: np.ndarray,
+    count: int,
+    sampling: Sampling,
+    *,
+    may_end: bool = True,
+    text_ids: Sequence[int] = (),
 ) -> tuple[np.ndarray, bool]:
     """Up to `count` tokens int64 (N,) after a prompt's (N,), whole frames both, and whether the model ended the clip.
 
-    An N of 0 is a clip that the model ended at once; an empty prompt needs a model with a token that begins. Raises
-    ValueError for more positions than the model reads.
+    An N of 0 is a clip that the model ended at once; an empty prompt needs a model with a token that begins. `text_ids`
+    is what a model that speaks text says. Raises ValueError for more positions than the model reads, and for such a
+    model without a text.
     """
+    if lm.text is not None and not len(text_ids):
+        raise ValueError(f"{lm.name} speaks text and does not continue without: llmcodec lm speak, with --voice")
     if len(prompt):
         check_clips([prompt], lm.vocabulary_size)
     levels = lm.source.num_quantizers
     if count < 1 or count % levels or len(prompt) % levels:
         raise ValueError(f"expected whole frames of {levels} tokens, got {len(prompt)} to begin with and {count} more")
-    ids = lm.prompt(prompt)
+    ids = lm.prompt(prompt, text_ids)
     if not ids:
         raise ValueError(f"{lm.name} has no token that begins a clip; give it a prompt")
     if lm.max_positions is not None and len(ids) + count > lm.max_positions:
@@ -131,7 +150,7 @@ def continue_tokens(
             logits_processor=processors,
         )
     new = generated[0, len(ids) :].cpu().numpy()
-    ended = bool(end) and len(new) > 0 and new[-1] == end[0]
+    ended = bool(end and len(new) and new[-1] == end[0])
     return lm.spec.codes(new[:-1] if ended else new), ended
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from soundcodec_llmcodec.data.token_corpus import TokenCorpusError, TokenSource
 from soundcodec_llmcodec.files import read_json
+from soundcodec_llmcodec.lm.characters import Characters
 from soundcodec_llmcodec.vocabulary import TokenSpec
 
 FORMAT = "llmcodec-token-lm"
@@ -61,13 +62,15 @@ class Description:
 
 @dataclass(frozen=True)
 class NeuralDescription:
-    """What `token_lm.json` says of a neural model: where its codes stand, and which tokens begin and end a clip."""
+    """What `token_lm.json` says of a neural model: where its codes stand, which tokens begin and end a clip, and the
+    text that it speaks, where it does."""
 
     name: str
     source: TokenSource
     spec: TokenSpec
     bos_id: int | None
     eos_id: int | None
+    text: Characters | None = None
 
 
 def check_target(folder: str | Path, kind: str) -> None:
@@ -176,12 +179,13 @@ def read_neural(folder: str | Path) -> NeuralDescription:
     """What the folder of a neural model holds. Raises TokenLMError where it is another thing."""
     described = describe(folder)
     expected = {"spec", "bos_id", "eos_id"}
-    if described.kind != NEURAL or set(described.model) != expected:
+    if described.kind != NEURAL or set(described.model) - {"text"} != expected:
         raise TokenLMError(f"expected a neural model with {sorted(expected)} in {folder}, found {described}")
     try:
         spec = TokenSpec.from_dict(described.model["spec"])
+        text = Characters.from_dict(described.model["text"]) if "text" in described.model else None
     except (TypeError, ValueError) as error:
         raise TokenLMError(f"{Path(folder) / FILE}: {error}") from error
     return NeuralDescription(
-        described.name, described.source, spec, described.model["bos_id"], described.model["eos_id"]
+        described.name, described.source, spec, described.model["bos_id"], described.model["eos_id"], text
     )

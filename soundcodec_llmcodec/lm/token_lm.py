@@ -21,6 +21,7 @@ from torch import Tensor
 
 from soundcodec_llmcodec.data.token_corpus import TokenSource
 from soundcodec_llmcodec.lm import lm_folder as folders
+from soundcodec_llmcodec.lm.characters import Characters
 from soundcodec_llmcodec.lm.codes_tokenizer import write_tokenizer
 from soundcodec_llmcodec.lm.lm_folder import NEURAL, Description, TokenLMError
 from soundcodec_llmcodec.lm.packages import lm_package, no_bars
@@ -36,7 +37,10 @@ class NeuralTokenLM:
 
     `bos_id` begins a clip, None where the model has no such token; `eos_id` ends one. The model is neither copied nor
     changed, and its weights must stay as they are. It is run in eval mode without gradients. `tokenizer` is what `save`
-    writes beside the model; without one, it writes a tokenizer of the codes alone.
+    writes beside the model; without one, it writes a tokenizer of the codes alone, and of the characters of a model
+    that speaks text.
+
+    `text` is what a model that speaks was trained to read before `bos_id` and a clip's tokens (see `speaking`).
     """
 
     def __init__(
@@ -49,8 +53,10 @@ class NeuralTokenLM:
         eos_id: int | None,
         name: str,
         tokenizer: Any = None,
+        text: Characters | None = None,
     ) -> None:
-        """Raises ValueError where the codes are not the codec's, or begin or end are codes or have no row."""
+        """Raises ValueError where the codes are not the codec's, or begin, end or characters are codes or have no
+        row."""
         rows = input_embedding(model).num_embeddings
         if spec.codebook_size != source.vocabulary_size:
             raise ValueError(
@@ -70,6 +76,12 @@ class NeuralTokenLM:
         self.eos_id = eos_id
         self.name = name
         self.tokenizer = tokenizer
+        if text is not None and (text.end_id > rows or text.first_id < spec.end_id or bos_id is None or eos_id is None):
+            raise ValueError(
+                f"a model that speaks text has characters after its codes, which end at {spec.end_id}, within its "
+                f"{rows} rows, and tokens that begin and end a clip; got {text}, bos_id {bos_id}, eos_id {eos_id}"
+            )
+        self.text = text
         self._read_from: Path | None = None
 
     # -- what every language model over tokens has -----------------------------------------------------------------
@@ -96,18 +108,38 @@ class NeuralTokenLM:
     @cached_property
     def identity(self) -> str:
         """SHA-256 over the weights and where the tokens stand."""
-        placed = f"{weights_hash(self.model)} {self.spec} {self.bos_id}"
+        placed = f"{weights_hash(self.model)} {self.spec} {self.bos_id}" + (f" {self.text}" if self.text else "")
         return hashlib.sha256(placed.encode()).hexdigest()
 
     def score(self, clips: Sequence[np.ndarray], *, batch_tokens: int = 4096) -> list[TokenScores]:
-        """As `TokenLM.score`. Clips of like length share a batch."""
+        """As `TokenLM.score`. Clips of like length share a batch.
+
+        Raises ValueError for a model that speaks text, which says nothing of tokens without theirs.
+        """
+        if self.text is not None:
+            raise ValueError(
+                f"{self.name} was trained to speak text, and tokens without their text are foreign to it: take a model "
+                "trained without text.kind: characters (its bits per token given text are in its training.json)"
+            )
+        return self._scores(clips, [()] * len(clips), batch_tokens)
+
+    def score_spoken(
+        self, clips: Sequence[np.ndarray], texts: Sequence[Sequence[int]], *, batch_tokens: int = 4096
+    ) -> list[TokenScores]:
+        """As `score`, of a model that speaks text: each clip's tokens (N,) given its text's ids."""
+        return self._scores(clips, texts, batch_tokens)
+
+    def _scores(
+        self, clips: Sequence[np.ndarray], texts: Sequence[Sequence[int]], batch_tokens: int
+    ) -> list[TokenScores]:
         check_clips(clips, self.vocabulary_size)
-        self._check_lengths(clips)
+        self._check_lengths(clips, texts)
         in_order: list[TokenScores | None] = [None] * len(clips)
         with self.inference():
             head = self._head
             for batch in self._batches(clips, batch_tokens):
-                for index, scores in zip(batch, self._scored(head, [clips[index] for index in batch]), strict=True):
+                members = ([clips[index] for index in batch], [texts[index] for index in batch])
+                for index, scores in zip(batch, self._scored(head, *members), strict=True):
                     in_order[index] = scores
         return [scores for scores in in_order if scores is not None]
 
@@ -127,9 +159,10 @@ class NeuralTokenLM:
         """The longest L the model was made for, where its config says."""
         return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
 
-    def prompt(self, clip: np.ndarray) -> list[int]:
-        """Ids of a clip's tokens (N,) as the model reads them, the one that begins before them where there is one."""
-        return ([] if self.bos_id is None else [self.bos_id]) + self.spec.ids(clip).tolist()
+    def prompt(self, clip: np.ndarray, text_ids: Sequence[int] = ()) -> list[int]:
+        """Ids of a clip's tokens (N,) as the model reads them, the one that begins before them where there is one, and
+        before that a text's."""
+        return [*text_ids, *([] if self.bos_id is None else [self.bos_id]), *self.spec.ids(clip).tolist()]
 
     def save(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
         """Write an ordinary transformers folder, tokenizer included, and `token_lm.json`, whole or not at all.
@@ -138,6 +171,7 @@ class NeuralTokenLM:
         kind, or somebody else's.
         """
         placed = {"spec": self.spec.to_dict(), "bos_id": self.bos_id, "eos_id": self.eos_id}
+        placed |= {} if self.text is None else {"text": self.text.to_dict()}
         with folders.written(folder, Description(NEURAL, self.name, self.source, placed)) as scratch:
             model = self.model
             if dtype is not None and dtype != model.dtype:
@@ -155,7 +189,7 @@ class NeuralTokenLM:
         for path in files:
             shutil.copyfile(path, folder / path.name)
         if not files:
-            write_tokenizer(folder, self.spec, self.bos_id, self.eos_id, self.max_positions)
+            write_tokenizer(folder, self.spec, self.bos_id, self.eos_id, self.max_positions, self.text)
 
     @classmethod
     def load(
@@ -179,6 +213,7 @@ class NeuralTokenLM:
                 bos_id=described.bos_id,
                 eos_id=described.eos_id,
                 name=described.name,
+                text=described.text,
             )
             lm._read_from = Path(folder)
             return lm
@@ -201,13 +236,14 @@ class NeuralTokenLM:
         finally:
             self.model.train(training)
 
-    def _check_lengths(self, clips: Sequence[np.ndarray]) -> None:
-        longest = max(map(len, clips), default=0) - (self.bos_id is None)
+    def _check_lengths(self, clips: Sequence[np.ndarray], texts: Sequence[Sequence[int]]) -> None:
+        lengths = [len(clip) + len(text) for clip, text in zip(clips, texts, strict=True)]
+        longest = max(lengths, default=0) - (self.bos_id is None)
         if self.max_positions is not None and longest > self.max_positions:
             seconds = (self.max_positions + (self.bos_id is None)) / self.source.token_rate
             raise ValueError(
                 f"{self.name} reads at most {self.max_positions} positions ({seconds:.1f} s of {self.source.codec_name}"
-                f"'s tokens), but clip {max(range(len(clips)), key=lambda i: len(clips[i]))} needs {longest}; cut it"
+                f"'s tokens), but clip {lengths.index(max(lengths))} needs {longest}; cut it"
             )
 
     @staticmethod
@@ -222,10 +258,13 @@ class NeuralTokenLM:
         if batch:
             yield batch
 
-    def _scored(self, head: TokenHead, clips: Sequence[np.ndarray]) -> list[TokenScores]:
+    def _scored(
+        self, head: TokenHead, clips: Sequence[np.ndarray], texts: Sequence[Sequence[int]]
+    ) -> list[TokenScores]:
         """Scores of one batch."""
-        rows = [torch.tensor(self.prompt(clip)) for clip in clips]
+        rows = [torch.tensor(self.prompt(clip, text)) for clip, text in zip(clips, texts, strict=True)]
         lengths = [len(row) - 1 for row in rows]
+        starts = [len(text) for text in texts]  # what is read before the first token that is scored
         if not max(lengths):
             return [TokenScores(np.zeros(0), np.zeros(0)) for _ in clips]
         # What stands on the right of a position cannot change it in a causal model, so padding needs no mask, and
@@ -234,9 +273,11 @@ class NeuralTokenLM:
         for index, row in enumerate(rows):
             inputs[index, : lengths[index]] = row[:-1]
         states = head.states(inputs.to(self.device))
-        unpadded = torch.cat([states[index, :length] for index, length in enumerate(lengths)])
-        audio, full = head.nll(unpadded, torch.cat([row[1:] for row in rows]).to(self.device))
-        return [TokenScores(a, f) for a, f in zip(_split(audio, lengths), _split(full, lengths), strict=True)]
+        unpadded = torch.cat([states[index, starts[index] : length] for index, length in enumerate(lengths)])
+        targets = torch.cat([row[start + 1 :] for row, start in zip(rows, starts, strict=True)])
+        audio, full = head.nll(unpadded, targets.to(self.device))
+        scored = [length - start for length, start in zip(lengths, starts, strict=True)]
+        return [TokenScores(a, f) for a, f in zip(_split(audio, scored), _split(full, scored), strict=True)]
 
 
 def _split(values: Tensor, lengths: Sequence[int]) -> list[np.ndarray]:

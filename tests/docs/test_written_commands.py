@@ -43,8 +43,10 @@ QUICKLY = {
     "--data": ["--set", "steps=2", "--quiet"],
     "--tokens": ["--steps", "2", "--quiet"],
 }
+# Data with text and a voice are needed; tests/lm/training/test_lm_speaking.py and tests/experiments run them.
+SPEAKING = ("llmcodec lm train --config speech", "llmcodec lm speak", "python experiments/semantic/")
 # Not run: they upload, start eight processes, trace graphs (tests/export does) or set up an environment.
-NOT_RUN = ("llmcodec train push", "torchrun ", "llmcodec export", *OTHERS)
+NOT_RUN = ("llmcodec train push", "torchrun ", "llmcodec export", *SPEAKING, *OTHERS)
 # What only `train` and `lm train` have.
 TRAINING_OPTIONS = {"config", "set", "out"}
 

@@ -64,6 +64,20 @@ class ScratchConfig:
 
 
 @dataclass(frozen=True)
+class TextConfig:
+    """The text that stands before a clip's tokens, for a model that speaks text."""
+
+    kind: Literal["none", "characters"] = setting(
+        "none", "none: tokens alone; characters: each clip's text stands before its tokens, character by character"
+    )
+    characters: str | None = setting(None, "the characters that the model knows (null: those of the training texts)")
+
+    def __post_init__(self) -> None:
+        if self.kind == "none" and self.characters is not None:
+            raise TrainConfigError("characters belong to text.kind: characters, got kind: none")
+
+
+@dataclass(frozen=True)
 class LoraSettings:
     """Low-rank changes of linear layers."""
 
@@ -103,6 +117,7 @@ class LMTrainConfig:
     finetune: FinetuneConfig = setting(FinetuneConfig, "the causal LM to go on from")
     tokens: tuple[str, ...] = setting((), 'token corpora, "FOLDER" or "FOLDER:SPLIT", all of one codec')
     validation: tuple[str, ...] = setting((), "held-out token corpora of the same codec")
+    text: TextConfig = setting(TextConfig, "the text before a clip's tokens, for text to speech (lm speak)")
     codec: str = setting("llmcodec", "the codec whose code vectors scratch.rows may need: a name, folder or hub id")
     seed: int = setting(0, "seed of weights, batches and dropout")
     steps: int = setting(2_000, "steps of the whole run")
@@ -127,6 +142,8 @@ class LMTrainConfig:
         _positive(self, "steps", "batch_rows", "accumulation", "log_every", "validate_every", "checkpoint_every")
         _positive(self, "keep_checkpoints")
         _not_negative(self, "validation_clips", "seed")
+        if self.text.kind != "none" and self.start != "scratch":
+            raise TrainConfigError("text.kind: characters is for a model of its own, start: scratch")
         if self.row_tokens < 2:
             raise TrainConfigError(f"row_tokens must be at least 2, got {self.row_tokens!r}")
         if self.batch_rows % self.accumulation:

@@ -16,7 +16,7 @@ from soundcodec_llmcodec.data.token_corpus import TokenSource
 from soundcodec_llmcodec.files import written_whole
 from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
 from soundcodec_llmcodec.lm.training.lm_config import LMTrainConfig, make_config
-from soundcodec_llmcodec.lm.training.lm_state import BEST, BEST_FACTS, BEST_TENSORS, load_trained
+from soundcodec_llmcodec.lm.training.lm_state import BEST, BEST_FACTS, BEST_TENSORS, CHARACTERS, load_trained
 from soundcodec_llmcodec.lm.training.network_building import Finished, build, finished
 from soundcodec_llmcodec.runs.checkpoint_folders import CHECKPOINTS, checkpoints_in, read_facts, read_tensors
 from soundcodec_llmcodec.runs.errors import TrainConfigError
@@ -26,12 +26,14 @@ TRAINING_FILE = "training.json"
 
 @dataclass(frozen=True)
 class Trained:
-    """A run's weights: its config, codec, the tensors that trained, and what the run says about them."""
+    """A run's weights: its config, codec, the tensors that trained, and what the run says about them; the characters
+    that it knows, where it speaks text."""
 
     config: LMTrainConfig
     source: TokenSource
     tensors: dict[str, Tensor]
     info: dict[str, Any]
+    characters: str = ""
 
 
 def export_run(run: Path, target: Path, which: str = "best", name: str | None = None, codec: str | None = None) -> int:
@@ -51,6 +53,7 @@ def export_run(run: Path, target: Path, which: str = "best", name: str | None = 
         eos_id=finished_lm.eos_id,
         name=target.name if name is None else name,
         tokenizer=finished_lm.tokenizer,
+        text=finished_lm.text,
     )
     lm.save(target, dtype=getattr(torch, trained.config.export_dtype))
     with written_whole(target / TRAINING_FILE) as path:
@@ -61,9 +64,9 @@ def export_run(run: Path, target: Path, which: str = "best", name: str | None = 
 def rebuilt(trained: Trained, codec: str | None = None) -> Finished:
     """The trained model as transformers knows it, in the types that it trained in."""
     config = trained.config if codec is None else dataclasses.replace(trained.config, codec=codec)
-    network = build(config, trained.source)
+    network = build(config, trained.source, trained.characters)
     load_trained(network, trained.tensors, "the run")
-    return finished(network, config)
+    return finished(network, config, trained.characters)
 
 
 def read_run(run: Path, which: str = "best") -> Trained:
@@ -86,4 +89,4 @@ def read_run(run: Path, which: str = "best") -> Trained:
         "validation": about.get("validation"),
         "corpora": about["corpora"],
     }
-    return Trained(config, TokenSource.from_dict(about["token_source"]), tensors, info)
+    return Trained(config, TokenSource.from_dict(about["token_source"]), tensors, info, about.get(CHARACTERS, ""))

@@ -24,8 +24,9 @@ from soundcodec_llmcodec.runs.resuming import check_same
 
 STATE_VERSION = 1
 BEST, BEST_TENSORS, BEST_FACTS = "best", "trained.safetensors", "best.json"
+CHARACTERS = "characters"  # the fact that holds those of a model that speaks text
 # What decides the batches and the weights: a resumed run must have the same.
-FIXED = ("start", "scratch", "finetune", "seed", "row_tokens", "batch_rows", "optimizer.kind")
+FIXED = ("start", "scratch", "finetune", "text", "seed", "row_tokens", "batch_rows", "optimizer.kind")
 
 
 @dataclass

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from soundcodec_llmcodec.lm.training.lm_config import LMTrainConfig
-from soundcodec_llmcodec.lm.training.lm_state import LMState, saved_config
+from soundcodec_llmcodec.lm.training.lm_state import CHARACTERS, LMState, saved_config
 from soundcodec_llmcodec.lm.training.lm_validation import LMValidation, validate
 from soundcodec_llmcodec.lm.training.network import Network, seeded
 from soundcodec_llmcodec.lm.training.network_building import base_facts, build
-from soundcodec_llmcodec.lm.training.packing import PackedBatch, Sampler, clips_to_predict, collate
+from soundcodec_llmcodec.lm.training.packing import PackedBatch, Sampler, clip_positions, clips_to_predict, collate
+from soundcodec_llmcodec.lm.training.spoken_clips import open_spoken_clips
 from soundcodec_llmcodec.lm.training.token_clips import Clips, open_clips
 from soundcodec_llmcodec.runs.base_trainer import BaseTrainer
 from soundcodec_llmcodec.runs.checkpoint_folders import checkpoints_in
@@ -37,17 +38,23 @@ class LMTrainer(BaseTrainer[LMTrainConfig, LMState, dict[str, float], LMValidati
             raise TrainConfigError("no tokens to train on: give token corpora, such as --tokens DIR:train")
         super().__init__(config, folder, device, progress)
         self.world.check_share("batch_rows", config.batch_rows, config.accumulation)
-        self.clips = open_clips(config.tokens)
         self.held_out: Clips | None = None
-        if config.validation:
-            self.held_out = open_clips(config.validation, self.clips.source).first(config.validation_clips)
-        network = build(config, self.clips.source).to(self.device)
+        self.characters = ""
+        if config.text.kind == "characters":
+            self._open_spoken()
+        else:
+            self.clips = open_clips(config.tokens)
+            if config.validation:
+                self.held_out = open_clips(config.validation, self.clips.source).first(config.validation_clips)
+        network = build(config, self.clips.source, self.characters).to(self.device)
         self._check_lengths(network)
         self.state = LMState.create(config, network)
-        self.sampler = Sampler(network.layout.positions(self.clips.lengths), config.row_tokens, config.seed)
+        self.sampler = Sampler(clip_positions(network.layout, self.clips), config.row_tokens, config.seed)
         # What a run that goes on must have in common with this one; corpora may move.
         same = {"token_source": self.clips.source.to_dict(), "tokens_hash": self.clips.fingerprint}
         same |= base_facts(config, network)
+        if self.characters:
+            same[CHARACTERS] = self.characters
         held_out = None if self.held_out is None else self.held_out.fingerprint
         self.facts = {**same, "corpora": list(self.clips.labels), "validation_hash": held_out}
         before = self._resume(same)
@@ -113,6 +120,17 @@ class LMTrainer(BaseTrainer[LMTrainConfig, LMState, dict[str, float], LMValidati
         tokens = sum(int(values["tokens"]) for values in results)
         return {**results[-1], "bits": bits, "tokens_per_second": tokens / seconds}
 
+    def _open_spoken(self) -> None:
+        """The clips with their texts; what is left out of them is said in the log."""
+        config, most = self.config, self.config.scratch.max_positions
+        spoken = open_spoken_clips(config.tokens, min(most, config.row_tokens), config.text.characters)
+        self.clips, self.characters = spoken.clips, spoken.characters
+        parts = [spoken]
+        if config.validation:
+            parts.append(open_spoken_clips(config.validation, most, spoken.characters, spoken.clips.source))
+            self.held_out = parts[-1].clips.first(config.validation_clips)
+        self._ignored += [part.summary for part in parts if part.summary]
+
     def _check_lengths(self, network: Network) -> None:
         """Raise TrainConfigError for more positions than the model was made for, and for clips without any."""
         for what, clips in (("training", self.clips), ("validation", self.held_out)):
@@ -121,10 +139,10 @@ class LMTrainer(BaseTrainer[LMTrainConfig, LMState, dict[str, float], LMValidati
         most = getattr(network.lm.config.get_text_config(), "max_position_embeddings", None)
         if most is None:
             return
-        longest = int(network.layout.positions(self.clips.lengths).max())
+        longest = int(clip_positions(network.layout, self.clips).max())
         if min(longest, self.config.row_tokens) > most:
             raise TrainConfigError(f"row_tokens {self.config.row_tokens} is more than the model's {most} positions")
-        if self.held_out is not None and int(network.layout.positions(self.held_out.lengths).max()) > most:
+        if self.held_out is not None and int(clip_positions(network.layout, self.held_out).max()) > most:
             raise TrainConfigError(
                 f"a validation clip has {self.held_out.lengths.max()} tokens, more than the model's {most} positions: "
                 "take validation clips that are shorter, or another model (scratch.max_positions)"

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from soundcodec_llmcodec.lm.training.network import Network
-from soundcodec_llmcodec.lm.training.packing import collate, packed
+from soundcodec_llmcodec.lm.training.packing import clip_positions, collate, packed
 from soundcodec_llmcodec.lm.training.token_clips import Clips
 from soundcodec_llmcodec.runs.distributed import World
 
@@ -43,7 +43,7 @@ class LMValidation:
 def validate(network: Network, clips: Clips, world: World | None = None) -> LMValidation:
     """Held-out bits a token, in float32 and without dropout; each process takes its share of the clips."""
     world = world or World(device=next(network.parameters()).device)
-    lengths = network.layout.positions(clips.lengths)
+    lengths = clip_positions(network.layout, clips)
     width = max(int(lengths.max()), ROW_POSITIONS)
     rows = packed(lengths, width, None)
     # Rows of about one length together.

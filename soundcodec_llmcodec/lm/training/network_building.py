@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from soundcodec_llmcodec.data.token_corpus import TokenSource
+from soundcodec_llmcodec.lm.characters import Characters
 from soundcodec_llmcodec.lm.packages import lm_package
 from soundcodec_llmcodec.lm.training.embedding_rows import codebook_of
 from soundcodec_llmcodec.lm.training.finetuning import finetuned_network
@@ -28,10 +29,11 @@ class Finished:
     spec: TokenSpec
     bos_id: int | None
     eos_id: int | None
+    text: Characters | None = None
 
 
-def build(config: LMTrainConfig, source: TokenSource) -> Network:
-    """The network to train, drawn by the config's seed.
+def build(config: LMTrainConfig, source: TokenSource, characters: str = "") -> Network:
+    """The network to train, drawn by the config's seed; `characters` are those that it knows, where it speaks text.
 
     Raises TrainConfigError, BackboneError, or ImportError, which names the extra.
     """
@@ -40,7 +42,7 @@ def build(config: LMTrainConfig, source: TokenSource) -> Network:
         if config.start == "finetune":
             return finetuned_network(config.finetune, source.vocabulary_size, config.seed)
         codebook = codebook_of(config.codec, source) if config.scratch.rows.kind == "codebook" else None
-        return scratch_network(config.scratch, source.vocabulary_size, codebook)
+        return scratch_network(config.scratch, source.vocabulary_size, codebook, len(characters))
 
 
 def base_facts(config: LMTrainConfig, network: Network) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def base_facts(config: LMTrainConfig, network: Network) -> dict[str, Any]:
     return {"frozen": len(frozen), "frozen_hash": _frozen_hash(network, set(frozen))}
 
 
-def finished(network: Network, config: LMTrainConfig) -> Finished:
+def finished(network: Network, config: LMTrainConfig, characters: str = "") -> Finished:
     """The network as an ordinary model, in eval mode; `network` itself is used up.
 
     Rows that came from modules are put into the model's matrices, low-rank changes are added to its weights.
@@ -66,7 +68,8 @@ def finished(network: Network, config: LMTrainConfig) -> Finished:
     with torch.no_grad():
         input_embedding(lm).weight.copy_(entering)
         output_head(lm).weight.copy_(leaving)
-    return Finished(lm.eval(), network.tokenizer, network.spec, layout.bos_id, layout.eos_id)
+    text = None if layout.text_id is None else Characters(characters, layout.text_id)
+    return Finished(lm.eval(), network.tokenizer, network.spec, layout.bos_id, layout.eos_id, text)
 
 
 def _frozen_hash(network: Network, names: set[str]) -> str:

@@ -1,10 +1,11 @@
 """Clips packed into rows: nothing of a clip reaches another, and hardly a position is wasted.
 
 A clip is read as [begin, token 0, ..., token N - 1] and scored on [token 0, ..., token N - 1, end], so it takes N + 1
-positions (N, and one score fewer, where the model has no token that begins). A row holds pieces of clips: whole clips,
-or parts of those that are longer than a row, cut such that every token is still scored just once.
+positions (N, and one score fewer, where the model has no token that begins). Its text, where the model speaks, is read
+before all that and not scored: [character 0, ..., character C - 1, begin, token 0, ...]. A row holds pieces of clips:
+whole clips, or parts of those that are longer than a row, cut such that every token is still scored just once.
 
-Letters: B batch (rows), L LM positions, N tokens of a clip, P pieces.
+Letters: B batch (rows), L LM positions, N tokens of a clip, C characters of its text, P pieces.
 """
 
 from __future__ import annotations
@@ -26,15 +27,33 @@ OPEN_ROWS = 64
 
 @dataclass(frozen=True)
 class Layout:
-    """Ids of the model: code c is `first_id` + c; `bos_id` and `eos_id` are None where clips have no such token."""
+    """Ids of the model: code c is `first_id` + c; `bos_id` and `eos_id` are None where clips have no such token.
+
+    Character i of a model that speaks text is `text_id` + i; it has a `bos_id`, between a clip's text and its tokens.
+    """
 
     first_id: int
     bos_id: int | None
     eos_id: int | None
+    text_id: int | None = None
 
     def positions(self, lengths: np.ndarray) -> np.ndarray:
-        """Positions that clips of these lengths take; the last one of a clip is read only to predict its end."""
+        """Positions that clips of these lengths take, their text apart; the last one of a clip is read only to predict
+        its end."""
         return lengths + (self.bos_id is not None) - (self.eos_id is None)
+
+    def ids(self, clips: Clips, index: int) -> tuple[np.ndarray, int]:
+        """All ids of a clip, int64, and how many of them stand before its first token."""
+        before = np.array([] if self.bos_id is None else [self.bos_id], dtype=np.int64)
+        after = np.array([] if self.eos_id is None else [self.eos_id], dtype=np.int64)
+        if self.text_id is not None:
+            before = np.concatenate((clips.text(index).astype(np.int64) + self.text_id, before))
+        return np.concatenate((before, clips.clip(index).astype(np.int64) + self.first_id, after)), len(before)
+
+
+def clip_positions(layout: Layout, clips: Clips) -> np.ndarray:
+    """Positions that each clip takes, its text among them."""
+    return layout.positions(clips.lengths) + clips.text_lengths
 
 
 def clips_to_predict(layout: Layout, clips: Clips) -> int:
@@ -132,14 +151,14 @@ def collate(rows: Sequence[Row], clips: Clips, layout: Layout) -> PackedBatch:
     ids = np.full((len(rows), width), layout.first_id, dtype=np.int64)
     positions, segments = np.zeros_like(ids), np.full_like(ids, -1)
     targets = np.full_like(ids, UNSCORED)
-    before = [] if layout.bos_id is None else [layout.bos_id]
-    after = [] if layout.eos_id is None else [layout.eos_id]
     for index, row in enumerate(rows):
         at = 0
         for number, piece in enumerate(row):
-            whole = np.concatenate((before, clips.clip(piece.clip).astype(np.int64) + layout.first_id, after))
+            whole, n_before = layout.ids(clips, piece.clip)
             place = slice(at, at + len(piece))
             ids[index, place] = whole[piece.start : piece.stop]
+            # A text is given, not predicted.
+            whole[:n_before] = UNSCORED
             targets[index, place] = whole[piece.start + 1 : piece.stop + 1]
             positions[index, place] = np.arange(len(piece))
             segments[index, place] = number

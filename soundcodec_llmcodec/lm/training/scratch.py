@@ -1,4 +1,4 @@
-"""Models of their own: codes, a token that begins a clip and one that ends it, and no text.
+"""Models of their own: codes, a token that begins a clip and one that ends it, and the characters of those that speak.
 
 Letters: V codes, K codebook dimensions.
 """
@@ -21,21 +21,23 @@ from soundcodec_llmcodec.vocabulary import TokenSpec
 BEGIN_END = 2
 
 
-def scratch_network(config: ScratchConfig, codes: int, codebook: Tensor | None = None) -> Network:
+def scratch_network(config: ScratchConfig, codes: int, codebook: Tensor | None = None, characters: int = 0) -> Network:
     """A model of `codes` codes, drawn from PyTorch's random state; rows of the codebook need it (V, K).
 
-    Codes are the ids from 0 on, then the token that begins a clip, then the one that ends it.
+    Codes are the ids from 0 on, then the token that begins a clip, then the one that ends it, then `characters`
+    characters of text.
     """
-    spec, layout = TokenSpec(0, codes), Layout(0, codes, codes + 1)
+    others = BEGIN_END + characters
+    spec, layout = TokenSpec(0, codes), Layout(0, codes, codes + 1, codes + BEGIN_END if characters else None)
     dropout, hidden = config.dropout, config.token_dropout
     if config.rows.kind == "free":
-        lm = _transformer(config, codes + BEGIN_END, layout)
+        lm = _transformer(config, codes + others, layout)
         return Network(_with_dropout(lm, dropout), spec, layout, token_dropout=hidden, dropout=dropout)
     if codebook is None or len(codebook) != codes:
         raise TrainConfigError(
             f"expected a codebook of {codes} vectors, got {None if codebook is None else codebook.shape}"
         )
-    lm = _transformer(config, BEGIN_END, Layout(0, 0, 1))
+    lm = _transformer(config, others, Layout(0, 0, 1))
     rows = CodebookRows(codebook, config.width, config.rows)
     head_rows = rows if config.tied else CodebookRows(codebook, config.width, config.rows)
     lm = _with_dropout(lm, dropout)
@@ -78,7 +80,8 @@ def _with_dropout(lm: Any, share: float) -> Any:
 
 def with_room(lm: Any, config: ScratchConfig, network: Network) -> Any:
     """A copy of a model from scratch whose matrices have a place for the codes."""
-    whole = _transformer(config, network.spec.codebook_size + BEGIN_END, network.layout)
+    others = input_embedding(lm).num_embeddings
+    whole = _transformer(config, network.spec.codebook_size + others, network.layout)
     tables = (input_embedding(whole).weight, output_head(whole).weight)
     names = {name for name, t in whole.state_dict(keep_vars=True).items() if any(t is table for table in tables)}
     whole.load_state_dict({name: t for name, t in lm.state_dict().items() if name not in names}, strict=False)
