@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not arguments.texts:
             raise ValueError("name data sets or text files with --texts")
         voices = [voice_of(name, arguments.pace) for name in arguments.voices]
-        plan = SentencePlan(*arguments.words, arguments.passes, arguments.validation, arguments.test, arguments.seed)
+        fewest, most = arguments.words
+        plan = SentencePlan(fewest, most, arguments.passes, arguments.validation, arguments.test, arguments.seed)
         splits = sentences(texts_of(arguments.texts, arguments.sources), plan)
         for line in write_corpus(arguments.out, splits, voices, arguments.texts, arguments.hours, arguments.workers):
             print(line)
