@@ -116,9 +116,11 @@ def _first_level(folder: Path, split: str, target: Path) -> None:
     write_shard(target, shard_name(split, 0, 1), clips)
 
 
-def train_lm(plan: SpeechPlan, tokens: Path, folder: Path, seed: int) -> Path:
-    """The exported language model of a codec's tokens, trained in `folder`; a stopped run goes on."""
-    values = {**plan.lm, "seed": seed, "tokens": [f"{tokens}:train"], "validation": [f"{tokens}:validation"]}
+def train_lm(plan: SpeechPlan, codec: str, tokens: Path, folder: Path, seed: int) -> Path:
+    """The exported language model of the tokens of the codec at that place, trained in `folder`; a stopped run goes
+    on."""
+    corpora = {"tokens": [f"{tokens}:train"], "validation": [f"{tokens}:validation"]}
+    values = {**plan.lm, "seed": seed, "codec": codec, **corpora}
     config = make_config(values if plan.steps is None else {**values, "steps": plan.steps})
     export = folder / "export"
     if not _is_trained(export, folder, config.steps):

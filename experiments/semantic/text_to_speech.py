@@ -114,7 +114,7 @@ def _of_codec(
     spoken = []
     for seed in seeds:
         place = folder / f"seed-{seed}"
-        export = stages.train_lm(plan, tokens, place / "lm", seed)
+        export = stages.train_lm(plan, named.place, tokens, place / "lm", seed)
         lm = NeuralTokenLM.load(export, device=plan.device)
         said = stages.make_speech(codec, lm, plan, place / "speech", seed)
         bits, counts = stages.bits_of_test(lm, tokens)
