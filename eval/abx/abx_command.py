@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval.harness import arguments as shared
-from eval.harness import command
+from eval.harness import command, include
 from eval.harness.command import DONE, INCOMPLETE, exit_codes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _MODELS = """[LABEL=]CODEC[@LEVELS], hf:ID[@LEVELS], CODEC:continuous, random:CO
 
 _EXIT_CODES = exit_codes(
     "every model was measured",
-    "some could not be loaded; they are listed, everything else was measured",
+    "some could not be loaded or failed on a clip; they are listed, everything else was measured",
     "nothing could be measured: no clips, speakers, phones or models",
 )
 _DEFAULT_MODELS = ("llmcodec", "llmcodec:continuous", "mel", "random:llmcodec")
@@ -50,6 +50,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     what.add_argument(
         "--corpus", nargs="+", metavar="NAME", default=[], help="take these corpora of it alone (column corpus)"
     )
+    shared.add_include(what, "data sets")
     shared.add_limit(what, "clips a split")
     what.add_argument("--list", action="store_true", help="list the models that can be named, and stop")
     how = parser.add_argument_group("phones, and how they are compared")
@@ -103,6 +104,7 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
         manifest.check(output, abx_results.file_names(conditions))
         if (output / "results.json").exists() and not arguments.overwrite:
             raise ValueError(f"{output} holds results already; --overwrite writes there, --output takes another folder")
+    include.load(arguments.include)
     specs = representation_specs.check(arguments.models)
     clips = AbxClips.open(arguments.dataset, tuple(arguments.corpus), arguments.limit)
     settings = abx_run.AbxSettings(
@@ -124,7 +126,7 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
         abx_results.write_material(output, material)  # at once: reading phones may have taken longer than what follows
     result = abx_run.run(material, models, unloaded, settings.progress)
     _leave(result, settings, arguments, command_line, output)
-    return INCOMPLETE if unloaded else DONE
+    return INCOMPLETE if result.unloaded else DONE
 
 
 def _leave(

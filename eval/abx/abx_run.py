@@ -21,6 +21,7 @@ from eval.abx.abx_estimates import AbxEstimate, estimate
 from eval.abx.abx_items import AbxItem, capped, items_of, read_items
 from eval.abx.item_distances import ItemFrames
 from eval.abx.phone_alignments import AbxError, AlignedPhone, read_alignments
+from eval.harness.foreign_errors import FOREIGN_ERRORS, described
 from eval.harness.model_specs import Unloaded
 from eval.representations.representation import Representation
 
@@ -115,13 +116,22 @@ def prepare(clips: AbxClips, settings: AbxSettings) -> AbxMaterial:
 def run(
     material: AbxMaterial, models: Sequence[Representation], unloaded: tuple[Unloaded, ...] = (), progress: bool = False
 ) -> AbxRun:
-    """Measure representations on the items."""
-    rows, seconds = [], {}
+    """Measure representations on the items. One that gives no frames of a clip is left out with the reason, and costs
+    the others nothing. Raises AbxError where none is left."""
+    rows: list[AbxRow] = []
+    seconds: dict[str, float] = {}
+    failed: list[Unloaded] = []
     for model in models:
         begun = time.perf_counter()
-        rows += _rows(model, material, progress)
+        try:
+            rows += _rows(model, material, progress)
+        except AbxError as error:
+            failed.append(Unloaded(model.name, str(error)))
+            continue
         seconds[model.name] = time.perf_counter() - begun
-    return AbxRun(material, list(models), rows, seconds, unloaded)
+    if not rows:
+        raise AbxError(f"no model was measured: {'; '.join(f'{each.name}: {each.reason}' for each in failed)}")
+    return AbxRun(material, [model for model in models if model.name in seconds], rows, seconds, (*unloaded, *failed))
 
 
 def item_frames(item: AbxItem, frames: np.ndarray, frame_rate: float) -> np.ndarray:
@@ -175,7 +185,10 @@ def _rows(model: Representation, material: AbxMaterial, progress: bool) -> list[
     for clip in tqdm(material.clips, desc=model.name, unit="clip", disable=not progress):
         if clip.clip_id not in clip_ids:
             continue
-        frames = model.frames(clip.samples)
+        try:
+            frames = model.frames(clip.samples)
+        except FOREIGN_ERRORS as error:
+            raise AbxError(f"no frames of the clip {clip.clip_id}: {described(error)}") from error
         for part, by_clip, into in zip(conditions, places, collected, strict=True):
             for place in by_clip.get(clip.clip_id, ()):
                 into[place] = item_frames(part.items[place], frames, model.frame_rate).copy()

@@ -13,6 +13,7 @@ import pytest
 from eval.abx import abx_command, ctc_phones
 from eval.abx.abx_command import main
 from eval.abx.abx_items import CONDITIONS
+from eval.representations.log_mel import LogMel
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.llmcodec import LLMCodec
 
@@ -167,3 +168,19 @@ def test_models_are_listed_and_clips_are_asked_for(capsys):
     with pytest.raises(SystemExit):
         main(["--models", "mel"])
     assert "--dataset DIR[:SPLIT]" in capsys.readouterr().err
+
+
+def test_a_model_that_fails_on_a_clip_costs_only_itself(spoken, monkeypatch, capsys):
+    frames = LogMel.frames
+
+    def fail(self, samples):
+        if self.name == "other":
+            raise ValueError("too short")
+        return frames(self, samples)
+
+    monkeypatch.setattr(LogMel, "frames", fail)
+    assert main(command(spoken, "--models", "mel", "other=mel", "--context", "any", "--wide")) == 1
+    printed = capsys.readouterr().out
+    assert "other: left out: no frames of the clip x-0: ValueError: too short" in printed
+    assert main(command(spoken, "--models", "other=mel", "--context", "any")) == 2
+    assert "no model was measured: other" in capsys.readouterr().err
