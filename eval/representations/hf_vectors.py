@@ -54,12 +54,13 @@ class HuggingFaceVectors:
         return self.codec.vectors(np.pad(codes, ((0, 0), (0, lacking)), mode="edge"))
 
     def facts(self) -> dict[str, Any]:
-        """The model by name and hash, and how many of its levels."""
+        """The model by name, hash, options and release of transformers, and how many of its levels."""
         codec = self.codec
         return {
             "kind": "hf",
             "codec": self.source,
             "weights_hash": codec.weights_hash,
+            "identity": codec.identity,
             "levels": self.levels,
             "of_levels": codec.num_quantizers,
         }
