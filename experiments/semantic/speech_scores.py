@@ -15,6 +15,7 @@ from tqdm import tqdm
 from eval.harness.metric import Metric, Signal
 from eval.harness.score import Score
 from eval.harness.statistics import MetricColumn, MetricSummary, bootstrap, column
+from eval.reconstruction.metrics.words import error_rate, words_of
 from experiments.semantic.speech_stages import SpeechPlan, test_rows
 from soundcodec_llmcodec.data.token_corpus import TokenSource
 from soundcodec_llmcodec.files import read_json, sha256_of, written_whole
@@ -48,8 +49,8 @@ class SpokenResult:
 def scored(folder: Path, plan: SpeechPlan, metrics: Sequence[Metric]) -> Scores:
     """Scores of a folder's sound files against the test clips, kept in `scores.json` beside them.
 
-    A sentence without a file has the reason that nothing is said. WER is against the text, the voice against the
-    original clip of the sentence.
+    Of a sentence without a file nothing is said: all its words are errors, and all else has that reason. WER is against
+    the text, the voice against the original clip of the sentence.
     """
     kept = folder / "scores.json"
     rows = list(test_rows(plan))
@@ -64,7 +65,7 @@ def scored(folder: Path, plan: SpeechPlan, metrics: Sequence[Metric]) -> Scores:
         estimate = _signal(folder / f"{row.clip_id}.wav", reference.rate)
         for metric in metrics:
             scores[metric.name][row.clip_id] = (
-                Score(reason="nothing is said") if estimate is None else metric.score(reference, estimate)
+                _of_silence(metric, row.text or "") if estimate is None else metric.score(reference, estimate)
             )
     plain = {name: {key: vars(score) for key, score in by_id.items()} for name, by_id in scores.items()}
     with written_whole(kept) as path:
@@ -160,6 +161,13 @@ def _cell(summary: MetricSummary, name: str) -> str:
     low, high = summary.low, summary.high
     interval = "" if low is None or high is None else f" [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
     return f"{scale * summary.mean:.{digits}f}{interval}"
+
+
+def _of_silence(metric: Metric, text: str) -> Score:
+    """Left out of a word error rate, sentences that nothing is said for would flatter who says nothing."""
+    said = words_of(text)
+    is_wer = metric.name.partition("@")[0] == "wer"
+    return error_rate(said, ()) if is_wer and said else Score(reason="nothing is said")
 
 
 def _hash(path: Path) -> str | None:

@@ -68,6 +68,8 @@ def run(
 
     chosen = metrics.named(metric_names)
     metrics.require(chosen)
+    for codec in codecs:  # at once, and not after the language models of those before it
+        codec.load(plan.device).config.check_levels(1)
     said_words = sum(len(words.words_of(row.text or "")) for row in test_rows(plan))
     speech_scores.write_originals(plan, out / speech_scores.ORIGINALS)
     originals = speech_scores.scored(out / speech_scores.ORIGINALS, plan, chosen)

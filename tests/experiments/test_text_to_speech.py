@@ -12,7 +12,8 @@ import pytest
 import soundfile
 import torch
 
-from experiments.semantic import speech_stages, text_to_speech
+from eval.reconstruction import metrics
+from experiments.semantic import speech_scores, speech_stages, text_to_speech
 from experiments.semantic.speech_stages import CodecUnderTest
 from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.config import CodecConfig
@@ -104,6 +105,21 @@ def test_several_levels_give_the_first(corpus, codecs, tmp_path):
     whole = [clip.codes for clip in TokenCorpus.open(f"{tmp_path / 'tokens-all'}:train").clips()]
     first = [clip.codes for clip in TokenCorpus.open(f"{tokens}:train").clips()]
     assert all(np.array_equal(one, both[::2]) for one, both in zip(first, whole, strict=True))
+
+
+def test_a_codec_that_decodes_no_single_level_is_refused_before_any_work(corpus, codecs, tmp_path, capsys):
+    named = ("--codec", f"one={codecs / 'one'}", f"two={codecs / 'two'}")
+    assert text_to_speech.main(command(corpus, codecs, tmp_path / "tts", *named)) == 2
+    assert "have 2 levels, not 1" in capsys.readouterr().err
+    assert not (tmp_path / "tts").exists()
+
+
+def test_all_words_are_errors_where_nothing_is_said(corpus, tmp_path):
+    plan = speech_stages.SpeechPlan(str(corpus), LM, sentences=3)
+    judges = metrics.named(["wer@whisper-base", "mel"])
+    scores = speech_scores.scored(tmp_path, plan, judges)
+    assert [(score.value, score.weight) for score in scores["wer@whisper-base"].values()] == [(1, 1), (1, 2), (1, 2)]
+    assert {score.reason for score in scores["mel"].values()} == {"nothing is said"}
 
 
 @pytest.mark.parametrize("text", ["=x", "a/b=x", "a=", ".a=x"])
