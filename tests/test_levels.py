@@ -67,6 +67,8 @@ def test_levels_that_the_decoder_was_not_made_for_are_named(levels_codec, noise)
         levels_codec.decode(tokens.first_levels(3))
     with pytest.raises(TokenError, match=r"\(2, F\) or \(1, 2, F\)"):
         levels_codec.decode(torch.zeros(3, 5, dtype=torch.int64))
+    with pytest.raises(TokenError, match=r"with_levels\(N\)"):
+        levels_codec.stream_decoder().push(tokens.first_levels(1).codes[0])
     with pytest.raises(TokenError, match="4 levels"):
         tokens.first_levels(5)
     with pytest.raises(ValueError, match="1 levels, not 2"):

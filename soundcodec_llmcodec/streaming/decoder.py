@@ -148,7 +148,13 @@ class StreamDecoder(Stream):
         return (self._none() if 0 in data.shape else self._parsed(data)), ""
 
     def _parsed(self, tokens: Any) -> Tensor:
-        return parse_codes(tokens, self.model.config.codebook_size, self.model.config.num_quantizers)
+        config = self.model.config
+        try:
+            return parse_codes(tokens, config.codebook_size, config.num_quantizers)
+        except TokenError as error:
+            if len(config.levels_to_decode) == 1 or "shape" not in str(error):
+                raise
+            raise TokenError(f"{error}; a stream takes all levels: fewer by codec.with_levels(N)") from error
 
     def _none(self) -> Tensor:
         return torch.zeros(self.model.config.num_quantizers, 0, dtype=torch.int64, device="cpu")
