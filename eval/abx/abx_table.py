@@ -7,8 +7,11 @@ import pandas as pd
 from eval.abx.abx_estimates import AbxEstimate, difference
 from eval.abx.abx_items import CONDITIONS
 from eval.abx.abx_run import AbxRow, AbxRun, ConditionItems
+from eval.abx.ctc_phones import RECOGNISER
 from eval.harness import reporting
 from eval.harness.statistics import RESAMPLES
+from eval.representations.representation import Representation
+from soundcodec_llmcodec.teacher_sizes import HAMA
 
 # An interval over so few speakers says little of others.
 _FEW_SPEAKERS = 10
@@ -63,6 +66,9 @@ def legend(run: AbxRun) -> list[str]:
 def warnings(run: AbxRun) -> list[str]:
     """What was left out, and what the intervals cannot say."""
     lines = [f"{model.name}: left out: {model.reason}" for model in run.unloaded]
+    if run.material.aligner == RECOGNISER:
+        taught = [model.name for model in run.models if HAMA in _speech_encoders(model)]
+        lines += [f"{name} has learnt from {HAMA}, which reads the phones here: this flatters it" for name in taught]
     counts = run.material.counts
     if counts.without_speaker:
         lines.append(f"{counts.without_speaker} clips have no speaker and were left out")
@@ -86,6 +92,12 @@ def percent(value: AbxEstimate) -> str:
     return (
         text if value.low is None or value.high is None else f"{text} [{100 * value.low:.2f}, {100 * value.high:.2f}]"
     )
+
+
+def _speech_encoders(model: Representation) -> list[str]:
+    """The frozen speech encoders that a model is, or was taught by."""
+    facts = model.facts()
+    return [facts.get("teacher", ""), *facts.get("teachers", ())]
 
 
 def _row(row: AbxRow, run: AbxRun) -> dict[str, str]:

@@ -18,6 +18,7 @@ from soundcodec_llmcodec import coding
 from soundcodec_llmcodec.audio import resample
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.nn.model import framed_samples
+from soundcodec_llmcodec.teachers import teachers_of
 
 
 class CodecVectors:
@@ -40,8 +41,14 @@ class CodecVectors:
         return self.codec.config.hidden_size
 
     def facts(self) -> dict[str, Any]:
-        """The codec by name and hash, and which of its vectors."""
-        return {"kind": self.kind, "codec": self.codec.name, "weights_hash": self.codec.weights_hash}
+        """The codec by name and hash, who taught it, and which of its vectors."""
+        teachers = list(teachers_of(self.codec.config, self.codec.info))
+        return {
+            "kind": self.kind,
+            "codec": self.codec.name,
+            "weights_hash": self.codec.weights_hash,
+            "teachers": teachers,
+        }
 
     def _samples(self, samples: np.ndarray) -> Tensor:
         """Samples at SAMPLE_RATE to those at the codec's rate."""

@@ -134,6 +134,10 @@ def test_phones_are_read_by_the_recogniser_where_no_file_is_given(spoken, monkey
     out = tmp_path / "out"
     arguments = ["--dataset", str(spoken), "--models", "mel", "--context", "any", "--quiet", "--output", str(out)]
     assert main(arguments) == 0
+    assert "has learnt from hama" not in (out / "table.md").read_text(encoding="utf-8")
+    monkeypatch.setattr(LogMel, "facts", lambda self: {"teachers": ["hama"]})
+    assert main([*arguments, "--overwrite"]) == 0
+    assert "mel has learnt from hama" in (out / "table.md").read_text(encoding="utf-8")
     document = json.loads((out / "results.json").read_text(encoding="utf-8"))
     assert document["aligner"] == ctc_phones.RECOGNISER
     assert document["rows"][0]["within"]["error"] == 0.0
