@@ -56,7 +56,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs="+",
         metavar="[LABEL=]SPEC",
         default=list(DEFAULT_MODELS),
-        help="CODEC[@LEVELS], CODEC:continuous, random:CODEC, mel, teacher:NAME[:LAYERS] (default: mel llmcodec)",
+        help="CODEC[@LEVELS], hf:ID[@LEVELS], CODEC:continuous, random:CODEC, mel, teacher:NAME[:LAYERS] (default: mel "
+        "llmcodec)",
     )
     what.add_argument("--task", action="append", metavar="TASK", help="see above; may be repeated")
     shared.add_include(what, "data sets")
