@@ -3,6 +3,7 @@ codebook, a harmonic source after it."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -105,7 +106,9 @@ class SemanticConfig:
             return
         sizes = PACKAGED.get(self.teacher)
         if sizes is None:
-            architecture = self.architecture or KNOWN_ARCHITECTURES.get(self.teacher.partition("@")[0])
+            # A copy, as the table is everybody's.
+            known = copy.deepcopy(KNOWN_ARCHITECTURES.get(self.teacher.partition("@")[0]))
+            architecture = self.architecture or known
             if architecture is None:
                 from soundcodec_llmcodec.hub_teachers import read_architecture
 
