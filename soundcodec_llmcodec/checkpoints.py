@@ -36,12 +36,13 @@ from soundcodec_llmcodec.checkpoint_files import (
     read_described,
 )
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.nn.absent_encoder import AbsentEncoder
 from soundcodec_llmcodec.nn.compiled import plain_state
 from soundcodec_llmcodec.nn.model import CodecModel
 from soundcodec_llmcodec.nn.shapes_only import shapes_only
 from soundcodec_llmcodec.teachers import PREFIX as TEACHER
 from soundcodec_llmcodec.teachers import is_left_out, left_out_tensors, teacher_hash
-from soundcodec_llmcodec.weights_files import CheckpointError, read_tensors
+from soundcodec_llmcodec.weights_files import CheckpointError, TeacherError, read_tensors
 from soundcodec_llmcodec.weights_int8 import packed, unpacked
 
 CHECKPOINT_VARIABLE = "LLMCODEC_CHECKPOINT"
@@ -90,7 +91,8 @@ def load(
     training checkpoint of the published code, whose codec is under the key "auv".
 
     Raises CheckpointError when nothing is found, when keys or shapes differ from what the config describes, or when
-    the device cannot be used.
+    the device cannot be used. A codec whose speech encoder is left out and cannot be had decodes; encoding raises
+    TeacherError, with what is missing.
     """
     text = os.fspath(source)
     device = usable_device(device)
@@ -101,9 +103,16 @@ def load(
     # The config was read first: who saves puts it down last, so that a new config is never read with old weights.
     described = _of_these_weights(files.described, metadata, where)
     config, info = config_of(described, where)
+    absent = None
     if config.semantic is not None and not any(name.startswith(TEACHER) for name in tensors):
-        tensors |= _left_out(config, described.get(_TEACHER_FIELD), str(files.weights_path))
-    model = build(config, tensors, str(files.weights_path)).to(device)
+        try:
+            tensors |= _left_out(config, described.get(_TEACHER_FIELD), str(files.weights_path))
+        except TeacherError as error:
+            # Decoding does without; whoever encodes is told what is missing.
+            if _HASH_FIELD not in described:
+                raise
+            absent = AbsentEncoder(str(error), described[_HASH_FIELD])
+    model = build(config, tensors, str(files.weights_path), absent).to(device)
     return Checkpoint(config, model, _name_of(text, path), info)
 
 
@@ -177,6 +186,7 @@ def save(
     A checkpoint that is there is replaced in one step, when the weights take their place: whoever reads before, or
     after a save that was killed before, has the old one. Raises OSError where it cannot be written.
     """
+    check_teacher_is_there(model)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     state = plain_state(model)
@@ -230,7 +240,21 @@ def _stored(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tens
 
 def weights_hash(config: CodecConfig, model: CodecModel) -> str:
     """SHA-256 (64 hex digits) of the config and every tensor, the same however the weights were stored."""
-    return _tensors_hash(config, plain_state(model))
+    absent = absent_encoder(model)
+    return _tensors_hash(config, plain_state(model)) if absent is None else absent.weights_hash
+
+
+def absent_encoder(model: CodecModel) -> AbsentEncoder | None:
+    """What stands where a codec's speech encoder could not be had; None for a whole codec."""
+    branch = model.tokenizer.semantic
+    return branch.encoder if branch is not None and isinstance(branch.encoder, AbsentEncoder) else None
+
+
+def check_teacher_is_there(model: CodecModel) -> None:
+    """Raise TeacherError, with what is missing, for a codec whose speech encoder could not be had."""
+    absent = absent_encoder(model)
+    if absent is not None:
+        absent()
 
 
 def _tensors_hash(config: CodecConfig, tensors: Mapping[str, Tensor]) -> str:
@@ -244,6 +268,7 @@ def _tensors_hash(config: CodecConfig, tensors: Mapping[str, Tensor]) -> str:
 
 def first_levels(model: CodecModel, config: CodecConfig) -> CodecModel:
     """A model of `config`, which has fewer codebook levels than `model`'s and is else the same, with its weights."""
+    check_teacher_is_there(model)
     levels, prefix = config.num_quantizers, "tokenizer.vq.quantizers."
     tensors = {
         name: tensor
@@ -254,8 +279,11 @@ def first_levels(model: CodecModel, config: CodecConfig) -> CodecModel:
         return build(config, tensors, f"the first {levels} levels").to(next(model.parameters()).device)
 
 
-def build(config: CodecConfig, tensors: Mapping[str, Tensor], where: str) -> CodecModel:
-    """A float32 model in eval mode holding exactly these tensors; shapes are checked before anything is allocated."""
+def build(
+    config: CodecConfig, tensors: Mapping[str, Tensor], where: str, absent: AbsentEncoder | None = None
+) -> CodecModel:
+    """A float32 model in eval mode holding exactly these tensors, and what is `absent` in place of a speech encoder;
+    shapes are checked before anything is allocated."""
     # A module for each layer is made even without memory, so a number that is absurd would take for ever.
     layers = config.encoder_layers + config.decoder_layers + config.num_quantizers
     if layers > len(tensors):
@@ -264,7 +292,7 @@ def build(config: CodecConfig, tensors: Mapping[str, Tensor], where: str) -> Cod
         )
     try:
         with shapes_only():
-            model = CodecModel(config)
+            model = CodecModel(config, absent)
     except (RuntimeError, OverflowError, TypeError, ValueError, KeyError) as error:
         why = str(error).splitlines()[0][:120]
         raise CheckpointError(f"{where}: no model has the sizes that its config describes: {why}") from error

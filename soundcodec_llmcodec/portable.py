@@ -15,6 +15,7 @@ from safetensors.torch import load, save
 
 from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.nn.absent_encoder import AbsentEncoder
 from soundcodec_llmcodec.nn.compiled import plain_name, plain_state
 from soundcodec_llmcodec.nn.model import CodecModel
 
@@ -22,11 +23,13 @@ from soundcodec_llmcodec.nn.model import CodecModel
 def packed_model(model: CodecModel) -> dict[str, Any]:
     """Weights as safetensors bytes, their device, and which parts train: all that `unpacked_model` needs."""
     # Copies: safetensors refuses tensors that share memory.
+    absent = checkpoints.absent_encoder(model)
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in plain_state(model).items()}
     return {
         "weights": save(tensors),
         "device": str(next(model.parameters()).device),
         "training": sorted({plain_name(name) for name, part in model.named_modules() if part.training}),
+        "absent": None if absent is None else (absent.missing, absent.weights_hash),
         "learning": sorted({plain_name(name) for name, value in model.named_parameters() if value.requires_grad}),
     }
 
@@ -38,7 +41,8 @@ def unpacked_model(config: CodecConfig, packed: Mapping[str, Any]) -> CodecModel
     """
     device = checkpoints.usable_device(packed["device"])
     with torch.inference_mode(False):
-        model = checkpoints.build(config, load(packed["weights"]), "what was pickled").to(device)
+        absent = None if packed["absent"] is None else AbsentEncoder(*packed["absent"])
+        model = checkpoints.build(config, load(packed["weights"]), "what was pickled", absent).to(device)
     training, learning = set(packed["training"]), set(packed["learning"])
     for name, part in model.named_modules():
         part.training = name in training

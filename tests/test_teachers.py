@@ -79,10 +79,13 @@ def test_a_large_teacher_is_left_out_and_named(dtype, codec, hubert, noise, tmp_
     shutil.rmtree(hubert)
     speech_folder(hubert, seed=1)
     with pytest.raises(TeacherError, match="was trained with another"):
-        LLMCodec.from_pretrained(tmp_path / "codec")
+        LLMCodec.from_pretrained(tmp_path / "codec").encode_samples(noise(9_000))
     shutil.rmtree(hubert)
+    alone = LLMCodec.from_pretrained(tmp_path / "codec")
     with pytest.raises(TeacherError, match=r"cannot be had: .*hf download"):
-        LLMCodec.from_pretrained(tmp_path / "codec")
+        alone.encode_samples(noise(9_000))
+    codes = again.encode_samples(noise(9_000))
+    assert torch.equal(alone.decode_codes(codes), again.decode_codes(codes))
 
 
 def test_a_pickle_is_never_opened_and_how_to_convert_one_is_said(hubert):

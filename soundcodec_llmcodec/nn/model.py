@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from soundcodec_llmcodec.config import CodecConfig
+from soundcodec_llmcodec.nn.absent_encoder import AbsentEncoder
 from soundcodec_llmcodec.nn.conformer import Conformer
 from soundcodec_llmcodec.nn.harmonics import Anchor, HarmonicSource
 from soundcodec_llmcodec.nn.linear import linear
@@ -42,14 +43,14 @@ def framed_samples(samples: Tensor, config: CodecConfig, first: int = 0, last: i
 class Tokenizer(nn.Module):
     """Padded samples to codes."""
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: CodecConfig, absent: AbsentEncoder | None = None) -> None:
         super().__init__()
         self.stft_head: STFTHead | MagnitudeHead
         if config.magnitudes is None:
             self.stft_head = STFTHead(config.hidden_size, config.n_fft, config.hop_length)
         else:
             self.stft_head = MagnitudeHead(config, config.magnitudes)
-        self.semantic = None if config.semantic is None else SemanticBranch(config.semantic, config)
+        self.semantic = None if config.semantic is None else SemanticBranch(config.semantic, config, absent)
         joins = config.semantic is not None and config.semantic.join is not None
         self.join = SemanticJoin(config.semantic, config) if config.semantic is not None and joins else None
         self.conformer = Conformer(config, config.encoder_layers)
@@ -127,12 +128,12 @@ class TokenToWave(nn.Module):
 
 
 class CodecModel(nn.Module):
-    """Encoder, codebook and decoder."""
+    """Encoder, codebook and decoder; with `absent` in place of a speech encoder that cannot be had."""
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: CodecConfig, absent: AbsentEncoder | None = None) -> None:
         super().__init__()
         self.config = config
-        self.tokenizer = Tokenizer(config)
+        self.tokenizer = Tokenizer(config, absent)
         self.token2wav = TokenToWave(config)
 
     def encode(self, padded: Tensor, frame_mask: Tensor | None = None, domain: str | None = None) -> Tensor:

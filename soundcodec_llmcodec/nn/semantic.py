@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from soundcodec_llmcodec.config import CodecConfig
 from soundcodec_llmcodec.config_parts import ConfigError, SemanticConfig
+from soundcodec_llmcodec.nn.absent_encoder import AbsentEncoder
 from soundcodec_llmcodec.nn.hama_encoder import HamaEncoder
 from soundcodec_llmcodec.nn.linear import linear
 from soundcodec_llmcodec.nn.semantic_encoder import SemanticEncoder
@@ -33,9 +34,11 @@ class SemanticBranch(nn.Module):
     """The frozen encoder and, where its states are added to the acoustic encoder's input, the layer that brings them to
     the codec's width."""
 
-    def __init__(self, config: SemanticConfig, codec: CodecConfig) -> None:
+    encoder: SemanticEncoder | AbsentEncoder
+
+    def __init__(self, config: SemanticConfig, codec: CodecConfig, absent: AbsentEncoder | None = None) -> None:
         super().__init__()
-        self.encoder = semantic_encoder(config, codec)
+        self.encoder = semantic_encoder(config, codec) if absent is None else absent
         self.out = nn.Linear(len(config.layers) * config.width, codec.hidden_size) if config.join is None else None
 
     def states(self, padded: Tensor, frame_mask: Tensor | None = None) -> Tensor:

@@ -21,6 +21,7 @@ def model_of(init: str, codec: CodecConfig, expected: str) -> CodecModel:
     Raises checkpoints.CheckpointError, and TrainConfigError for another codec than is `expected`.
     """
     loaded = checkpoints.load(init)
+    checkpoints.check_teacher_is_there(loaded.model)
     if loaded.config == codec:
         return loaded.model
     if loaded.config == dataclasses.replace(codec, harmonics=None):
