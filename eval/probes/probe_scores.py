@@ -18,7 +18,7 @@ LEAST_GROUPS = 8
 
 @dataclass(frozen=True)
 class ProbeAccuracy:
-    """The share of clips that were predicted right, with its 95% interval."""
+    """The share of clips that were predicted right, or a difference of two, with its 95% interval."""
 
     value: float
     low: float
@@ -47,12 +47,23 @@ def resampled_units(groups: np.ndarray | None) -> str:
 
 def accuracy(predicted: np.ndarray, labels: np.ndarray, groups: np.ndarray | None) -> ProbeAccuracy:
     """Of predictions (N,) for `labels` (N,); clips of one of the `groups` (N,) are drawn together."""
-    correct = (predicted == labels).astype(np.float64)
+    return _mean((predicted == labels).astype(np.float64), groups)
+
+
+def difference(
+    predicted: np.ndarray, baseline: np.ndarray, labels: np.ndarray, groups: np.ndarray | None
+) -> ProbeAccuracy:
+    """How much more of `labels` (N,) predictions (N,) have right than a baseline's (N,), clip by clip."""
+    return _mean((predicted == labels).astype(np.float64) - (baseline == labels), groups)
+
+
+def _mean(values: np.ndarray, groups: np.ndarray | None) -> ProbeAccuracy:
+    """The mean of values (N,) with its interval."""
     if groups is None or resampled_units(groups) == "clips":
-        return ProbeAccuracy(float(correct.mean()), *bootstrap(correct))
+        return ProbeAccuracy(float(values.mean()), *bootstrap(values))
     _, places = np.unique(groups, return_inverse=True)
     sizes = np.bincount(places).astype(np.float64)
-    return ProbeAccuracy(float(correct.mean()), *bootstrap(np.bincount(places, correct) / sizes, sizes))
+    return ProbeAccuracy(float(values.mean()), *bootstrap(np.bincount(places, values) / sizes, sizes))
 
 
 def majority(labels: np.ndarray) -> np.ndarray:

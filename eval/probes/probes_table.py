@@ -7,10 +7,11 @@ import pandas as pd
 from eval.harness import reporting
 from eval.harness.statistics import RESAMPLES
 from eval.probes.probe_folds import INNER_FOLDS
-from eval.probes.probe_scores import LEAST_GROUPS, MAJORITY, ProbeScore, resampled_units
+from eval.probes.probe_scores import LEAST_GROUPS, MAJORITY, ProbeScore, difference, resampled_units
 from eval.probes.probes_run import ProbedTask, ProbesHow, ProbesRun
 
 CHANCE = "chance"
+_DIFFERENCES = "### Differences from the first representation"
 _POOLED = {"mean": "their mean over frames", "mean-std": "their mean and standard deviation over frames"}
 
 
@@ -31,6 +32,7 @@ def markdown(run: ProbesRun, how: ProbesHow) -> str:
     parts = [
         f"## {title(run, how)}",
         _as_markdown(frame(run), 1),
+        *([] if len(run.features) < 2 else [_DIFFERENCES, _as_markdown(differences(run), 1)]),
         "### The tasks",
         _as_markdown(tasks(run), 4),
         "\n".join(f"- {line}" for line in [*warnings(run), *legend(how)]),
@@ -52,6 +54,22 @@ def frame(run: ProbesRun) -> pd.DataFrame:
         cells[CHANCE] = f"{100 * chance(probed):.1f}"
         for row in rows:
             row[f"{probed.clips.task.name} % ↑"] = cells[row["representation"]]
+    return pd.DataFrame(rows)
+
+
+def differences(run: ProbesRun) -> pd.DataFrame:
+    """How much more each representation has right than the first, in percentage points, on the same clips and folds."""
+    first, *others = [features.representation.name for features in run.features]
+    rows: list[dict[str, str]] = [{"representation": name} for name in others]
+    for probed in run.tasks:
+        predicted = {score.representation: score.predicted for score in probed.scores}
+        for row in rows:
+            own, baseline = predicted[row["representation"]], predicted[first]
+            cell = "-"
+            if own is not None and baseline is not None:
+                more = difference(own, baseline, probed.labels, probed.groups)
+                cell = f"{100 * more.value:+.1f} [{100 * more.low:+.1f}, {100 * more.high:+.1f}]"
+            row[f"{probed.clips.task.name} %"] = cell
     return pd.DataFrame(rows)
 
 

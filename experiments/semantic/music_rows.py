@@ -5,7 +5,6 @@ Letters: S samples, F frames, Q codebook levels, V codes a level, N items, D dim
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 
 from eval.harness.journal import RunJournal
+from experiments.semantic.item_seeds import seed_of
 from experiments.semantic.music_prompts import MusicPrompt, PromptLengths
 from soundcodec_llmcodec.audio import resample
 from soundcodec_llmcodec.llmcodec import LLMCodec
@@ -48,9 +48,7 @@ class MusicRow:
         config = self.codec.config
         samples = self._samples(prompt)[: round(lengths.prompt_s * config.sample_rate)]
         begin, end = self._new_samples(lengths)
-        # One seed for all prompts would give them all the same noise.
-        mixed = hashlib.sha256(f"{sampling.seed} {prompt.prompt_id}".encode()).digest()
-        seed = int.from_bytes(mixed[:4], "big")
+        seed = seed_of(sampling.seed, prompt.prompt_id)
         if isinstance(self.lm, NeuralTokenLM):
             continued = continue_audio(
                 self.codec,

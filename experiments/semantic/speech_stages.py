@@ -23,6 +23,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from experiments.semantic.item_seeds import seed_of
 from soundcodec_llmcodec import checkpoints
 from soundcodec_llmcodec.data import DataRow, open_dataset
 from soundcodec_llmcodec.data.token_corpus import TokenCorpus, TokenSource, shard_name, write_shard, write_source
@@ -30,7 +31,7 @@ from soundcodec_llmcodec.data.tokenizing import TokenizingPlan, tokenize
 from soundcodec_llmcodec.files import read_json, written_whole
 from soundcodec_llmcodec.llmcodec import LLMCodec
 from soundcodec_llmcodec.lm.continuation import tokens_to_codes
-from soundcodec_llmcodec.lm.speaking import speak
+from soundcodec_llmcodec.lm.speaking import NothingSaidError, speak
 from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
 from soundcodec_llmcodec.lm.training.lm_config import load_config, make_config
 from soundcodec_llmcodec.lm.training.lm_export import export_run
@@ -169,8 +170,8 @@ def make_speech(codec: LLMCodec, lm: NeuralTokenLM, plan: SpeechPlan, folder: Pa
     for row in tqdm(list(test_rows(plan)), desc=f"{folder.parents[1].name} speaks", unit="sentence"):
         said: dict[str, Any] = {"id": row.clip_id, "text": row.text}
         try:
-            speech = speak(codec, lm, row.text or "", seed=seed, **settings)
-        except ValueError as error:
+            speech = speak(codec, lm, row.text or "", seed=seed_of(seed, row.clip_id), **settings)
+        except NothingSaidError as error:
             rows.append({**said, "reason": str(error)})
             continue
         soundfile.write(folder / f"{row.clip_id}.wav", speech.audio, speech.rate)

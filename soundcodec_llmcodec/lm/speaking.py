@@ -23,6 +23,10 @@ from soundcodec_llmcodec.lm.token_lm import NeuralTokenLM
 LONGEST_S = 20.0
 
 
+class NothingSaidError(ValueError):
+    """A language model that ends a clip before its first code."""
+
+
 @dataclass(frozen=True, eq=False)
 class Speech:
     """A text as a language model speaks it.
@@ -125,7 +129,7 @@ def speak_tokens(
     ]
     best = min(attempts, key=lambda spoken: (not len(spoken.tokens), not spoken.ended, spoken.nats))
     if not len(best.tokens):
-        raise ValueError(f"{lm.name} says nothing for {text!r}: it ends the clip at once; take another seed")
+        raise NothingSaidError(f"{lm.name} says nothing for {text!r}: it ends the clip at once; take another seed")
     return dataclasses.replace(best, dropped=encoded.dropped)
 
 

@@ -11,7 +11,7 @@ import pytest
 from eval.probes import linear_probe, probe_folds
 from eval.probes.linear_probe import out_of_fold
 from eval.probes.probe_folds import inner, split
-from eval.probes.probe_scores import accuracy, majority, resampled_units
+from eval.probes.probe_scores import accuracy, difference, majority, resampled_units
 from eval.probes.probe_task import ProbeError
 
 
@@ -107,6 +107,19 @@ def test_intervals_draw_groups_where_there_are_enough_of_them():
     two = np.repeat([0, 1], 100)
     assert (resampled_units(groups), resampled_units(two), resampled_units(None)) == ("groups", "clips", "clips")
     assert accuracy(predicted, labels, two) == over_clips
+
+
+def test_a_difference_is_paired_clip_by_clip():
+    """Equal shares that are right on the same clips differ by exactly nothing; on other clips they may by chance."""
+    labels = np.array([0, 1] * 50)
+    right_first = np.where(np.arange(100) < 60, labels, 1 - labels)
+    right_last = np.where(np.arange(100) >= 40, labels, 1 - labels)
+    same = difference(right_first, right_first, labels, None)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+    other = difference(right_first, right_last, labels, None)
+    assert other.value == 0
+    assert other.low < -0.1 < 0.1 < other.high
+    assert difference(labels, right_first, labels, None).value == pytest.approx(0.4)
 
 
 def test_a_missing_scikit_learn_names_the_extra(monkeypatch):
