@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from soundcodec_llmcodec import packaged_teachers
 from soundcodec_llmcodec.config import CodecConfig
@@ -125,7 +125,7 @@ def load_teacher(encoder: SemanticEncoder) -> str:
     return teacher_hash(encoder.state_dict())
 
 
-def is_left_out(encoder: SemanticEncoder) -> bool:
+def is_left_out(encoder: nn.Module) -> bool:
     """Whether an encoder is too large to be a part of each exported codec that has it."""
     return sum(parameter.numel() for parameter in encoder.parameters()) > MOST_PARAMETERS_INSIDE
 

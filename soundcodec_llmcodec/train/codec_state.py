@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from soundcodec_llmcodec.nn.model import CodecModel
+from soundcodec_llmcodec.nn.semantic_encoder import SemanticEncoder
 from soundcodec_llmcodec.runs.checkpoint_folders import read_facts, read_tensors, step_name, write_checkpoint
 from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.runs.flattening import flatten, unflatten
@@ -97,7 +98,9 @@ class TrainState:
         elif config.init is None:
             model = CodecModel(codec)
             if model.tokenizer.semantic is not None:
-                load_teacher(model.tokenizer.semantic.encoder)
+                encoder = model.tokenizer.semantic.encoder
+                assert isinstance(encoder, SemanticEncoder)
+                load_teacher(encoder)
         else:
             model = model_of(config.init, codec, f"the config's {config.codec!r}").requires_grad_(True)
         model = model.to(device)
