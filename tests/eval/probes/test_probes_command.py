@@ -154,7 +154,20 @@ def test_without_a_task_the_bundled_clips_are_told_apart_and_marked(capsys):
 
 
 def test_a_limit_marks_the_table(task, capsys):
-    assert main(["--models", "mel", "--task", task.replace("folds=3", "folds=2"), "--limit", "12", "--quiet"]) == 0
+    assert (
+        main(
+            [
+                "--models",
+                "mel",
+                "--task",
+                task.replace("group=speaker_id,folds=3", "folds=2"),
+                "--limit",
+                "12",
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     assert "NOT FOR REPORTING (--limit 12)" in capsys.readouterr().out
 
 

@@ -113,7 +113,7 @@ def test_what_is_missing_is_told_with_the_name(monkeypatch):
         load("codec2_700c")
 
 
-def test_a_codec_of_ours_has_the_option_optimize():
+def test_a_codec_of_ours_has_options():
     spec = codecs.parse("fast=llmcodec?optimize=bf16")
     assert (spec.label, spec.kind, spec.target, dict(spec.options)) == (
         "fast",
@@ -122,6 +122,11 @@ def test_a_codec_of_ours_has_the_option_optimize():
         {"optimize": "bf16"},
     )
     assert codecs.parse("llmcodec?optimize=bf16-decoder").label == "llmcodec?optimize=bf16-decoder"
-    for wrong, message in (("optimize=int8", "unknown optimization 'int8'"), ("speed=2", "has the option optimize")):
+    assert dict(codecs.parse("llmcodec?levels=2&optimize=bf16").options) == {"levels": "2", "optimize": "bf16"}
+    for wrong, message in (
+        ("optimize=int8", "unknown optimization 'int8'"),
+        ("speed=2", "has the options optimize and levels"),
+        ("levels=0", "levels is a whole number of codebook levels"),
+    ):
         with pytest.raises(codecs.UnknownSpecError, match=message):
             codecs.parse(f"llmcodec?{wrong}")
