@@ -100,7 +100,9 @@ def plan(items: Sequence[AbxItem], condition: str, most_speakers: int, seed: int
                     xs.append((phone, speaker, own))
                 others = sorted(other for other, theirs in by_speaker.items() if other != speaker and phone in theirs)
                 key = (str(seed), *context, speakers[speaker], phones[phone])
-                xs += [(phone, other, by_speaker[other][phone]) for other in _drawn(others, most_speakers, key)]
+                ranks = {other: _rank((*key, speakers[other])) for other in others}
+                drawn = sorted(sorted(others, key=ranks.__getitem__)[:most_speakers])
+                xs += [(phone, other, by_speaker[other][phone]) for other in drawn]
             if xs:
                 blocks.append(_block(speaker, by_phone, xs))
     return AbxPlan(phones, speakers, tuple(blocks))
@@ -162,9 +164,7 @@ def _block(speaker: int, by_phone: dict[int, list[int]], xs: list[tuple[int, int
     )
 
 
-def _drawn(others: list[int], most: int, key: tuple[str, ...]) -> list[int]:
-    if len(others) <= most:
-        return others
-    digest = hashlib.sha256("\t".join(key).encode()).digest()
-    drawn = np.random.default_rng(int.from_bytes(digest[:8], "little")).permutation(len(others))[:most]
-    return [others[index] for index in sorted(drawn)]
+def _rank(key: tuple[str, ...]) -> bytes:
+    """A place in a random order that does not change where others are left out: items that are written and read back
+    draw the same again."""
+    return hashlib.sha256("\t".join(key).encode()).digest()

@@ -47,7 +47,7 @@ class OnnxCodec(LLMCodec):
         """
         one_thread_after_forks()
         described, config = folders.read_description(folder, folders.ONNX)
-        # The decoder's graph takes all levels.
+        # The decoder's graph takes all levels; for fewer, export codec.with_levels(N).
         self.config = dataclasses.replace(config, level_choices=())
         self.name = str(described.get("codec_name"))
         self.info = dict(described.get("info") or {})

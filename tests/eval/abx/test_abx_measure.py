@@ -119,6 +119,28 @@ def test_x_is_of_so_many_other_speakers_drawn_the_same_each_time():
     assert drawn[0] != drawn[2]
 
 
+def test_items_that_take_part_draw_the_same_when_they_are_read_back():
+    """A draw does not change where those are left out that it left out."""
+    drawn = np.random.default_rng(0)
+    places = [("abc"[drawn.integers(3)], f"s{drawn.integers(20)}") for _ in range(40)]
+    items = [AbxItem(f"{n}", 0.0, 0.1, phone, "", "", speaker) for n, (phone, speaker) in enumerate(places)]
+    plan = abx_cells.plan(items, "any", 1, 0)
+    kept = [items[place] for place in plan.used]
+    assert len(kept) < len(items)
+
+    def compared(a_plan, of):
+        return [
+            (
+                [of[row].clip_id for row in block.rows],
+                [a_plan.phones[phone] for phone in block.x_phones],
+                [a_plan.speakers[speaker] for speaker in block.x_speakers],
+            )
+            for block in a_plan.blocks
+        ]
+
+    assert compared(abx_cells.plan(kept, "any", 1, 0), kept) == compared(plan, items)
+
+
 def test_the_interval_is_seeded_and_paired():
     items = toy.items(3, 6)
     first, second = (errors(items, toy.frames(items, seed), "any") for seed in (0, 1))
