@@ -55,6 +55,7 @@ FIXED: tuple[str, ...] = (
     "prior",
     "prior_optimizer.kind",
     "semantic_decoder",
+    "teacher",
     "language.rows",
     "language.row_hidden",
     "language.alignment",
