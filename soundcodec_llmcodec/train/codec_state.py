@@ -55,7 +55,6 @@ FIXED: tuple[str, ...] = (
     "prior",
     "prior_optimizer.kind",
     "semantic_decoder",
-    "teacher",
     "language.rows",
     "language.row_hidden",
     "language.alignment",

@@ -89,13 +89,6 @@ def test_a_run_resumes_bit_for_bit_and_leaves_the_teacher_as_it_was(
     assert not [name for name in exported if "rebuilt" in name or "semantic_decoder" in name]
 
 
-def test_another_target_is_another_run(toy_teacher, tiny_codec, tiny_config, tmp_path):
-    run_of(tiny_config, tmp_path, tiny_codec, steps=1, teacher=toy_teacher).run()
-    other = dataclasses.replace(toy_teacher, layers=(1, 2))
-    with pytest.raises(TrainConfigError, match="teacher"):
-        run_of(tiny_config, tmp_path, tiny_codec, steps=2, teacher=other)
-
-
 def test_levels_are_drawn_evenly_from_the_codecs_choices(joined_codec, tiny_config):
     config = dataclasses.replace(tiny_config, codec=joined_codec.config.to_dict(), seed=3)
     drawn = Counter(drawn_levels(config, step) for step in range(400))
