@@ -95,15 +95,14 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
     from eval.abx.abx_clips import AbxClips
     from eval.harness import manifest
     from eval.harness.model_specs import load_each
-    from eval.harness.run_files import check_folder
+    from eval.harness.run_files import check_folder, check_without_results
 
     conditions = tuple(dict.fromkeys(arguments.context))
     output = Path(arguments.output) if arguments.output else None
     if output:
         check_folder(output)
         manifest.check(output, abx_results.file_names(conditions))
-        if (output / "results.json").exists() and not arguments.overwrite:
-            raise ValueError(f"{output} holds results already; --overwrite writes there, --output takes another folder")
+        check_without_results(output, arguments.overwrite)
     include.load(arguments.include)
     specs = representation_specs.check(arguments.models)
     clips = AbxClips.open(arguments.dataset, tuple(arguments.corpus), arguments.limit)

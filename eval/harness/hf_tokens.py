@@ -16,7 +16,7 @@ import numpy as np
 
 from eval.harness import fingerprints, hf_families, hf_models
 from eval.harness.include import Included
-from eval.harness.model_specs import UnknownSpecError, with_options
+from eval.harness.model_specs import ReconstructionError, UnknownSpecError, with_options
 
 PREFIX = "hf:"
 
@@ -46,7 +46,10 @@ class HuggingFaceTokens:
         return np.asarray(codes.cpu().numpy(), np.int64)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        raise NotImplementedError("measure what hf: codecs decode by superb_tiny.py --models hf:ID")
+        """Raises ReconstructionError: some models decode from more than codes (EnCodec's scales), which tokens lack."""
+        raise ReconstructionError(
+            "tokens of a codec of transformers are not decoded here; superb_tiny.py --models hf:ID measures its audio"
+        )
 
     def vectors(self, codes: np.ndarray) -> np.ndarray:
         """Codes int64 (Q', F) of the first Q' levels to the vectors that they stand for, float32 (F, D).

@@ -11,6 +11,12 @@ from typing import Any
 from eval.harness import manifest
 
 
+def check_without_results(folder: Path, overwrite: bool) -> None:
+    """Raise ValueError for a folder with results that are not to be written over."""
+    if (folder / "results.json").exists() and not overwrite:
+        raise ValueError(f"{folder} holds results already; --overwrite writes there, --output takes another folder")
+
+
 def check_folder(folder: Path) -> None:
     """Raise OSError where `write` could not write into this folder, or not make it. Nothing is left behind."""
     there = folder.absolute()

@@ -77,7 +77,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
     from eval.harness import manifest
-    from eval.harness.run_files import check_folder, write_files
+    from eval.harness.run_files import check_folder, check_without_results, write_files
     from eval.harness.table_files import csv_text, tex_text
     from eval.harness.terminal_table import Terminal, where_all_is
     from eval.predictability import (
@@ -95,8 +95,7 @@ def _run(arguments: argparse.Namespace, command_line: Sequence[str]) -> int:
     if output:
         check_folder(output)
         manifest.check(output, predictability_results.FILES)
-        if (output / "results.json").exists() and not arguments.overwrite:
-            raise ValueError(f"{output} holds results already; --overwrite writes there, --output takes another folder")
+        check_without_results(output, arguments.overwrite)
     include.load(arguments.include)
     specs = [included_tokens.parse(text) for text in arguments.codec or ()]
     if arguments.test:

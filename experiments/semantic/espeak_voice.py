@@ -24,8 +24,8 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 @dataclass(frozen=True)
 class EspeakVoice:
     """A voice by eSpeak NG's name ("en-us", or with a variant "en-us+f3") and how it speaks: words a minute, and pitch
-    and its range from 0 to 100. It can be understood, but recognisers do not hear it well: 27% of words are errors of
-    Whisper base (see docs/language_models.md)."""
+    and its range from 0 to 100. It can be understood, but recognisers do not hear it well: `spoken_corpus.py --check`
+    says how well."""
 
     name: str = "en-us"
     words_per_minute: int = 160

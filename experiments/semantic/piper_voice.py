@@ -36,7 +36,10 @@ class PiperVoice:
     def about(self) -> str:
         """What spoke, and its licence, for the corpus's card."""
         package = PACKAGES[self.name].replace("_", "-")
-        return f"Piper {self.name} (package {package}, voice CC0; length {self.length:g}, noise {self.noise:g})"
+        return (
+            f"Piper {self.name} (package {package}, data CC0, fine-tuned from the voice lessac, see its terms; length "
+            f"{self.length:g}, noise {self.noise:g})"
+        )
 
     def speak(self, text: str) -> tuple[np.ndarray, int]:
         """(samples float32 (S,), rate in Hz) of an English text.

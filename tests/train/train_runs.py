@@ -7,6 +7,8 @@ import dataclasses
 import torch
 from toy_lm import ToyLM
 
+from soundcodec_llmcodec import teachers
+from soundcodec_llmcodec.nn.semantic import semantic_encoder
 from soundcodec_llmcodec.train.codec_trainer import Trainer
 from soundcodec_llmcodec.train.loss_names import LANGUAGE
 
@@ -35,3 +37,13 @@ def assert_equal(one, other):
     assert expected.keys() == found.keys()
     for name, tensor in expected.items():
         assert torch.equal(tensor, found[name]), name
+
+
+def made_up_teacher(monkeypatch, codec):
+    """A teacher of the sizes of the codec's branch, as if its package were installed; returns the branch's config."""
+    semantic = codec.config.semantic
+    torch.manual_seed(5)
+    weights = semantic_encoder(semantic, codec.config).state_dict()
+    toy = teachers.Teacher(("torch",), ("torch",), lambda folders: dict(weights), "made up", "none")
+    monkeypatch.setitem(teachers.TEACHERS, semantic.teacher, toy)
+    return semantic

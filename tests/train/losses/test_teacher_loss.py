@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from torch.nn import functional
-from train_runs import assert_equal, trainer
+from train_runs import assert_equal, made_up_teacher, trainer
 
 from soundcodec_llmcodec import checkpoints, teachers
 from soundcodec_llmcodec.config import CodecConfig
@@ -112,12 +112,7 @@ def test_an_unknown_teacher_and_other_sizes_are_named():
 @pytest.fixture
 def toy_teacher(monkeypatch, semantic_codec):
     """A teacher of the sizes of the codec's branch, as if its package were installed."""
-    semantic = semantic_codec.config.semantic
-    torch.manual_seed(5)
-    weights = WhisperEncoder(semantic, semantic_codec.config).state_dict()
-    toy = teachers.Teacher(("torch",), ("torch",), lambda folders: dict(weights), "made up", "none")
-    monkeypatch.setitem(teachers.TEACHERS, semantic.teacher, toy)
-    return semantic
+    return made_up_teacher(monkeypatch, semantic_codec)
 
 
 def test_a_run_with_branch_and_teacher_resumes_bit_for_bit_and_saves_neither(

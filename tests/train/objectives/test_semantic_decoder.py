@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from soundcodec_llmcodec import teachers
-from soundcodec_llmcodec.nn.semantic import semantic_encoder
 from soundcodec_llmcodec.nn.semantic_join import mean_of_layers
 from soundcodec_llmcodec.runs.errors import TrainConfigError
 from soundcodec_llmcodec.runs.schedules import LossSchedule
@@ -20,7 +19,7 @@ from soundcodec_llmcodec.train.objectives.semantic_decoder import (
 )
 from soundcodec_llmcodec.train.steps import drawn_levels
 from soundcodec_llmcodec.train.train_config import TrainConfig
-from tests.train.train_runs import assert_equal, trainer
+from tests.train.train_runs import assert_equal, made_up_teacher, trainer
 
 LOSSES = {"mel": LossSchedule(1.0), "semantic": LossSchedule(5.0)}
 
@@ -28,12 +27,7 @@ LOSSES = {"mel": LossSchedule(1.0), "semantic": LossSchedule(5.0)}
 @pytest.fixture
 def toy_teacher(monkeypatch, joined_codec):
     """A teacher of the sizes of the codec's branch, as if its package were installed."""
-    semantic = joined_codec.config.semantic
-    torch.manual_seed(5)
-    weights = semantic_encoder(semantic, joined_codec.config).state_dict()
-    toy = teachers.Teacher(("torch",), ("torch",), lambda folders: dict(weights), "made up", "none")
-    monkeypatch.setitem(teachers.TEACHERS, semantic.teacher, toy)
-    return dataclasses.replace(semantic, join=None)
+    return dataclasses.replace(made_up_teacher(monkeypatch, joined_codec), join=None)
 
 
 def run_of(tiny_config, folder, codec, **changes):
